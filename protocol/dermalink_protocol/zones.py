@@ -1,0 +1,42 @@
+"""Where and how a pass may run: zones of the face, directions, kinds of head, symptoms.
+
+Eyelids, lips and the inside of the orbital rim do not exist as zones (SR-DEPTH-3).
+"""
+
+from enum import IntEnum
+
+
+class Zone(IntEnum):
+    """A zone that exists; 0 means none."""
+
+    FOREHEAD = 1
+    LEFT_CHEEK = 2
+    RIGHT_CHEEK = 3
+    CHIN = 4
+    NOSE = 5
+    UPPER_LIP = 6
+    LEFT_UNDER_EYE = 7
+    RIGHT_UNDER_EYE = 8
+
+
+class Direction(IntEnum):
+    """A pass's direction, as the bit that it sets in a zone's set of passes (SR-PASS-1)."""
+
+    VERTICAL = 1
+    HORIZONTAL = 2
+    DIAGONAL = 4
+
+
+class Head(IntEnum):
+    """How a head is worked: glided over the skin, or pressed and lifted."""
+
+    GLIDE = 1
+    STAMP = 2
+
+
+class Symptom(IntEnum):
+    """What a person reports (SR-SYM-1)."""
+
+    PAIN = 1
+    BLEEDING = 2
+    RASH = 3

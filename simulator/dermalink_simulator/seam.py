@@ -1,0 +1,149 @@
+"""The seam between a pen's firmware and its hardware: C-sized calls in, polled outputs out.
+
+Whatever implements `Firmware` runs behind the same physics, doors, faults, clock and tests. Times are milliseconds,
+every field is an integer of the declared width, and nothing here knows of asyncio or of the hardware model.
+"""
+
+from enum import IntEnum
+from typing import Annotated, NamedTuple, Protocol
+
+from dermalink_protocol.wire import U8, U16, U32, i16
+
+
+class PowerCause(IntEnum):
+    """Why the firmware starts."""
+
+    SWITCHED_ON = 1
+    POWER_LOSS = 2
+    WATCHDOG = 3
+
+
+class PortKind(IntEnum):
+    """How bytes reach a port: a framed stream (serial, TCP), or segmented characteristics (BLE)."""
+
+    STREAM = 1
+    GATT = 2
+
+
+class Sensors(NamedTuple):
+    """What the hardware measures, since the last tick where it says so; one packed record.
+
+    `depth_um` is the independent sensor's protrusion of the seated head now, `peak_um` its held peak since the last
+    tick, `feedback_um` the drive's own belief of the peak, `strokes` those completed since the last tick (at most one
+    in a guard tick), `stroke_us` the last stroke's period. `dx_um`, `dy_um` are displacement since the last tick.
+    `tag_ok` is 1 when the tag could be read; the tag itself is asked for through `Tag`. `utc_s` is 0 when the clock
+    was lost.
+    """
+
+    depth_um: U16 = 0
+    peak_um: U16 = 0
+    feedback_um: U16 = 0
+    strokes: U8 = 0
+    stroke_us: U16 = 0
+    force_mn: U16 = 0
+    contact: U8 = 0
+    dx_um: Annotated[int, i16] = 0
+    dy_um: Annotated[int, i16] = 0
+    button: U8 = 0
+    head_present: U8 = 0
+    tag_ok: U8 = 0
+    supply: U8 = 0
+    battery_percent: U8 = 100
+    battery_mv: U16 = 3700
+    temperature_c: U8 = 25
+    motor_c: U8 = 25
+    motor_ma: U16 = 0
+    motor_on: U8 = 0
+    utc_s: U32 = 0
+
+
+class Tag(NamedTuple):
+    """What a cartridge's tag says: identity, maker, kind and dimensions; widths as in messages.identity.Cartridge."""
+
+    tag_id: bytes
+    maker: U16
+    lot: U32
+    head: U8
+    needles: U8
+    width_um: U16
+    protrusion_um: U16
+    sterile_until_s: U32
+    sessions_allowed: U8
+    strokes_max: U32
+
+
+class DriveOrder(NamedTuple):
+    """What the firmware orders of the drive; after `valid_ms` the hardware retracts by itself (SR-STOP-3).
+
+    `motor_hz` 0 is off; `target_um` 0 is needles in. A cut does not finish the stroke (SR-STOP-2).
+    """
+
+    motor_hz: U8 = 0
+    target_um: U16 = 0
+    valid_ms: U8 = 0
+
+
+class FlashOp(NamedTuple):
+    """One flash operation: a write of `data` at `address`, or, with no data, an erase of the sector there."""
+
+    address: U32
+    data: bytes
+
+
+class Indicator(NamedTuple):
+    """What the pen shows by itself: a pattern number of light and of vibration, 0 is dark and still."""
+
+    light: U8 = 0
+    vibration: U8 = 0
+
+
+class Firmware(Protocol):
+    """A pen's firmware, of whatever language, as its hardware sees it."""
+
+    def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
+        """Start from what the flash holds; `seed` feeds the pen's own random numbers (boot id, nonces)."""
+
+    def link_up(self, port: int, kind: PortKind) -> None:
+        """A host's connection begins on `port`."""
+
+    def link_down(self, port: int) -> None:
+        """The connection on `port` is gone."""
+
+    def handle(self, port: int, data: bytes) -> None:
+        """Bytes arrived; Stop takes effect before this returns."""
+
+    def tick(self, dt_ms: int, sensors: Sensors) -> None:
+        """The main loop, `dt_ms` (1 to 1000) after the last one."""
+
+    def guard_tick(self, dt_ms: int, sensors: Sensors) -> None:
+        """The timer interrupt (at most 5 ms apart while the drive is on): monitor, lease, watchdog, gate, button."""
+
+    def tag_read(self, tag: Tag | None) -> None:
+        """The tag that was asked for by `tag_wanted`; None is unreadable."""
+
+    def tag_wanted(self) -> bool:
+        """Whether the firmware asks for the seated head's tag."""
+
+    def flash_done(self, ok: bool) -> None:
+        """The operation taken by `flash_next` ended; it is on the flash when `ok`."""
+
+    def flash_next(self) -> FlashOp | None:
+        """The next flash operation, taken; only one is under way at a time."""
+
+    def drive(self) -> DriveOrder:
+        """What the drive is to do, now."""
+
+    def tx(self, port: int) -> bytes:
+        """Bytes to send on `port`, taken."""
+
+    def indicator(self) -> Indicator:
+        """What light and vibration show."""
+
+    def wake_ms(self) -> int:
+        """At most how long until the next tick is due (1 to 1000)."""
+
+    def snapshot(self) -> bytes:
+        """For tests: the whole volatile state."""
+
+    def restore(self, snapshot: bytes) -> None:
+        """For tests: take a snapshot's state."""
