@@ -5,9 +5,15 @@ every field is an integer of the declared width, and nothing here knows of async
 """
 
 from enum import IntEnum
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol
 
 from dermalink_protocol.wire import U8, U16, U32, i16
+
+# The flash: NOR, erased to ones by the sector; a write only clears bits, and may tear anywhere when power goes.
+SECTOR_BYTES: Final = 4_096
+FLASH_BYTES: Final = 1_572_864
+# How far above the parked position the self-test's mechanical stop stands, still below the head's face (SR-POST-1).
+EXERCISE_STOP_UM: Final = 300
 
 
 class PowerCause(IntEnum):
@@ -19,7 +25,11 @@ class PowerCause(IntEnum):
 
 
 class PortKind(IntEnum):
-    """How bytes reach a port: a framed stream (serial, TCP), or segmented characteristics (BLE)."""
+    """How bytes reach a port: a framed stream (serial, TCP), or segmented characteristics (BLE).
+
+    On a GATT port each `handle` and each `tx` carries one characteristic's value: the channel's number as one byte,
+    then a segment.
+    """
 
     STREAM = 1
     GATT = 2
@@ -31,8 +41,10 @@ class Sensors(NamedTuple):
     `depth_um` is the independent sensor's protrusion of the seated head now, `peak_um` its held peak since the last
     tick, `feedback_um` the drive's own belief of the peak, `strokes` those completed since the last tick (at most one
     in a guard tick), `stroke_us` the last stroke's period. `dx_um`, `dy_um` are displacement since the last tick.
-    `tag_ok` is 1 when the tag could be read; the tag itself is asked for through `Tag`. `utc_s` is 0 when the clock
-    was lost.
+    "Since the last tick" is since the last call of the same kind, `tick` or `guard_tick`. `tag_ok` is 1 when the tag
+    could be read; the tag itself is asked for through `Tag`. `utc_s` is 0 when the clock was lost, until it is set.
+    `travel_um` and `travel_feedback_um` are the carriage's travel above its parked position, by sensor and by drive;
+    they mean something only while `DriveOrder.exercise` is ordered and until the carriage is back.
     """
 
     depth_um: U16 = 0
@@ -55,6 +67,8 @@ class Sensors(NamedTuple):
     motor_ma: U16 = 0
     motor_on: U8 = 0
     utc_s: U32 = 0
+    travel_um: U16 = 0
+    travel_feedback_um: U16 = 0
 
 
 class Tag(NamedTuple):
@@ -75,12 +89,14 @@ class Tag(NamedTuple):
 class DriveOrder(NamedTuple):
     """What the firmware orders of the drive; after `valid_ms` the hardware retracts by itself (SR-STOP-3).
 
-    `motor_hz` 0 is off; `target_um` 0 is needles in. A cut does not finish the stroke (SR-STOP-2).
+    `motor_hz` 0 is off; `target_um` 0 is needles in. A cut does not finish the stroke (SR-STOP-2). `exercise` 1, with
+    motor and target 0, drives the carriage against the self-test's stop, below the head's face.
     """
 
     motor_hz: U8 = 0
     target_um: U16 = 0
     valid_ms: U8 = 0
+    exercise: U8 = 0
 
 
 class FlashOp(NamedTuple):
@@ -133,8 +149,11 @@ class Firmware(Protocol):
     def drive(self) -> DriveOrder:
         """What the drive is to do, now."""
 
+    def clock_set(self) -> int:
+        """UTC seconds that the hardware's clock is to be set to, taken; 0 is nothing to set."""
+
     def tx(self, port: int) -> bytes:
-        """Bytes to send on `port`, taken."""
+        """Bytes to send on `port`, taken; empty when there are none."""
 
     def indicator(self) -> Indicator:
         """What light and vibration show."""
