@@ -80,6 +80,12 @@ class BadCrc(FrameError):
     reason = Reason.BAD_CRC
 
 
+class UnknownChannel(FrameError):
+    """A sound frame for a channel that does not exist."""
+
+    reason = Reason.WRONG_CHANNEL
+
+
 class FrameTooLong(FrameError):
     """A frame grew past what any message needs."""
 
