@@ -300,7 +300,7 @@ def system(arguments: Arguments = ()) -> None:
 
 def bench(arguments: Arguments = ()) -> None:
     """The benchmarks, beside the peers, as ratios within one run."""
-    pytest("bench", BENCHMARKS, arguments)
+    python("-m", "tests.benchmarks", *arguments)
 
 
 def test(arguments: Arguments = ()) -> None:

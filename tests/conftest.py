@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.leaks import everything_open, leaked_since, watch_event_loops
 
+pytest_plugins = ["pytester"]
+
 
 def pytest_configure() -> None:
     watch_event_loops()
