@@ -1,0 +1,119 @@
+"""What can go wrong on the host's side, each kind a type of its own, under `DermalinkError`."""
+
+from typing import Final
+
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.errors import DermalinkError
+
+
+class HostError(DermalinkError):
+    """Root of the host library's own errors."""
+
+
+class LinkError(HostError):
+    """The way to the pen cannot be opened, or is gone."""
+
+
+class BadUrl(LinkError):
+    """A URL that names no link: unknown scheme, missing part, number out of range."""
+
+
+class LinkNotBuilt(LinkError):
+    """A kind of link that the contract knows and this version does not have yet."""
+
+
+class CannotOpen(LinkError):
+    """The link's far end is not there, is held by somebody else, or may not be opened."""
+
+
+class PortBusy(CannotOpen):
+    """The serial port is held by another program."""
+
+
+class PortForbidden(CannotOpen):
+    """The system does not let this user open the port."""
+
+
+class NoSuchPort(CannotOpen):
+    """Nothing is at this address: no device, or nobody listening."""
+
+
+class LinkLost(LinkError):
+    """The link was open and is gone: unplugged, hung up, powered off, or closed by the far end."""
+
+
+class PenRestarted(LinkLost):
+    """The pen's clock went back: it was off in between, and nothing that it held still holds."""
+
+
+class LinkClosed(LinkError):
+    """This side closed the connection; it is used once and not opened again."""
+
+
+class Timeout(HostError):
+    """No answer in time. Of a therapy command this means *unknown*, and never *not applied*."""
+
+
+class UnexpectedReply(HostError):
+    """The pen answered with something that is no answer to what was asked."""
+
+
+class IncompatiblePen(HostError):
+    """The pen speaks another protocol version, or claims limits that are looser than the host's own."""
+
+    def __init__(self, refused: str, *, findings: tuple[str, ...] = (), advice: str = "") -> None:
+        self.findings: Final = findings
+        super().__init__(refused, rule="SR-DEPTH-1", limit="; ".join(findings), advice=advice)
+
+
+class Refusal(HostError):
+    """A request was refused, and nothing has changed; `reason` is the code word, `value` the limit in its unit."""
+
+    by = "nobody"
+
+    def __init__(
+        self, refused: str, reason: Reason, *, value: int = 0, rule: str = "", limit: str = "", advice: str = ""
+    ) -> None:
+        self.reason: Final = reason
+        self.value: Final = value
+        super().__init__(refused, rule=rule, limit=limit, advice=advice)
+
+
+class PenRefusal(Refusal):
+    """The pen said no."""
+
+    by = "pen"
+
+
+class HostRefusal(Refusal):
+    """The host's own gate said no; nothing was sent."""
+
+    by = "host"
+
+
+class UnknownOutcome(HostError):
+    """A therapy command was sent and its outcome is not known (SR-UNC-1); ask the pen before anything else."""
+
+
+class StopNotConfirmed(HostError):
+    """Stop was sent and not confirmed: the needles are not known to be in (SR-STOP-2)."""
+
+
+class StopFailed(StopNotConfirmed):
+    """The pen says that the needles did not go in after Stop (SR-STOP-8)."""
+
+
+class NoTelemetry(HostError):
+    """No fresh telemetry came in the time in which the lease has to be earned."""
+
+
+class JournalError(HostError):
+    """The journal cannot be opened, is held by another program, or does not hold together."""
+
+
+class JournalBroken(JournalError):
+    """A record is missing, altered or cut (SR-LOG-1); nothing is written after it."""
+
+
+class JournalBusy(JournalError):
+    """Another program writes this journal."""

@@ -1,0 +1,87 @@
+"""What a link is: whole messages to and from one pen, however they travel.
+
+A message-sized interface, so that a stream of bytes (`stream.StreamLink` on a `BytePipe`) and BLE characteristics
+fit behind it alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dermalink_protocol.channels import Channel
+
+SENT = "->"
+RECEIVED = "<-"
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """What went over a link since it was opened; `broken_frames` and `noise_bytes` came in and were no message."""
+
+    frames_sent: int = 0
+    frames_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    broken_frames: int = 0
+    noise_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Tap:
+    """Who watches a link; each is called with `SENT` or `RECEIVED` first. What is None costs nothing.
+
+    `on_frame` gets a channel and a body, `on_bytes` raw bytes, `on_noise` what came in between frames (boot text).
+    """
+
+    on_frame: Callable[[str, Channel, bytes], None] | None = None
+    on_bytes: Callable[[str, bytes], None] | None = None
+    on_noise: Callable[[bytes], None] | None = None
+
+
+class Link(Protocol):
+    """A way to one pen. Opened once; closed once or more often; never opened again."""
+
+    counters: LinkCounters
+    tap: Tap
+
+    @property
+    def url(self) -> str:
+        """The URL that it was opened by."""
+
+    @property
+    def kind(self) -> str:
+        """The URL's scheme."""
+
+    async def send(self, channel: Channel, body: bytes) -> None:
+        """Hand one message to the system; waits its turn while the link is clogged.
+
+        Raises `LinkLost` or `LinkClosed`. Cancelled before its turn, nothing of it was sent; after, all of it will be.
+        """
+
+    def send_now(self, channel: Channel, body: bytes) -> None:
+        """Hand one message on before all that waits (Stop); never waits, and raises nothing for a full queue.
+
+        Raises `LinkLost` or `LinkClosed`.
+        """
+
+    async def receive(self) -> tuple[Channel, bytes]:
+        """The next message, for one caller at a time; raises `LinkLost` at the far end's end, `LinkClosed` after `close`."""
+
+    async def close(self) -> None:
+        """Let go of everything, in bounded time; may be called again, and while others send or receive."""
+
+
+class BytePipe(Protocol):
+    """A stream of bytes both ways; what a serial port, a TCP connection and a simulated pen have in common."""
+
+    def write(self, data: bytes) -> None:
+        """Take `data`, without waiting; raises `LinkLost` when the far end is known to be gone."""
+
+    async def drain(self) -> None:
+        """Wait until all that was written is in the system's hands; raises `LinkLost` when it never will be."""
+
+    async def read(self) -> bytes:
+        """What has come, at least one byte; b"" at the far end's end. One caller at a time."""
+
+    async def close(self) -> None:
+        """Let go of everything, in bounded time; may be called again."""
