@@ -1,0 +1,91 @@
+"""The `dermalink` command: its table of commands, and the one place where every error ends."""
+
+import os
+import sys
+from typing import Any, Final
+
+import click
+
+from dermalink.cli.exit_codes import ExitCode, table
+from dermalink.cli.lazy import Lazy, LazyGroup
+from dermalink.cli.options import verbose_option, wants_json
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.version import __version__
+
+COMMANDS: Final = {
+    "scan": Lazy("dermalink.cli.commands.scan:scan", "Find pens on serial ports, by asking."),
+    "info": Lazy("dermalink.cli.commands.info:info", "Show who a pen is, its limits, its head and how it stands."),
+    "doctor": Lazy("dermalink.cli.commands.doctor:doctor", "Check this computer and the pen; say what to do."),
+    "monitor": Lazy("dermalink.cli.commands.monitor:monitor", "Watch a pen's telemetry and state."),
+    "session": Lazy("dermalink.cli.commands.session:session", "Plan, check and run a session."),
+    "stop": Lazy("dermalink.cli.commands.stop:stop", "Stop a pen, whoever runs it."),
+    "symptom": Lazy("dermalink.cli.commands.symptom:symptom", "Report pain, bleeding or a rash; stops the pen."),
+    "demo": Lazy("dermalink.cli.commands.demo:demo", "See a session on a simulated pen, and what it refuses."),
+    "completion": Lazy("dermalink.cli.commands.completion:completion", "Print a shell's completion script."),
+}
+
+
+class Root(LazyGroup):
+    """The whole command line; no traceback leaves it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for, and turn every error into a sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except DermalinkError as error:
+            from dermalink.cli.failures import report
+
+            ctx.exit(report(error, as_json=wants_json(ctx)))
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 (whatever it is, a person gets a sentence)
+            from dermalink.cli.failures import report_unexpected
+
+            ctx.exit(report_unexpected(error, as_json=wants_json(ctx)))
+
+
+EPILOG: Final = f"""\b
+Examples:
+  dermalink demo                                  a session on a simulated pen
+  dermalink scan                                  which pens are here
+  dermalink info --pen serial:/dev/ttyACM0
+  dermalink session plan plan.toml                an example to edit
+  dermalink session run plan.toml --pen serial:/dev/ttyACM0
+  dermalink stop                                  stop whatever pen is here
+
+\b
+Exit codes:
+{table()}
+
+Dermalink works with an example device. It is no medical device, and nobody has cleared or approved it.
+"""
+
+
+@click.group(
+    cls=Root,
+    lazy=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="dermalink %(version)s")
+@verbose_option
+def app() -> None:
+    """Work with a depth-capped derma pen, on a cable or simulated."""
+
+
+def run() -> int:
+    """Run the command line on this process's arguments; returns the exit code."""
+    try:
+        result = app.main(prog_name="dermalink", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    return result if isinstance(result, int) else ExitCode.DONE

@@ -1,0 +1,86 @@
+"""How an error ends: a sentence on stderr, an exit code, and for a mistake of ours a file with the details."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from dermalink import errors
+from dermalink.cli.exit_codes import ExitCode
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.version import __version__
+
+# The first that fits counts, so what is special stands before what is general.
+CODES: tuple[tuple[type[DermalinkError], ExitCode], ...] = (
+    (errors.StopNotConfirmed, ExitCode.NOT_CONFIRMED),
+    (errors.UnknownOutcome, ExitCode.NOT_CONFIRMED),
+    (errors.BadUrl, ExitCode.USAGE),
+    (errors.LinkNotBuilt, ExitCode.USAGE),
+    (errors.CannotOpen, ExitCode.NO_PEN),
+    (errors.LinkError, ExitCode.LINK_LOST),
+    (errors.Timeout, ExitCode.LINK_LOST),
+    (errors.NoTelemetry, ExitCode.LINK_LOST),
+    (errors.HostError, ExitCode.REFUSED),
+)
+
+
+def code_for(error: DermalinkError) -> ExitCode:
+    """The exit code of an error; a plan's is told by its name, so that nothing has to import the plan's room."""
+    if type(error).__name__ == "PlanError":
+        return ExitCode.PLAN
+    return next((code for kind, code in CODES if isinstance(error, kind)), ExitCode.REFUSED)
+
+
+def report(error: DermalinkError, *, as_json: bool) -> ExitCode:
+    """Say what went wrong, in the way that was asked for; returns the exit code."""
+    code = code_for(error)
+    problems = [problem._asdict() | {"sentence": str(problem)} for problem in getattr(error, "problems", ())]
+    if as_json:
+        found = {
+            "error": type(error).__name__,
+            "sentence": str(error),
+            "rule": error.rule,
+            "limit": error.limit,
+            "advice": error.advice,
+            "exit_code": int(code),
+        }
+        click.echo(json.dumps(found | ({"problems": problems} if problems else {})))
+    click.echo(str(error), err=True)
+    return code
+
+
+def report_unexpected(error: BaseException, *, as_json: bool) -> ExitCode:
+    """A mistake of ours: one sentence, and the details in a file."""
+    where = _write_details(error)
+    kept = f"The details are in {where}" if where else "The details could not be written"
+    sentence = (
+        f"Dermalink made a mistake ({type(error).__name__}) and has stopped. {kept}; please send them with the output"
+        " of `dermalink doctor`. If a pen was running, it takes its needles in by itself within half a second."
+    )
+    if as_json:
+        code = int(ExitCode.UNEXPECTED)
+        click.echo(json.dumps({"error": "Unexpected", "sentence": sentence, "details": where, "exit_code": code}))
+    click.echo(sentence, err=True)
+    return ExitCode.UNEXPECTED
+
+
+def _write_details(error: BaseException) -> str:
+    """The traceback in a file of its own, in the folder for logs or for temporary files; its path, or empty."""
+    import platformdirs
+
+    text = f"dermalink {__version__}, Python {sys.version}\n{sys.argv[1:]}\n\n"
+    text += "".join(traceback.format_exception(error))
+    name = f"dermalink-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    for folder in (platformdirs.user_log_path("dermalink"), Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return str(folder / name)
+    return ""

@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PEN_VARIABLE: Final = "DERMALINK_PEN"
+JSON_KEY: Final = "dermalink.json"
+VERBOSITY_KEY: Final = "dermalink.verbosity"
+
+
+def pen_option(function: F) -> F:
+    """`--pen URL`, also from the environment; without either the one pen that answers is taken."""
+    return click.option(
+        "--pen",
+        metavar="URL",
+        envvar=PEN_VARIABLE,
+        show_envvar=True,
+        shell_complete=_complete_url,
+        help="The pen: serial:/dev/ttyACM0, serial:COM3, tcp:127.0.0.1:7321. Without it, the one that answers.",
+    )(function)
+
+
+def json_option(help_text: str = "Print JSON for a script.") -> Callable[[F], F]:
+    """`--json`; that it was given is also known to whatever has to report an error."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+        ctx.meta[JSON_KEY] = ctx.meta.get(JSON_KEY, False) or value
+        return value
+
+    return click.option("--json", "as_json", is_flag=True, is_eager=True, callback=remember, help=help_text)
+
+
+def verbose_option(function: F) -> F:
+    """`-v` messages, `-vv` frames, `-vvv` bytes, on stderr; counted over the group and the command."""
+
+    def count(ctx: click.Context, _: click.Parameter, value: int) -> None:
+        ctx.meta[VERBOSITY_KEY] = ctx.meta.get(VERBOSITY_KEY, 0) + value
+
+    text = "Show what goes over the link, on stderr: -v messages, -vv frames, -vvv bytes."
+    return click.option("-v", "--verbose", count=True, expose_value=False, callback=count, help=text)(function)
+
+
+def wants_json(ctx: click.Context) -> bool:
+    """Whether `--json` was given."""
+    return bool(ctx.meta.get(JSON_KEY, False))
+
+
+def verbosity() -> int:
+    """How many times `-v` was given to the command that runs."""
+    ctx = click.get_current_context(silent=True)
+    return int(ctx.meta.get(VERBOSITY_KEY, 0)) if ctx else 0
+
+
+def _complete_url(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Serial ports that are there, and the other kinds of URL."""
+    from serial.tools.list_ports import comports
+
+    known = [*(f"serial:{port.device}" for port in comports()), "serial:", "tcp:127.0.0.1:", "sim:"]
+    return [url for url in known if url.startswith(incomplete)]
