@@ -1,0 +1,249 @@
+"""The pen's flash, byte for byte: which region is where, and what a slot in it holds.
+
+Everything is little-endian and packed in the order of the fields. A slot is its record, padded with 0xFF, and a CRC-32
+over all of that in its last four bytes; a blank slot is all 0xFF. A slot is written once, by one flash operation.
+
+========  ==========  =========  =====  ======================================================================
+region    address     slot       slots  holds
+========  ==========  =========  =====  ======================================================================
+factory   0x000000    256        2      `FactoryRecord`, twice (one sector each), written once at manufacture
+state A   0x002000    512        128    `StateRecord`, a ring: the newest is what holds now
+state B   0x012000    512        128    the same records again, written after those of A
+ledger    0x022000    32         12032  `HeadRecord`, append-only: the newest of a tag is what holds
+history   0x080000    192        5461   a u16 length and a record of `dermalink_protocol.history`, append-only
+========  ==========  =========  =====  ======================================================================
+"""
+
+import struct
+from functools import cache
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_type_hints
+from zlib import crc32
+
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.messages.records import RECORD_BYTES_MAX
+from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
+
+from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
+
+FORMAT: Final = 1
+MAGIC_FACTORY: Final = 0x434C4D44  # "DMLC"
+MAGIC_STATE: Final = 0x534C4D44  # "DMLS"
+BLANK: Final = b"\xff"
+CRC_BYTES: Final = 4
+RETRACTION_MS: Final = 15  # the spring's time of design.md, as calibrated at manufacture
+YEAR_S: Final = 365 * 86_400
+FACTORY_S: Final = 1_767_225_600  # 2026-01-01, when the example pen was made
+
+
+class Region(NamedTuple):
+    """A run of equal slots."""
+
+    start: int
+    slot_bytes: int
+    slots: int
+
+    def address(self, slot: int) -> int:
+        """Where a slot begins; slots count from 0."""
+        return self.start + slot * self.slot_bytes
+
+    def slot(self, flash: bytes, slot: int) -> bytes:
+        """A slot's bytes in a flash image."""
+        begin = self.start + slot * self.slot_bytes
+        return flash[begin : begin + self.slot_bytes]
+
+    def is_blank(self, flash: bytes, slot: int) -> bool:
+        """Whether nothing was ever written to a slot."""
+        return self.slot(flash, slot) == BLANK * self.slot_bytes
+
+
+FACTORY_A: Final = Region(0x000000, 256, 1)
+FACTORY_B: Final = Region(0x001000, 256, 1)
+STATE_A: Final = Region(0x002000, 512, 128)
+STATE_B: Final = Region(0x012000, 512, 128)
+LEDGER: Final = Region(0x022000, 32, 12_032)
+HISTORY: Final = Region(0x080000, 192, 5_461)
+HISTORY_LENGTH: Final = struct.Struct("<H")
+
+
+class FactoryRecord(NamedTuple):
+    """What the maker wrote, once: identity, what drive and sensor are declared to keep, and the calibration.
+
+    `drive_tolerance_um` is that of drive and seated head together. 0 means undeclared, for tolerance and accuracy.
+    """
+
+    magic: U32
+    format: U16
+    serial_number: Annotated[bytes, Raw(16)]
+    drive_tolerance_um: U16
+    sensor_accuracy_um: U16
+    rate_min_hz: U8
+    rate_max_hz: U8
+    retraction_ms: U16
+    made_s: U32
+    calibration_id: U32
+    calibration_made_s: U32
+    calibration_expires_s: U32
+
+
+class HeadRecord(NamedTuple):
+    """What the ledger counts of a head: sessions begun, strokes, seconds of motor; none of them ever goes back."""
+
+    tag_id: Annotated[bytes, Raw(8)]
+    sessions: U16
+    strokes: U32
+    motor_s: U32
+    session_id: U32
+
+
+class StateRecord(NamedTuple):
+    """All that has to outlive a loss of power, whole, so that one write changes all of it at once.
+
+    `sequence` grows by one a record. `clock_s` is the last sound time; `clock_trouble` a `Reason`. `wait_s` is what is
+    left until a session may be opened, `lock_s` what is left of a symptom's lock. `touched` says that the open session
+    may have touched skin. `head` is the seated head as it stood before the pass under way, and `reserved_*` what that
+    pass may come to at most: a boot that finds them counts them as spent. `ledger_*` count slots written and records
+    in them before this one. `history_number` and `history_hash` are those of the newest history record, `history` that
+    record itself, so that a boot can write what a loss of power kept from being written.
+    """
+
+    magic: U32
+    format: U16
+    sequence: U32
+    boot_count: U32
+    clock_s: U32
+    clock_trouble: U16
+    wait_s: U32
+    lock_s: U32
+    symptom: U8
+    fault: U16
+    session_id: U32
+    session_open: U8
+    touched: U8
+    passes: U32
+    head_tag_id: Annotated[bytes, Raw(8)]
+    head_sessions: U16
+    head_strokes: U32
+    head_motor_s: U32
+    reserved_strokes: U32
+    reserved_motor_s: U32
+    ledger_slots: U16
+    ledger_records: U16
+    history_slots: U16
+    history_number: U32
+    history_hash: Annotated[bytes, Raw(32)]
+    history_bytes: U16
+    history: Annotated[bytes, Raw(RECORD_BYTES_MAX)]
+
+
+FACTORY_NEW: Final = StateRecord(
+    magic=MAGIC_STATE,
+    format=FORMAT,
+    sequence=1,
+    boot_count=0,
+    clock_s=FACTORY_S,
+    clock_trouble=Reason.NONE,
+    wait_s=0,
+    lock_s=0,
+    symptom=0,
+    fault=0,
+    session_id=0,
+    session_open=0,
+    touched=0,
+    passes=0,
+    head_tag_id=bytes(8),
+    head_sessions=0,
+    head_strokes=0,
+    head_motor_s=0,
+    reserved_strokes=0,
+    reserved_motor_s=0,
+    ledger_slots=0,
+    ledger_records=0,
+    history_slots=0,
+    history_number=0,
+    history_hash=bytes(32),
+    history_bytes=0,
+    history=bytes(RECORD_BYTES_MAX),
+)
+
+R = TypeVar("R", FactoryRecord, HeadRecord, StateRecord)
+
+
+@cache
+def layout(kind: type[Any]) -> struct.Struct:
+    """The packing of a record's fields, as their annotations declare it."""
+    codes = []
+    for hint in get_type_hints(kind, include_extras=True).values():
+        wire = hint.__metadata__[0]
+        codes.append(f"{wire.size}s" if isinstance(wire, Raw) else cast(Wire, wire).code)
+    return struct.Struct("<" + "".join(codes))
+
+
+def seal(payload: bytes, slot_bytes: int) -> bytes:
+    """A slot that holds `payload`."""
+    body = payload.ljust(slot_bytes - CRC_BYTES, BLANK)
+    return body + crc32(body).to_bytes(CRC_BYTES, "little")
+
+
+def is_sound(slot: bytes) -> bool:
+    """Whether a slot's checksum fits; a blank one's does not."""
+    return crc32(slot[:-CRC_BYTES]) == int.from_bytes(slot[-CRC_BYTES:], "little")
+
+
+def pack(record: FactoryRecord | HeadRecord | StateRecord, slot_bytes: int) -> bytes:
+    """The slot that holds `record`."""
+    return seal(layout(type(record)).pack(*record), slot_bytes)
+
+
+def unpack(kind: type[R], slot: bytes) -> R | None:
+    """The record in a slot, or None where there is no sound one."""
+    if not is_sound(slot):
+        return None
+    return cast(R, kind(*layout(kind).unpack_from(slot)))
+
+
+def factory_flash(
+    serial_number: str,
+    *,
+    drive_tolerance_um: int = 25,
+    sensor_accuracy_um: int = 10,
+    rate_min_hz: int = 50,
+    rate_max_hz: int = 150,
+    retraction_ms: int = RETRACTION_MS,
+    made_s: int = FACTORY_S,
+) -> bytes:
+    """The flash of a pen as it leaves the factory: marked as new, with its identity and its declared limits.
+
+    `serial_number` is ASCII, 1 to 16 characters. `made_s` is UTC seconds.
+    """
+    serial = serial_number.encode("ascii")
+    if not 1 <= len(serial) <= 16:
+        raise ValueError(f"serial number {serial_number!r} has to be 1 to 16 characters long")
+    record = FactoryRecord(
+        MAGIC_FACTORY,
+        FORMAT,
+        serial.ljust(16, b"\0"),
+        drive_tolerance_um,
+        sensor_accuracy_um,
+        rate_min_hz,
+        rate_max_hz,
+        retraction_ms,
+        made_s,
+        calibration_id=1,
+        calibration_made_s=made_s,
+        calibration_expires_s=made_s + YEAR_S,
+    )
+    flash = bytearray(BLANK * FLASH_BYTES)
+    for region in (FACTORY_A, FACTORY_B):
+        _put(flash, region.start, pack(record, region.slot_bytes))
+    for region in (STATE_A, STATE_B):
+        _put(flash, region.start, pack(FACTORY_NEW._replace(clock_s=made_s), region.slot_bytes))
+    return bytes(flash)
+
+
+def sector_of(address: int) -> int:
+    """The address of the sector that holds `address`."""
+    return address - address % SECTOR_BYTES
+
+
+def _put(flash: bytearray, address: int, data: bytes) -> None:
+    flash[address : address + len(data)] = data
