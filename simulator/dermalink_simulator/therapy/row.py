@@ -1,0 +1,47 @@
+"""What a row of the therapy table is made of."""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from dermalink_simulator.therapy.answer import Verdict
+from dermalink_simulator.therapy.core_limits import CoreLimits
+from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.state import TherapyState
+
+Guard = Callable[[CoreLimits, TherapyState, Event], bool]
+Update = Callable[[CoreLimits, TherapyState, Event, Any], int]
+"""The field's new value; of a field with cells, the new value of the one cell that the field's index names."""
+
+EVERY: Final = "[]"
+"""After a field's name in a block: every cell of it."""
+
+INDEX_OF: Final = {"done": "zone", "spent": "zone", "ring_ids": "ring_at", "ring_digests": "ring_at"}
+"""The field whose value, before the step, names the cell that a row writes."""
+
+Block = dict[str, Update]
+"""Updates by field."""
+
+
+class Row(NamedTuple):
+    """One row: in any of `states`, on any of `events`, when `guard` holds, go to `then` (None: stay).
+
+    `sr` are the requirements that the row serves. `reason` is what the answer says, a code word or an update's function.
+    Blocks are applied together, from the state before; of two that write one field, the later wins. A refusal has none.
+    """
+
+    sr: tuple[str, ...]
+    states: tuple[int, ...]
+    events: tuple[EventKind, ...]
+    guard: Guard
+    then: int | None
+    verdict: Verdict
+    reason: int | Update
+    effects: int
+    blocks: tuple[Block, ...]
+
+    def updates(self) -> Block:
+        """The blocks as one."""
+        merged: Block = {}
+        for block in self.blocks:
+            merged |= block
+        return merged
