@@ -65,7 +65,7 @@ class Link(Protocol):
         """
 
     async def receive(self) -> tuple[Channel, bytes]:
-        """The next message, for one caller at a time; raises `LinkLost` at the far end's end, `LinkClosed` after `close`."""
+        """The next message, for one caller at a time; raises `LinkLost` at the end, `LinkClosed` after `close`."""
 
     async def close(self) -> None:
         """Let go of everything, in bounded time; may be called again, and while others send or receive."""

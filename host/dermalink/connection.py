@@ -1,0 +1,343 @@
+"""One connection to one pen: requests and their replies, matched by id; notifications, handed to who listens.
+
+It is used once. What reconnects is another object (`reconnect`), and what decides whether a command may go is the
+gate: of commands that raise exposure only those go through that `admit` knows.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, cast
+
+from dermalink.errors import (
+    HostRefusal,
+    LinkClosed,
+    LinkError,
+    LinkLost,
+    PenRestarted,
+    Timeout,
+    UnexpectedReply,
+)
+from dermalink.links.link import RECEIVED, SENT, Link
+from dermalink.notifications import QUEUE_DEFAULT, N, SequenceFilter, Subscription
+from dermalink.refusals import refusal_of
+from dermalink.ticks import elapsed_ms, newer
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope, encode_envelope
+from dermalink_protocol.errors import ProtocolError
+from dermalink_protocol.messages.identity import HelloReply, Status
+from dermalink_protocol.messages.refusal import Refused
+from dermalink_protocol.messages.therapy import Applied, Done, LeaseRenewed
+from dermalink_protocol.schema import Effect, Message, Notification, R, Reply, Request
+
+REPLY_WITHIN_S: Final = 1.0  # the longest lease: a link that needs longer for a reply could not hold one
+CLOSE_WITHIN_S: Final = 3.0  # a clean disconnect takes 2-3 s on BlueZ; a stream needs milliseconds
+TELLS_NOW: Final = (HelloReply, Status, LeaseRenewed)  # replies whose tick is the moment of answering
+PROCEDURE_CHANNELS: Final = (Channel.PAIRING, Channel.COMMAND, Channel.RECORDS)
+
+
+@dataclass(slots=True)
+class ConnectionCounters:
+    """What happened on a connection since it began."""
+
+    requests: int = 0
+    replies: int = 0
+    late_replies: int = 0  # answers to nothing that is asked any more: given up, answered before, or never asked
+    undecodable: int = 0
+    notifications: int = 0
+
+
+class Exchange(Generic[R]):
+    """One request under way; `sent` is True from the moment when the link may have taken any of it."""
+
+    __slots__ = ("asked_at_tick", "future", "request", "request_id", "sent")
+
+    def __init__(self, request: Request[R], request_id: int, future: "asyncio.Future[R]", tick: int | None) -> None:
+        self.request: Final = request
+        self.request_id: Final = request_id
+        self.future: Final = future
+        self.asked_at_tick: Final = tick
+        self.sent = False
+
+
+def _nobody(_: Request[Any]) -> bool:
+    return False
+
+
+class Connection:
+    """See the module. Make it, `start` it, use it, `close` it."""
+
+    def __init__(self, link: Link, *, admit: Callable[[Request[Any]], bool] = _nobody) -> None:
+        """`link` is owned from here on; `admit` says, once for each, whether a command that raises exposure may go."""
+        self.link: Final = link
+        self.counters: Final = ConnectionCounters()
+        self.on_message: Callable[[str, Envelope], None] | None = None
+        self.newest_tick: int | None = None
+        self._admit = admit
+        self._pending: dict[int, Exchange[Any]] = {}
+        self._given_up: set[int] = set()
+        self._last_id = 0
+        self._procedures = {channel: asyncio.Lock() for channel in PROCEDURE_CHANNELS}
+        self._filters: dict[type[Notification], SequenceFilter] = {}
+        self._subscriptions: list[Subscription[Any]] = []
+        self._over: LinkError | None = None
+        self._ended = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to read; call it before the first request."""
+        self._reader = asyncio.ensure_future(self._read_on())
+        self._reader.add_done_callback(self._reader_ended)
+
+    @property
+    def error(self) -> LinkError | None:
+        """Why the connection is over; None while it lives."""
+        return self._over
+
+    async def wait_ended(self) -> LinkError:
+        """Wait until the connection is over, and return why."""
+        await self._ended.wait()
+        return cast(LinkError, self._over)
+
+    async def close(self) -> None:
+        """End it, in bounded time; may be called again, and while requests wait: each of them gets `LinkClosed`."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._end(LinkClosed(f"The connection to {self.link.url} was closed here", advice="Connect again"))
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self.link.close()
+        except TimeoutError:
+            pass
+        finally:
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait([self._reader])
+
+    def _end(self, error: LinkError) -> None:
+        """Every waiter gets the reason; none is left hanging, and none is cancelled."""
+        if self._over is not None:
+            return
+        self._over = error
+        for exchange in self._pending.values():
+            if not exchange.future.done():
+                exchange.future.set_exception(copy.copy(error))
+        self._pending.clear()
+        for subscription in self._subscriptions:
+            subscription.end(error)
+        self._ended.set()
+
+    # Asking
+
+    async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
+        """Ask, and wait for the reply to this very question.
+
+        Raises `PenRefusal`, `Timeout`, `UnexpectedReply`, a `LinkError`, or `HostRefusal` for a command that raises
+        exposure and did not pass the gate. A second procedure on a channel waits for the first (SR-CMD-2).
+        """
+        return await self.run(self.exchange(request), within_s=within_s)
+
+    def request_now(self, request: Request[R]) -> "asyncio.Future[R]":
+        """Send at once, past every queue and lock, and return where the reply will be (SR-STOP-4).
+
+        Only for what reduces exposure. Raises a `LinkError` when nothing can be sent any more.
+        """
+        if request.effect is not Effect.REDUCES:
+            raise HostRefusal(f"{type(request).__name__} was not sent past the queue", Reason.BUSY, rule="SR-STOP-4")
+        exchange = self.exchange(request)
+        exchange.future.add_done_callback(self._forget)
+        exchange.sent = True
+        try:
+            self.link.send_now(self._channel(request), self._body(exchange))
+        except LinkError:
+            self._give_up(exchange)
+            exchange.future.cancel()
+            raise
+        return exchange.future
+
+    @staticmethod
+    def _forget(future: "asyncio.Future[Any]") -> None:
+        """Nobody has to wait for the reply to a Stop, so an error there is no surprise to log."""
+        if not future.cancelled():
+            future.exception()
+
+    def exchange(self, request: Request[R]) -> Exchange[R]:
+        """Give a request its id; `run` sends it. Raises as `request` does before anything is sent."""
+        if self._over is not None:
+            raise copy.copy(self._over)
+        if request.effect is Effect.RAISES and not self._admit(request):
+            raise HostRefusal(
+                f"{type(request).__name__} was not sent",
+                Reason.OUT_OF_RANGE,
+                rule="SR-DEPTH-8",
+                limit="what raises exposure goes only as a checked command",
+                advice="Make it with the pen's gate and send it with `apply`",
+            )
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        exchange = Exchange(request, self._next_id(), future, self.newest_tick)
+        self._pending[exchange.request_id] = exchange
+        return exchange
+
+    async def run(self, exchange: Exchange[R], *, within_s: float = REPLY_WITHIN_S) -> R:
+        """Send what `exchange` made ready and wait for its reply; raises as `request` does."""
+        request = exchange.request
+        lock = self._procedures.get(self._channel(request)) if request.effect is not Effect.KEEPS_ALIVE else None
+        try:
+            async with asyncio.timeout(within_s):
+                if lock is None:
+                    return await self._send_and_wait(exchange)
+                async with lock:
+                    return await self._send_and_wait(exchange)
+        except TimeoutError:
+            name = type(request).__name__
+            raise Timeout(
+                f"No answer to {name} from {self.link.url}",
+                limit=f"waited {within_s * 1000:.0f} ms",
+                advice="Check that the pen is on and near",
+            ) from None
+        finally:
+            self._give_up(exchange)
+
+    async def _send_and_wait(self, exchange: Exchange[R]) -> R:
+        if self._over is not None:
+            raise copy.copy(self._over)
+        exchange.sent = True
+        await self.link.send(self._channel(exchange.request), self._body(exchange))
+        return await exchange.future
+
+    def _give_up(self, exchange: Exchange[Any]) -> None:
+        """An id that was never answered is not used again, so that a late reply can't be taken for another's."""
+        if self._pending.pop(exchange.request_id, None) is not None and exchange.sent:
+            self._given_up.add(exchange.request_id)
+
+    def _next_id(self) -> int:
+        for _ in range(REQUEST_ID_MAX):
+            self._last_id = self._last_id % REQUEST_ID_MAX + 1
+            if self._last_id not in self._pending and self._last_id not in self._given_up:
+                return self._last_id
+        error = LinkLost(
+            "The pen leaves its questions unanswered", limit="no request id is left", advice="Connect again"
+        )
+        self._end(error)
+        raise copy.copy(error)
+
+    @staticmethod
+    def _channel(request: Request[Any]) -> Channel:
+        return cast(Channel, request.channel)
+
+    def _body(self, exchange: Exchange[Any]) -> bytes:
+        envelope = Envelope(self._channel(exchange.request), exchange.request_id, exchange.request)
+        self.counters.requests += 1
+        if self.on_message is not None:
+            self.on_message(SENT, envelope)
+        return encode_envelope(envelope)
+
+    # Listening
+
+    def subscribe(self, *kinds: type[N], size: int = QUEUE_DEFAULT) -> Subscription[N]:
+        """A queue of its own for notifications of these kinds; let go of it with `unsubscribe`."""
+        subscription = Subscription(kinds, size)
+        if self._over is not None:
+            subscription.end(self._over)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription[Any]) -> None:
+        """Fill this queue no more; may be called again."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+
+    def sequence(self, kind: type[Notification]) -> SequenceFilter:
+        """What the numbers of this kind of notification told: duplicates, gaps, how many are missing."""
+        return self._filters.setdefault(kind, SequenceFilter())
+
+    async def _read_on(self) -> None:
+        receive = self.link.receive
+        try:
+            while True:
+                channel, body = await receive()
+                self._take(channel, body)
+        except LinkError as error:
+            self._end(error)
+
+    def _reader_ended(self, reader: "asyncio.Task[None]") -> None:
+        if reader.cancelled():
+            self._end(LinkClosed(f"The connection to {self.link.url} was given up here", advice="Connect again"))
+        elif (error := reader.exception()) is not None:
+            lost = LinkLost(f"The connection to {self.link.url} failed", limit=repr(error), advice="Connect again")
+            lost.__cause__ = error
+            self._end(lost)
+
+    def _take(self, channel: Channel, body: bytes) -> None:
+        try:
+            envelope = decode_envelope(channel, body)
+        except ProtocolError:
+            self.counters.undecodable += 1
+            return
+        if self.on_message is not None:
+            self.on_message(RECEIVED, envelope)
+        if envelope.request_id == UNASKED:
+            self._take_notification(envelope.message)
+            return
+        exchange = self._pending.pop(envelope.request_id, None)
+        if exchange is None:
+            self.counters.late_replies += 1
+            return
+        self._take_reply(exchange, envelope.message)
+
+    def _take_reply(self, exchange: Exchange[Any], reply: Message) -> None:
+        self.counters.replies += 1
+        kind = type(exchange.request)
+        if type(reply) is kind.reply:
+            if self._note_tick(exchange, reply) and not exchange.future.done():
+                exchange.future.set_result(reply)
+            return
+        error: Exception
+        if isinstance(reply, Refused) and reply.refused_opcode in (kind.opcode, 0):
+            error = refusal_of(exchange.request, reply)
+        else:
+            error = UnexpectedReply(f"{kind.__name__} was answered by {type(reply).__name__}", rule="SR-CMD-2")
+        if not exchange.future.done():
+            exchange.future.set_exception(error)
+
+    def _note_tick(self, exchange: Exchange[Any], reply: Reply) -> bool:
+        """Keep the newest tick; False when the pen's clock is behind what it had said before it was asked."""
+        if isinstance(reply, TELLS_NOW):
+            asked_at = exchange.asked_at_tick
+            if asked_at is not None and elapsed_ms(asked_at, reply.tick_ms) < 0:
+                if not exchange.future.done():
+                    exchange.future.set_exception(self._restarted())
+                self._end(self._restarted())
+                return False
+        elif not isinstance(reply, Applied | Done):
+            return True
+        self.newest_tick = newer(self.newest_tick, reply.tick_ms)
+        return True
+
+    def _restarted(self) -> PenRestarted:
+        return PenRestarted(
+            f"The pen on {self.link.url} was restarted", advice="Connect again; a session ends with power"
+        )
+
+    def _take_notification(self, message: Message) -> None:
+        if not isinstance(message, Notification):
+            self.counters.late_replies += 1
+            return
+        kind = type(message)
+        if not self.sequence(kind).is_new(message.sequence):
+            return
+        self.counters.notifications += 1
+        tick = getattr(message, "tick_ms", None)
+        if tick is not None:
+            self.newest_tick = newer(self.newest_tick, tick)
+        for subscription in self._subscriptions:
+            if not subscription.kinds or kind in subscription.kinds:
+                subscription.offer(message)
