@@ -52,9 +52,7 @@ CHANNEL_RULES: Final[dict[Channel, ChannelRule]] = {
     Channel.COMMAND: ChannelRule(_uuid(0x0004), Gatt.WRITE | Gatt.INDICATE, clear=False),
     Channel.TELEMETRY: ChannelRule(_uuid(0x0005), Gatt.NOTIFY, clear=False),
     Channel.RECORDS: ChannelRule(_uuid(0x0006), Gatt.WRITE | Gatt.INDICATE, clear=False),
-    Channel.STOP: ChannelRule(
-        _uuid(0x0007), Gatt.WRITE | Gatt.WRITE_WITHOUT_RESPONSE | Gatt.INDICATE, clear=True
-    ),
+    Channel.STOP: ChannelRule(_uuid(0x0007), Gatt.WRITE | Gatt.WRITE_WITHOUT_RESPONSE | Gatt.INDICATE, clear=True),
 }
 
 # Standard services beside ours (Bluetooth assigned numbers).

@@ -42,7 +42,7 @@ def decode_envelope(channel: Channel, body: bytes) -> Envelope:
         raise UnknownOpcode(f"opcode {opcode:#06x} was refused", limit="it is none of this contract's")
     if kind.channel not in (None, channel):
         raise WrongChannel(f"{kind.__name__} on {channel!r} was refused", limit=f"its channel is {kind.channel!r}")
-    return Envelope(channel, request_id, kind._decode(body[ENVELOPE_BYTES:]))
+    return Envelope(channel, request_id, kind.decode(body[ENVELOPE_BYTES:]))
 
 
 def peek_request_id(body: bytes) -> int:

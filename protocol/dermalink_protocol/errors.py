@@ -12,20 +12,39 @@ class DermalinkError(Exception):
 
     def __init__(self, refused: str, *, rule: str = "", limit: str = "", advice: str = "") -> None:
         self.refused, self.rule, self.limit, self.advice = refused, rule, limit, advice
-        parts = [refused]
-        if limit:
-            parts.append(f"; {limit}")
-        if rule:
-            parts.append(f" [{rule}]")
-        if advice:
-            parts.append(f". {advice}")
-        super().__init__("".join(parts))
+        super().__init__(sentence(refused, limit, rule, advice))
+
+
+def sentence(refused: str, limit: str = "", rule: str = "", advice: str = "") -> str:
+    """One sentence or two: what was refused; the limit [the rule]. What a person can do."""
+    said = f"{refused}; {limit}" if limit else refused
+    said += f" [{rule}]" if rule else ""
+    return f"{said}. {advice}" if advice else said
 
 
 class ProtocolError(DermalinkError):
-    """Bytes or values that are no message; `reason` is the code word a pen answers with."""
+    """Bytes or values that are no message.
 
-    reason = Reason.OUT_OF_RANGE
+    `reason` is the code word that a pen answers with, and `limit_value` the number that goes with it: the limit that
+    was met, in the field's unit, or 0.
+    """
+
+    reason: Reason = Reason.OUT_OF_RANGE
+
+    def __init__(
+        self,
+        refused: str,
+        *,
+        rule: str = "",
+        limit: str = "",
+        advice: str = "",
+        reason: Reason | None = None,
+        limit_value: int = 0,
+    ) -> None:
+        super().__init__(refused, rule=rule, limit=limit, advice=advice)
+        if reason is not None:
+            self.reason = reason
+        self.limit_value = limit_value
 
 
 class UnknownOpcode(ProtocolError):

@@ -2,21 +2,35 @@
 
 from typing import Annotated, Final, NamedTuple
 
+from dermalink_protocol.codewords import Reason
 from dermalink_protocol.errors import DeclarationError
 
 
 class Wire(NamedTuple):
-    """An integer on the wire: its `struct` code and the range that is accepted, both ends included."""
+    """An integer on the wire: its `struct` code, the range accepted (both ends included), and the answer outside it.
+
+    `under` and `over` are the reasons of the refusal below and above the range; for an enumeration `over` is the
+    reason for a value that does not exist. None is the general reason of the error raised.
+    """
 
     code: str
     low: int
     high: int
+    under: Reason | None = None
+    over: Reason | None = None
 
-    def within(self, low: int, high: int) -> "Wire":
-        """The same width with a narrower range; `DeclarationError` when it would not be narrower."""
+    def within(self, low: int, high: int, *, under: Reason | None = None, over: Reason | None = None) -> "Wire":
+        """The same width with a narrower range; without `under`, `over` stands for both ends.
+
+        Raises `DeclarationError` when the range is empty or not within this one.
+        """
         if not self.low <= low <= high <= self.high:
             raise DeclarationError(f"{low}..{high} is not within {self.low}..{self.high}")
-        return Wire(self.code, int(low), int(high))
+        return Wire(self.code, int(low), int(high), under or over, over)
+
+    def refusing(self, reason: Reason) -> "Wire":
+        """The same type; `reason` is the answer to a value that is not one of the enumeration's."""
+        return self._replace(under=reason, over=reason)
 
 
 class Raw(NamedTuple):
@@ -45,4 +59,5 @@ U16 = Annotated[int, u16]
 U32 = Annotated[int, u32]
 I32 = Annotated[int, i32]
 
+WIDTHS: Final = {width.code: width for width in (u8, u16, u32, i8, i16, i32)}
 BITS: Final = {"B": 8, "H": 16, "I": 32, "b": 8, "h": 16, "i": 32}

@@ -4,6 +4,7 @@ Eyelids, lips and the inside of the orbital rim do not exist as zones (SR-DEPTH-
 """
 
 from enum import IntEnum
+from typing import Final
 
 
 class Zone(IntEnum):
@@ -40,3 +41,12 @@ class Symptom(IntEnum):
     PAIN = 1
     BLEEDING = 2
     RASH = 3
+
+
+# What people ask for and is no zone, and what they are told (SR-DEPTH-3).
+NO_ZONES: Final = {
+    "scalp": "The scalp needs a dedicated device and a dermatologist.",
+    "eyelids": "Eyelids are never needled; under the eyes only the skin outside the orbital rim is a zone.",
+    "lips": "Lips are never needled; the upper lip's zone is the skin above it.",
+    "orbital rim": "Nothing inside the orbital rim is ever needled.",
+}

@@ -54,7 +54,8 @@ class HelloReply(Reply, opcode=Opcode.HELLO_REPLY, channel=Channel.STATUS, since
 
     `serial_number` is ASCII, padded with zero bytes. `boot_id` is new at every power-up. `firmware_version` is
     major << 16 | minor << 8 | patch. `drive_tolerance_um` and `sensor_accuracy_um` are 0 when the pen declares none
-    (then it gets no therapy). `suite` names the security suite: 0 is none. `budget_per_cm2` is punctures per cm² and pass.
+    (then it gets no therapy). `suite` names the security suite: 0 is none. `budget_per_cm2` is punctures per cm² and
+    pass.
     """
 
     protocol_version: U16
@@ -199,5 +200,3 @@ class SelfTestReport(Reply, opcode=Opcode.SELF_TEST_REPORT, channel=Channel.STAT
 
 class GetSelfTest(Request[SelfTestReport], opcode=Opcode.GET_SELF_TEST, channel=Channel.STATUS, since=1):
     """Ask for the last self-test's report."""
-
-

@@ -4,7 +4,7 @@ Whatever raises exposure starts with the command header: an id that only grows, 
 the pen that the host has seen, from which the pen tells the command's age by its own clock (SR-CMD-1).
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode, Reason, State
@@ -23,12 +23,18 @@ from dermalink_protocol.schema import Effect, R, Reply, Request
 from dermalink_protocol.wire import U16, U32, Raw, u8, u16, u32
 from dermalink_protocol.zones import Direction, Zone
 
+TTL: Final = u16.within(1, TTL_MAX_MS, under=Reason.OUT_OF_RANGE, over=Reason.TTL_TOO_LONG)
+LEASE: Final = u16.within(LEASE_MIN_MS, LEASE_MAX_MS, over=Reason.LEASE_OUT_OF_RANGE)
+DEPTH: Final = u16.within(DEPTH_MIN_UM, DEPTH_CAP_UM, under=Reason.DEPTH_UNDER_MIN, over=Reason.DEPTH_OVER_CAP)
+RATE: Final = u8.within(RATE_MIN_HZ, RATE_MAX_HZ, over=Reason.RATE_OUT_OF_RANGE)
+SPEED: Final = u8.within(SPEED_MIN_MM_S, SPEED_MAX_MM_S, over=Reason.SPEED_OUT_OF_RANGE)
+
 
 class TherapyCommand(Request[R]):
     """Base of what raises exposure: the command header."""
 
     command_id: Annotated[int, u32.within(1, 0xFFFF_FFFF)]
-    ttl_ms: Annotated[int, u16.within(1, TTL_MAX_MS)]
+    ttl_ms: Annotated[int, TTL]
     seen_tick_ms: U32
 
 
@@ -65,7 +71,7 @@ class OpenSession(
     """Open a session, owned by this connection; `boot_id` is hello's, the record's number and hash are the host's."""
 
     boot_id: U32
-    lease_ms: Annotated[int, u16.within(LEASE_MIN_MS, LEASE_MAX_MS)]
+    lease_ms: Annotated[int, LEASE]
     record_number: U32
     record_hash: Annotated[bytes, Raw(32)]
 
@@ -87,7 +93,7 @@ class AdoptSession(
     """Take over a session whose connection was lost."""
 
     session_id: U32
-    lease_ms: Annotated[int, u16.within(LEASE_MIN_MS, LEASE_MAX_MS)]
+    lease_ms: Annotated[int, LEASE]
 
 
 class SessionClosed(Done, opcode=Opcode.SESSION_CLOSED, channel=Channel.COMMAND, since=1):
@@ -118,17 +124,15 @@ class Prepared(Applied, opcode=Opcode.PREPARED, channel=Channel.COMMAND, since=1
     budget: U32
 
 
-class Prepare(
-    TherapyCommand[Prepared], opcode=Opcode.PREPARE, channel=Channel.COMMAND, effect=Effect.RAISES, since=1
-):
+class Prepare(TherapyCommand[Prepared], opcode=Opcode.PREPARE, channel=Channel.COMMAND, effect=Effect.RAISES, since=1):
     """Prepare one frame (SR-DEPTH-8): where, which way, how deep, how fast, with which head."""
 
     session_id: U32
-    zone: Annotated[Zone, u8]
-    direction: Annotated[Direction, u8]
-    depth_um: Annotated[int, u16.within(DEPTH_MIN_UM, DEPTH_CAP_UM)]
-    rate_hz: Annotated[int, u8.within(RATE_MIN_HZ, RATE_MAX_HZ)]
-    speed_mm_s: Annotated[int, u8.within(SPEED_MIN_MM_S, SPEED_MAX_MM_S)]
+    zone: Annotated[Zone, u8.refusing(Reason.UNKNOWN_ZONE)]
+    direction: Annotated[Direction, u8.refusing(Reason.UNKNOWN_DIRECTION)]
+    depth_um: Annotated[int, DEPTH]
+    rate_hz: Annotated[int, RATE]
+    speed_mm_s: Annotated[int, SPEED]
     tag_id: Annotated[bytes, Raw(8)]
 
 
@@ -174,9 +178,7 @@ class PassPaused(Done, opcode=Opcode.PASS_PAUSED, channel=Channel.COMMAND, since
     """Needles are going in; the pass can be resumed."""
 
 
-class PausePass(
-    Request[PassPaused], opcode=Opcode.PAUSE_PASS, channel=Channel.COMMAND, effect=Effect.REDUCES, since=1
-):
+class PausePass(Request[PassPaused], opcode=Opcode.PAUSE_PASS, channel=Channel.COMMAND, effect=Effect.REDUCES, since=1):
     """Interrupt the pass."""
 
     session_id: U32
@@ -186,9 +188,7 @@ class PassEnded(Done, opcode=Opcode.PASS_ENDED, channel=Channel.COMMAND, since=1
     """The pass is over and used up if it touched skin."""
 
 
-class EndPass(
-    Request[PassEnded], opcode=Opcode.END_PASS, channel=Channel.COMMAND, effect=Effect.REDUCES, since=1
-):
+class EndPass(Request[PassEnded], opcode=Opcode.END_PASS, channel=Channel.COMMAND, effect=Effect.REDUCES, since=1):
     """End the pass, or drop a prepared frame."""
 
     session_id: U32
