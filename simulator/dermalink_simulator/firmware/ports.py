@@ -1,0 +1,162 @@
+"""The pen's side of its connections: frames in, a bounded queue of frames out.
+
+A host that reads slowly loses telemetry, with a count, and after that state changes; never a reply and never what Stop
+answers. Requests are only taken while there is room for their replies; Stop always is.
+"""
+
+from collections import deque
+from typing import Final, NamedTuple, Protocol
+
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.envelope import Envelope, encode_envelope
+from dermalink_protocol.errors import ProtocolError
+from dermalink_protocol.framing import BrokenFrame, Frame, FrameDecoder, encode_frame
+from dermalink_protocol.schema import Message
+
+from dermalink_simulator.seam import PortKind
+
+REPLIES_MAX: Final = 64  # replies that wait for a host that does not read; about 8 KiB of a pen's memory (assumption)
+TELEMETRY_MAX: Final = 16  # batches that wait: 1.6 s of motion, more than any lease (assumption)
+CHANGES_MAX: Final = 32  # state changes that wait (assumption)
+COUNT_MAX: Final = 0xFFFF
+
+
+class Arrived(NamedTuple):
+    """A frame that came in whole."""
+
+    channel: Channel
+    body: bytes
+
+
+class Broken(NamedTuple):
+    """A frame that did not: why."""
+
+    error: ProtocolError
+
+
+class Codec(Protocol):
+    """How a port's bytes become frames, and frames bytes."""
+
+    def decode(self, data: bytes) -> list[Arrived | Broken]:
+        """What `data` completes; noise is dropped."""
+
+    def encode(self, channel: Channel, body: bytes) -> list[bytes]:
+        """The pieces in which a message goes out, each to be sent as a whole."""
+
+
+class StreamCodec:
+    """Framing of a byte stream."""
+
+    joins: Final = True
+
+    def __init__(self) -> None:
+        self._decoder = FrameDecoder()
+
+    def decode(self, data: bytes) -> list[Arrived | Broken]:
+        """Frames of a stream, whatever the cuts."""
+        found: list[Arrived | Broken] = []
+        for event in self._decoder.feed(data):
+            if isinstance(event, Frame):
+                found.append(Arrived(event.channel, event.body))
+            elif isinstance(event, BrokenFrame):
+                found.append(Broken(event.error))
+        return found
+
+    def encode(self, channel: Channel, body: bytes) -> list[bytes]:
+        """One frame."""
+        return [encode_frame(channel, body)]
+
+
+class Port:
+    """One connection: what it is, who it said it is, and what waits to be sent on it."""
+
+    __slots__ = (
+        "_changes",
+        "_codec",
+        "_pieces",
+        "_replies",
+        "_stops",
+        "_telemetry",
+        "broken",
+        "change_sequence",
+        "greeted",
+        "kind",
+        "lost",
+        "number",
+        "telemetry_sequence",
+    )
+
+    def __init__(self, number: int, kind: PortKind, codec: Codec) -> None:
+        self.number = number
+        self.kind = kind
+        self.greeted = False
+        self.lost = 0
+        self.broken = 0
+        self.telemetry_sequence = 0
+        self.change_sequence = 0
+        self._codec = codec
+        self._stops: deque[Envelope] = deque()
+        self._replies: deque[Envelope] = deque()
+        self._changes: deque[Envelope] = deque()
+        self._telemetry: deque[Envelope] = deque()
+        self._pieces: deque[bytes] = deque()
+
+    def decode(self, data: bytes) -> list[Arrived | Broken]:
+        """The frames that `data` completes; broken ones are counted."""
+        found = self._codec.decode(data)
+        for each in found:
+            if isinstance(each, Broken):
+                self.broken = min(self.broken + 1, COUNT_MAX)
+        return found
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether there is room for the reply to one more request."""
+        return len(self._replies) < REPLIES_MAX
+
+    def reply(self, channel: Channel, request_id: int, message: Message) -> None:
+        """Answer a request; what the Stop channel answers goes before everything else."""
+        envelope = Envelope(channel, request_id, message)
+        if channel is Channel.STOP:
+            if len(self._stops) >= REPLIES_MAX:
+                self._stops.popleft()
+                self.lose()
+            self._stops.append(envelope)
+        else:
+            self._replies.append(envelope)
+
+    def notify(self, message: Message) -> None:
+        """Say something unasked; the oldest of its kind is lost when nobody reads."""
+        assert message.channel is not None
+        queue, most = (
+            (self._telemetry, TELEMETRY_MAX)
+            if message.channel is Channel.TELEMETRY
+            else (self._changes, CHANGES_MAX)
+        )
+        if len(queue) >= most:
+            queue.popleft()
+            self.lose()
+        queue.append(Envelope(message.channel, 0, message))
+
+    def lose(self) -> None:
+        """Count something that this host will not get or that was not taken from it."""
+        self.lost = min(self.lost + 1, COUNT_MAX)
+
+    def take(self) -> bytes:
+        """What is to be sent now: all of it on a stream, one value on characteristics; empty when there is nothing."""
+        if self.kind is PortKind.STREAM:
+            if not (self._stops or self._replies or self._changes or self._telemetry):
+                return b""
+            pieces = []
+            for queue in (self._stops, self._replies, self._changes, self._telemetry):
+                for envelope in queue:
+                    pieces += self._codec.encode(envelope.channel, encode_envelope(envelope))
+                queue.clear()
+            return b"".join(pieces)
+        if not self._pieces:
+            for queue in (self._stops, self._replies, self._changes, self._telemetry):
+                if queue:
+                    envelope = queue.popleft()
+                    self._pieces.extend(self._codec.encode(envelope.channel, encode_envelope(envelope)))
+                    break
+        return self._pieces.popleft() if self._pieces else b""

@@ -1,0 +1,128 @@
+"""Dwell, pressure and rate, as pure steps."""
+
+import pytest
+from dermalink_protocol.codewords import Reason
+from dermalink_simulator.firmware.detectors import (
+    FRESH,
+    STEADY,
+    Dwell,
+    Touch,
+    dwell_step,
+    force_step,
+    rate_step,
+    shape_of,
+)
+
+GLIDE = shape_of(6_000, stamp=False)
+STAMP = shape_of(6_000, stamp=True)
+STILL = Touch(1, 1, 0, 0, 0)
+AWAY = Touch(0, 0, 0, 0, 0)
+
+
+def dwell_after(touches: list[Touch], head: object = GLIDE, dwell: Dwell = FRESH) -> tuple[Dwell, int | None]:
+    """What is remembered, and after how many milliseconds it tripped first."""
+    tripped = None
+    for number, touch in enumerate(touches, 1):
+        dwell, reason = dwell_step(dwell, 10, touch, head)  # type: ignore[arg-type]
+        if reason and tripped is None:
+            assert reason == Reason.DWELL
+            tripped = number * 10
+    return dwell, tripped
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_head_that_stays_pauses_after_half_a_second() -> None:
+    assert dwell_after([STILL] * 60)[1] == 500
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_head_that_moves_never_pauses() -> None:
+    assert dwell_after([Touch(1, 1, 100, 0, 0)] * 1_000)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_rubbing_to_and_fro_is_dwelling_since_net_travel_counts() -> None:
+    there, back = [Touch(1, 1, 200, 0, 0)] * 5, [Touch(1, 1, -200, 0, 0)] * 5
+    assert dwell_after((there + back) * 10)[1] == 500
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+@pytest.mark.parametrize(("step_um", "trips"), [(59, True), (60, False)])
+def test_three_millimetres_in_half_a_second_is_the_line(step_um: int, trips: bool) -> None:
+    assert (dwell_after([Touch(1, 1, step_um, 0, 0)] * 60)[1] is not None) is trips
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_punctures_in_one_spot_pause_before_the_half_second() -> None:
+    assert GLIDE.spot_punctures_max == 565
+    _, tripped = dwell_after([Touch(1, 1, 20, 0, 24)] * 60)
+    assert tripped == 240
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_head_width_of_travel_forgets_the_spot() -> None:
+    assert dwell_after([Touch(1, 1, 200, 0, 18)] * 500)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_pausing_in_contact_resets_nothing() -> None:
+    paused = Touch(1, 0, 0, 0, 0)
+    _, tripped = dwell_after([STILL] * 40 + [paused] * 100 + [STILL] * 10)
+    assert tripped == (40 + 100 + 10) * 10
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_bounce_resets_nothing_and_a_lift_does() -> None:
+    assert dwell_after([STILL] * 40 + [AWAY] * 5 + [STILL] * 10)[1] is not None
+    assert dwell_after([STILL] * 40 + [AWAY] * 30 + [STILL] * 49)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_stamp_heads_press_is_bounded_and_needs_a_lift() -> None:
+    assert dwell_after([STILL] * 40, STAMP)[1] is None
+    dwell, tripped = dwell_after([STILL] * 41, STAMP)
+    assert tripped == 410
+    assert dwell_after([STILL], STAMP, dwell)[1] == 10
+    assert dwell_after([AWAY] + [STILL] * 40, STAMP, dwell)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-5", side="pen")
+def test_pressure_pauses_after_a_while_and_stops_at_once() -> None:
+    over_ms, reasons = 0, []
+    for _ in range(20):
+        over_ms, reason = force_step(over_ms, 10, 2_001)
+        reasons.append(reason)
+    assert reasons == [0] * 19 + [Reason.FORCE_HIGH]
+    assert force_step(0, 10, 4_001)[1] == Reason.FORCE_TOO_HIGH
+    assert force_step(190, 10, 2_000) == (0, 0)
+    assert force_step(0xFFFF, 1_000, 3_000)[0] == 0xFFFF
+
+
+@pytest.mark.sr("SR-RATE-1", side="pen")
+@pytest.mark.parametrize(
+    ("hz_times_ten", "first"),
+    [
+        (1_000, None),
+        (1_099, None),
+        (901, None),
+        (1_110, (20, Reason.RATE_OFF)),
+        (890, (20, Reason.RATE_OFF)),
+        (1_210, (1, Reason.RATE_OVER)),
+    ],
+)
+def test_the_rate_is_held_to_its_band(hz_times_ten: int, first: tuple[int, int] | None) -> None:
+    rate, found = STEADY, None
+    for number in range(1, 41):
+        rate, reason = rate_step(rate, 10, 1, 10_000_000 // hz_times_ten, 100)
+        if reason and found is None:
+            found = number, reason
+    assert found == first
+
+
+@pytest.mark.sr("SR-RATE-1", side="pen")
+def test_a_motor_that_stalls_is_seen_after_a_tenth_of_a_second() -> None:
+    rate, reasons = STEADY, []
+    for _ in range(10):
+        rate, reason = rate_step(rate, 10, 0, 10_000, 100)
+        reasons.append(reason)
+    assert reasons == [0] * 9 + [Reason.STALLED]
