@@ -124,18 +124,24 @@ def setup(arguments: Arguments = ()) -> None:
             return
         started = time.monotonic()
         print("Setting up .venv ...", flush=True)
-        STAMP.unlink(missing_ok=True)
+        if STAMP.exists():
+            STAMP.unlink()
         if found[:-1] != wanted[:-1]:
             make_venv()
-        install()
+        try:
+            install()
+        except TaskError as error:
+            hint = "Is the package index in reach? Mirrors, proxies and certificates are pip's own settings."
+            raise TaskError(f"{error}\n{hint}") from None
         STAMP.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         print(f"Ready after {time.monotonic() - started:.1f} s.", flush=True)
 
 
 def make_venv() -> None:
     """An empty .venv, without asking for the ensurepip that some systems' Pythons lack."""
-    if VENV.exists() or VENV.is_symlink():
+    if VENV.is_dir() and not VENV.is_symlink():
         shutil.rmtree(VENV)
+    VENV.unlink(missing_ok=True)
     base = getattr(sys, "_base_executable", None) or sys.executable
     run(base, "-m", "venv", "--without-pip", VENV, env=dict(os.environ))
 
@@ -389,7 +395,7 @@ def main(arguments: Arguments) -> int:
         if name not in WITHOUT_SETUP:
             setup()
         TASKS[name](rest)
-    except TaskError as error:
+    except (TaskError, OSError) as error:
         print(f"\n{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
