@@ -8,9 +8,6 @@ from dermalink_protocol.zones import Zone
 SELF_TEST_WITHIN_MS: Final = 10_000
 """A self-test that did not end by then counts as failed (assumption)."""
 
-PROBE_MAX_UM: Final = 100
-"""The self-test's travel, below the head's face and never in contact (assumption)."""
-
 
 class CoreLimits(NamedTuple):
     """As `dermalink_protocol.limits` has them, by the names used there; tuples are indexed by `Zone`, cell 0 is none.
@@ -53,7 +50,6 @@ class CoreLimits(NamedTuple):
     battery_start_percent: int
     order_valid_max_ms: int
     watchdog_ms: int
-    probe_max_um: int
 
 
 def _by_zone(value: dict[Zone, int]) -> tuple[int, ...]:
@@ -99,7 +95,6 @@ def _limits() -> CoreLimits:
         battery_start_percent=int(limits.BATTERY_START_PERCENT),
         order_valid_max_ms=int(limits.ORDER_VALID_MAX_MS),
         watchdog_ms=int(limits.WATCHDOG_MS),
-        probe_max_um=PROBE_MAX_UM,
     )
 
 

@@ -34,12 +34,12 @@ class Cut(IntEnum):
 class GateState(NamedTuple):
     """What the gate knows between two interrupts.
 
-    wants             0: rest, 1: motor, needles in, 2: needles out, 3: self-test's probe.
+    wants             0: rest, 1: motor, needles in, 2: needles out, 3: the self-test's exercise.
     motor_hz          the frame's rate; zero unless wants is 1 or 2.
-    target_um         the frame's depth less the tolerance; zero unless wants is 2 or 3.
+    target_um         the frame's depth less the tolerance; zero unless wants is 2.
     lease_left_ms     runs down here too; zero unless wants is 1 or 2.
     watchdog_left_ms  whole at each feed; at most 50.
-    cut               a `Cut`, zero at rest.
+    cut               a `Cut`; a feed at rest takes it away.
     """
 
     wants: U8 = 0
@@ -51,9 +51,9 @@ class GateState(NamedTuple):
 
 
 class Fed(NamedTuple):
-    """What the main loop adds to the therapy's state: how far the self-test asks to move, 0 for not."""
+    """What the main loop adds to the therapy's state: 1 while the self-test asks for the exercise of its drive."""
 
-    probe_um: U16 = 0
+    exercise: U8 = 0
 
 
 class Guarded(NamedTuple):
@@ -66,7 +66,7 @@ class Guarded(NamedTuple):
 
 
 AT_REST: Final = GateState()
-REST, MOTOR, NEEDLES, PROBE = 0, 1, 2, 3
+REST, MOTOR, NEEDLES, EXERCISE = 0, 1, 2, 3
 
 
 @helper
@@ -101,11 +101,9 @@ def motion_permitted(k: CoreLimits, t: TherapyState) -> bool:
 def wanted(k: CoreLimits, t: TherapyState, i: Fed) -> int:
     """What the therapy's state wants and may have."""
     return (
-        (
-            (NEEDLES if t.state == State.RUNNING else MOTOR)
-            if t.state in MOVING and motion_permitted(k, t)
-            else (PROBE if t.state == State.SELF_TEST and 1 <= i.probe_um <= k.probe_max_um else REST)
-        )
+        (NEEDLES if t.state == State.RUNNING else MOTOR)
+        if t.state in MOVING and motion_permitted(k, t)
+        else (EXERCISE if t.state == State.SELF_TEST and i.exercise != 0 else REST)
     )
 
 
@@ -118,11 +116,7 @@ def _fed_motor(k: CoreLimits, g: GateState, t: TherapyState, i: Fed) -> int:
 
 
 def _fed_target(k: CoreLimits, g: GateState, t: TherapyState, i: Fed) -> int:
-    return (
-        t.depth_um - t.head_tolerance_um
-        if wanted(k, t, i) == NEEDLES
-        else (i.probe_um if wanted(k, t, i) == PROBE else 0)
-    )
+    return t.depth_um - t.head_tolerance_um if wanted(k, t, i) == NEEDLES else 0
 
 
 def _fed_lease(k: CoreLimits, g: GateState, t: TherapyState, i: Fed) -> int:
@@ -156,7 +150,7 @@ def cut_by(g: GateState, i: Guarded) -> int:
             if i.pressed != 0
             else (
                 Cut.CONTACT
-                if g.wants == PROBE and i.contact != 0
+                if g.wants == EXERCISE and i.contact != 0
                 else (
                     Cut.LEASE
                     if g.wants in (MOTOR, NEEDLES) and g.lease_left_ms <= i.dt_ms
@@ -178,7 +172,7 @@ def live(g: GateState) -> bool:
         g.wants != REST
         and g.cut == Cut.NONE
         and g.watchdog_left_ms >= 1
-        and (g.lease_left_ms >= 1 or g.wants == PROBE)
+        and (g.lease_left_ms >= 1 or g.wants == EXERCISE)
     )
 
 
@@ -192,10 +186,17 @@ def _order_target(k: CoreLimits, g: GateState) -> int:
 
 def _order_valid(k: CoreLimits, g: GateState) -> int:
     return (
-        least(k.order_valid_max_ms, g.watchdog_left_ms if g.wants == PROBE else least(g.watchdog_left_ms, g.lease_left_ms))
+        least(
+            k.order_valid_max_ms,
+            g.watchdog_left_ms if g.wants == EXERCISE else least(g.watchdog_left_ms, g.lease_left_ms),
+        )
         if live(g)
         else 0
     )
+
+
+def _order_exercise(k: CoreLimits, g: GateState) -> int:
+    return 1 if live(g) and g.wants == EXERCISE else 0
 
 
 GatePart = Callable[..., Any]
@@ -221,13 +222,14 @@ ORDER: Final[dict[str, GatePart]] = {
     "motor_hz": _order_motor,
     "target_um": _order_target,
     "valid_ms": _order_valid,
+    "exercise": _order_exercise,
 }
 """The order to the drive, from the gate's state alone; f(limits, gate)."""
 
 
-def feed(limits: CoreLimits, gate: GateState, therapy: TherapyState, probe_um: int = 0) -> GateState:
+def feed(limits: CoreLimits, gate: GateState, therapy: TherapyState, exercise: int = 0) -> GateState:
     """The main loop's word, after every step of the core and at least every main loop; winds up the watchdog."""
-    fed = Fed(probe_um)
+    fed = Fed(exercise)
     return GateState(**{name: part(limits, gate, therapy, fed) for name, part in FEED.items()})
 
 
