@@ -1,7 +1,7 @@
-"""Code words: opcodes, therapy states and reasons, as 16-bit words that flipped bits cannot turn into each other.
+"""Code words: 16-bit opcodes, states, reasons and record kinds that flipped bits cannot turn into each other.
 
 All are words of the extended Hamming code [16, 11, 4]: any two differ in at least `DISTANCE` bits, also across
-the three sets, and 0x0000 and 0xFFFF, what a dead or erased memory reads as, are never valid. A word, once given,
+the four sets, and 0x0000 and 0xFFFF, what a dead or erased memory reads as, are never valid. A word, once given,
 is never given another meaning. `free_words` names the next ones.
 """
 
@@ -234,6 +234,37 @@ class Reason(IntEnum):
     NO_OWNER = 0x85AE
 
 
+class RecordKind(IntEnum):
+    """What a record of the pen's history tells."""
+
+    # The pen itself
+    POWERED_UP = 0xBCB5
+    SELF_TESTED = 0x0234
+    CLOCK_SET = 0x9B46
+    # Sessions
+    SESSION_OPENED = 0xA374
+    SESSION_ADOPTED = 0x066A
+    SESSION_CLOSED = 0x7111
+    # Heads
+    HEAD_SEATED = 0xBFA8
+    HEAD_USED = 0x931B
+    # Passes
+    PASS_BEGUN = 0xC31E
+    PASS_INTERRUPTED = 0x4228
+    PASS_RESUMED = 0x2EEB
+    PASS_ENDED = 0x97A4
+    # Faults and symptoms
+    STOPPED = 0x6FB2
+    FAULT_LATCHED = 0x306F
+    FAULT_CLEARED = 0x7809
+    SYMPTOM = 0xDA38
+    # Counted, not listed
+    REFUSED_COUNT = 0x203D
+
+
+WORD_SETS: Final = (Opcode, State, Reason, RecordKind)
+
+
 def distance(one: int, other: int) -> int:
     """Number of bits in which two words differ."""
     return (one ^ other).bit_count()
@@ -241,5 +272,5 @@ def distance(one: int, other: int) -> int:
 
 def free_words() -> Iterator[int]:
     """Words that keep `DISTANCE` from all that are given, in rising order."""
-    given = {*NEVER_VALID, *Opcode, *State, *Reason}
+    given = {*NEVER_VALID, *(word for words in WORD_SETS for word in words)}
     return (word for word in range(0x10000) if all(distance(word, other) >= DISTANCE for other in given))

@@ -123,5 +123,11 @@ class SegmentError(FrameError):
     reason = Reason.WRONG_LENGTH
 
 
+class BrokenRecord(ProtocolError):
+    """Bytes that are no record of the history, or one that was altered."""
+
+    reason = Reason.HISTORY_BROKEN
+
+
 class DeclarationError(TypeError):
     """A message is declared wrongly; raised at import, never in operation."""

@@ -1,13 +1,12 @@
 """The pen's history, as records that a host can ask for by number."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode
+from dermalink_protocol.limits import RECORD_BYTES_MAX
 from dermalink_protocol.schema import Reply, Request
 from dermalink_protocol.wire import U32, Raw, Tail, u32
-
-RECORD_BYTES_MAX: Final = 160
 
 
 class HistoryRecord(Reply, opcode=Opcode.HISTORY_RECORD, channel=Channel.RECORDS, since=1):
