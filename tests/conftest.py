@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.leaks import everything_open, leaked_since, watch_event_loops
 
 pytest_plugins = ["pytester"]
+
+# A busy machine is no failure, so no test has a deadline. What every run sees is the same on every machine;
+# `tasks.py proof-all` searches by chance, and longer.
+settings.register_profile("every-run", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile("every-run")
 
 
 def pytest_configure() -> None:
