@@ -7,6 +7,7 @@ every field is an integer of the declared width, and nothing here knows of async
 from enum import IntEnum
 from typing import Annotated, Final, NamedTuple, Protocol
 
+from dermalink_protocol.history_entries import PowerCause as PowerCause  # why the firmware starts
 from dermalink_protocol.wire import U8, U16, U32, i16
 
 # The flash: NOR, erased to ones by the sector; a write only clears bits, and may tear anywhere when power goes.
@@ -14,14 +15,6 @@ SECTOR_BYTES: Final = 4_096
 FLASH_BYTES: Final = 1_572_864
 # How far above the parked position the self-test's mechanical stop stands, still below the head's face (SR-POST-1).
 EXERCISE_STOP_UM: Final = 300
-
-
-class PowerCause(IntEnum):
-    """Why the firmware starts."""
-
-    SWITCHED_ON = 1
-    POWER_LOSS = 2
-    WATCHDOG = 3
 
 
 class PortKind(IntEnum):
