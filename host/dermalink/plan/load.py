@@ -32,6 +32,11 @@ def load_plan(path: Path) -> Plan:
 
 def plan_from_bytes(data: bytes, source: str) -> Plan:
     """The plan in `data`; `source` names it in messages."""
+    if len(data) > FILE_BYTES_MAX:
+        problem = Problem(
+            0, "", "it is too long", f"a plan has at most {FILE_BYTES_MAX} bytes", advice=f"{START_ANEW}."
+        )
+        raise PlanError(source, problem)
     text = _decode(data, source)
     try:
         read = PlanFile.model_validate(_parse(text, source))
@@ -57,11 +62,6 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise PlanError(str(path), Problem(0, "", f"it can't be read ({why})")) from None
-    if len(data) > FILE_BYTES_MAX:
-        problem = Problem(
-            0, "", "it is too long", f"a plan has at most {FILE_BYTES_MAX} bytes", advice=f"{START_ANEW}."
-        )
-        raise PlanError(str(path), problem)
     return data
 
 
@@ -113,8 +113,6 @@ def _problem(text: str, details: Any) -> Problem:
     if details["type"] == "extra_forbidden":
         known = ZoneEntry.model_fields if len(place) > 1 else PlanFile.model_fields
         return Problem(line, key, "there is no such key", advice=f"Known are {', '.join(known)}.")
-    if place == ("plan",):
-        return Problem(line, key, f"{shown(details['input'])} was refused", "this version reads plan = 1")
     return Problem(line, key, f"{shown(details['input'])} was refused", details["msg"])
 
 

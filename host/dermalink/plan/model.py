@@ -1,6 +1,6 @@
 """A plan as pydantic reads it from TOML, and as the session takes it: one step for each zone and direction."""
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
 
@@ -10,8 +10,15 @@ from dermalink.plan.quantity import depth_from_number, depth_from_text, mm, whol
 from dermalink_protocol.limits import RATE_MAX_HZ, RATE_MIN_HZ, SPEED_MAX_MM_S, SPEED_MIN_MM_S, ZONE_RULES
 from dermalink_protocol.zones import Direction, Zone
 
+PLAN_FORMAT: Final = 1
 RATE_NOMINAL_HZ: Final = 60  # with 12 needles and 20 mm/s it leaves 600 punctures per cm², under SR-PASS-6's 650
 SPEED_NOMINAL_MM_S: Final = 20
+
+
+def _format(value: object) -> int:
+    if value is True or value != PLAN_FORMAT:
+        raise NotTaken(f"{shown(value)} was refused", limit=f"this version reads plan = {PLAN_FORMAT}")
+    return PLAN_FORMAT
 
 
 def _rate(value: object) -> int:
@@ -85,7 +92,7 @@ class PlanFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    plan: Literal[1]
+    plan: Annotated[int, BeforeValidator(_format)]
     rate_hz: Rate = RATE_NOMINAL_HZ
     speed_mm_s: Speed = SPEED_NOMINAL_MM_S
     zone: tuple[ZoneEntry, ...]
