@@ -16,12 +16,12 @@ speed_mm_s = 20      # how fast you mean to move the pen: 10 to 40
                      # rate x needles / (head width x speed).
 
 # One block for each zone:
-#   forehead, left_cheek, right_cheek, chin       at most 0.5 mm
-#   nose                                          at most 0.25 mm
-#   upper_lip, left_under_eye, right_under_eye    at most 0.25 mm, stamp head only
+#   forehead, left_cheek, right_cheek, chin     at most 0.5 mm
+#   nose                                        at most 0.25 mm
+#   upper_lip, left_under_eye, right_under_eye  at most 0.25 mm, stamp head only
 # Eyelids, lips and the inside of the orbital rim are no zones.
 #
-# A depth always says its unit: depth = "0.25 mm", or "250 um", or depth_um = 250.
+# A depth says its unit: "0.25 mm" or "250 um", or depth_um = 250.
 # It goes from 0.2 mm to 0.5 mm in steps of 0.01 mm. Begin with 0.25 mm.
 #
 # A zone takes one pass in each direction: vertical, horizontal, diagonal.
