@@ -7,7 +7,7 @@ every field is an integer of the declared width, and nothing here knows of async
 from enum import IntEnum
 from typing import Annotated, Final, NamedTuple, Protocol
 
-from dermalink_protocol.history_entries import PowerCause as PowerCause  # why the firmware starts
+from dermalink_protocol.history_entries import PowerCause as PowerCause  # noqa: PLC0414 (handed on)
 from dermalink_protocol.wire import U8, U16, U32, i16
 
 # The flash: NOR, erased to ones by the sector; a write only clears bits, and may tear anywhere when power goes.
