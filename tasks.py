@@ -32,8 +32,7 @@ SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 EXE = ".exe" if os.name == "nt" else ""
 PYTHON = SCRIPTS / f"python{EXE}"
 
-OLDEST_PYTHON = (3, 11)
-OTHER_PYTHONS = ("python3.13", "python3.12", "python3.11")
+OLDEST_PYTHON, NEWER_PYTHONS = (3, 11), ("python3.13", "python3.12", "python3.11")
 OLDEST_UV = (0, 6)  # the first that has all the options used here
 
 # What decides what .venv holds: a change in one of them means another set-up.
@@ -46,8 +45,6 @@ TYPED = ("protocol", "host", "simulator", "tests", "tasks.py")
 UNIT_TESTS, PROOF_TESTS, BENCHMARKS = ("unit", "vectors", "traceability"), ("proof",), ("benchmarks",)
 NO_TESTS_COLLECTED = 5  # pytest's exit code
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
-
-YES = (["1"], ["true"], ["yes"], ["on"])  # how pip's settings say it
 
 if TYPE_CHECKING:  # older Pythons, which are only told so, can't evaluate it
     Arguments = Sequence[str]
@@ -68,9 +65,8 @@ def run(*command: object, check: bool = True, env: dict[str, str] | None = None)
         process.wait()
         raise
     if check and code:
-        raise TaskError(
-            f"`{' '.join(word.replace(f'{ROOT}{os.sep}', '') for word in words)}` failed (exit code {code})."
-        )
+        said = " ".join(words).replace(f"{ROOT}{os.sep}", "")
+        raise TaskError(f"`{said}` failed (exit code {code}).")
     return code
 
 
@@ -78,6 +74,11 @@ def environment() -> dict[str, str]:
     """The environment for programs in .venv: no other Python's settings leak in."""
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     return {**clean, "VIRTUAL_ENV": str(VENV), "PATH": f"{SCRIPTS}{os.pathsep}{clean.get('PATH', '')}"}
+
+
+def output_of(*command: object) -> str:
+    """What a program prints, whether it likes the question or not."""
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False).stdout
 
 
 def python(*arguments: object, check: bool = True) -> int:
@@ -133,8 +134,7 @@ def setup(arguments: Arguments = ()) -> None:
         try:
             install()
         except TaskError as error:
-            hint = "Is the package index in reach? Mirrors, proxies and certificates are pip's own settings."
-            raise TaskError(f"{error}\n{hint}") from None
+            raise TaskError(f"{error}\nIs the package index in reach? A mirror or a proxy is pip's setting.") from None
         STAMP.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         print(f"Ready after {time.monotonic() - started:.1f} s.", flush=True)
 
@@ -159,19 +159,13 @@ def install() -> None:
 def find_uv() -> str | Path:
     """The person's own uv if it is new enough, else one of ours, brought by the pip that lies beside the locks."""
     ours, theirs = SCRIPTS / f"uv{EXE}", shutil.which("uv")
-    if theirs and uv_version(theirs) >= OLDEST_UV:
+    version = re.match(r"uv (\d+)\.(\d+)", output_of(theirs, "--version")) if theirs else None
+    if theirs and version and (int(version[1]), int(version[2])) >= OLDEST_UV:
         return theirs
     if not ours.exists():
         options = ("-qq", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
         run(PYTHON, bundled_pip() / "pip", "install", *options, "-r", LOCKS / "bootstrap.txt")
     return ours
-
-
-def uv_version(uv: str) -> tuple[int, int]:
-    """As a pair of numbers; (0, 0) if it doesn't say."""
-    said = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"uv (\d+)\.(\d+)", said)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def bundled_pip() -> Path:
@@ -189,9 +183,8 @@ def package_sources() -> list[str]:
     """
     if {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE"} & set(os.environ):
         return []
-    command = [str(PYTHON), str(bundled_pip() / "pip"), "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    said = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    listed = output_of(PYTHON, bundled_pip() / "pip", "config", "list").splitlines()
+    said = dict(line.split("=", 1) for line in listed if "=" in line)
     scopes = (":env:", "install", "global")  # a setting in the environment goes before one in a file
 
     def setting(name: str) -> list[str]:
@@ -202,7 +195,7 @@ def package_sources() -> list[str]:
         os.environ.setdefault("SSL_CERT_FILE", certificates)
     index = [word for url in setting("index-url") for word in ("--default-index", url)]
     folders = [word for place in setting("find-links") for word in ("--find-links", place)]
-    return [*index, *folders, *(["--no-index"] if setting("no-index") in YES else [])]
+    return [*index, *folders, *(["--no-index"] if {"1", "true", "yes", "on"} & {*setting("no-index")} else [])]
 
 
 def lock(arguments: Arguments = ()) -> None:
@@ -373,7 +366,7 @@ def with_new_enough_python() -> None:
     """Go on in a newer Python if this one is too old and the PATH has one."""
     if sys.version_info >= OLDEST_PYTHON:
         return
-    for name in OTHER_PYTHONS:
+    for name in NEWER_PYTHONS:
         other = shutil.which(name)
         if other and subprocess.call([other, "-c", ""], stderr=subprocess.DEVNULL) == 0:
             sys.exit(subprocess.call([other, str(ROOT / "tasks.py"), *sys.argv[1:]]))
@@ -388,10 +381,8 @@ def main(arguments: Arguments) -> int:
         return 0
     name, *rest = arguments
     if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, 1)
-        print(
-            f"There is no task `{name}`.{f' Did you mean `{near[0]}`?' if near else ''}\n\n{usage()}", file=sys.stderr
-        )
+        near = "".join(f" Did you mean `{task}`?" for task in difflib.get_close_matches(name, TASKS, 1))
+        print(f"There is no task `{name}`.{near}\n\n{usage()}", file=sys.stderr)
         return 2
     try:
         if name not in WITHOUT_SETUP:
