@@ -50,3 +50,8 @@ NO_ZONES: Final = {
     "lips": "Lips are never needled; the upper lip's zone is the skin above it.",
     "orbital rim": "Nothing inside the orbital rim is ever needled.",
 }
+
+
+def pass_bits(zone: int, directions: int) -> int:
+    """The bits of `passes_done` for a zone's set of directions: three bits a zone, in the order of `Zone`."""
+    return directions << 3 * (zone - 1)
