@@ -5,8 +5,9 @@ from typing import Any
 from dermalink.errors import HostRefusal, PenRefusal
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.refusal import Refused
-from dermalink_protocol.reasons import WORDING, quantity
 from dermalink_protocol.schema import Request
+from dermalink_protocol.units import quantity
+from dermalink_protocol.wording import WORDING
 
 
 def _number(reason: Reason, value: int) -> str:
