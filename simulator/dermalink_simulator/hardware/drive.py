@@ -1,0 +1,186 @@
+"""Motor and depth carriage: what an order does to them, in closed form between two moments.
+
+The carriage goes out at a fixed speed and is drawn back by a spring; the motor spins up and brakes as first-order
+systems. An order ends by itself (SR-STOP-3), and with it the carriage is the spring's. Moments are microseconds.
+"""
+
+from math import acos, cos, exp, floor, pi
+from random import Random
+from typing import Final
+
+from dermalink_simulator.hardware.physics import PARKED_UM, Physics
+from dermalink_simulator.seam import EXERCISE_STOP_UM, DriveOrder
+
+OFF: Final = DriveOrder()
+STILL_HZ: Final = 0.5  # slower than this a motor with a cam has stopped
+SETTLED_HZ: Final = 0.05
+EXERCISE_AT_UM: Final = PARKED_UM + EXERCISE_STOP_UM
+PIECE_US: Final = 5_000  # so that at most one stroke falls into a piece, up to 200 Hz
+
+
+class Drive:
+    """The mechanism; `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face)."""
+
+    def __init__(self, physics: Physics, random: Random) -> None:
+        self._physics = physics
+        self._random = random
+        self._spring_us = physics.spring_ms * 1_000.0
+        self._order = OFF
+        self._ends_us = 0
+        self._driven = False
+        self._error_um = 0
+        self._from_um = float(PARKED_UM)
+        self._from_us = 0
+        self._goal_um = float(PARKED_UM)
+        self.carriage_um = float(PARKED_UM)
+        self.rate_hz = 0.0
+        self.phase = 0.0
+        self.stroke_us = 0
+        self._bottom_us = 0
+        self.bottoms: list[tuple[int, float]] = []
+        self.idle = True
+        # What a fault lays over the mechanism.
+        self.overshoot_um = 0
+        self.stuck = False
+        self.slow_spring_percent = 100
+        self.stalled = False
+        self.speed_percent = 100
+        self.supplied = True
+
+    @property
+    def order(self) -> DriveOrder:
+        """The order in force, off when it has run out."""
+        return self._order if self._driven else OFF
+
+    @property
+    def driving(self) -> bool:
+        """Whether an order is in force."""
+        return self._driven
+
+    def take(self, order: DriveOrder, now_us: int) -> None:
+        """Follow `order` from now on, until it runs out."""
+        ask = order.motor_hz > 0 or order.target_um > 0 or order.exercise > 0
+        if not ask or order.valid_ms == 0 or not self.supplied:
+            if self._driven:
+                self._release(now_us)
+            return
+        self._ends_us = now_us + order.valid_ms * 1_000
+        was, self._order = self._order, order
+        fresh = not self._driven
+        self._driven, self.idle = True, False
+        if fresh or was[1] != order[1] or was[3] != order[3]:
+            bound = self._physics.drive_error_um
+            self._error_um = self._random.randint(-bound, bound)
+            self._aim(now_us)
+
+    def ease(self, order: DriveOrder, now_us: int) -> bool:
+        """Follow `order` in so far as it takes away; True when it asks for more than what is in force.
+
+        It never lengthens what is in force: an order that nobody confirms in the timer interrupt runs out.
+        """
+        now = self.order
+        more = order.motor_hz > now.motor_hz or order.target_um > now.target_um or order.exercise > now.exercise
+        less = order.motor_hz < now.motor_hz or order.target_um < now.target_um or order.exercise < now.exercise
+        if less:
+            motor, target = min(order.motor_hz, now.motor_hz), min(order.target_um, now.target_um)
+            left = min((self._ends_us - now_us) // 1_000, order.valid_ms)
+            self.take(DriveOrder(motor, target, max(0, left), min(order.exercise, now.exercise)), now_us)
+        return more
+
+    def cut(self, now_us: int) -> None:
+        """No order is in force any more: the motor brakes, the spring draws the carriage back."""
+        if self._driven:
+            self._release(now_us)
+
+    def restart_motion(self, now_us: int) -> None:
+        """A fault began or ended: go on from where the carriage stands."""
+        self.idle = False
+        self._aim(now_us)
+
+    def run(self, now_us: int, until_us: int) -> None:
+        """Let time pass; pieces are at most `PIECE_US` long while anything moves."""
+        self.bottoms.clear()
+        if self.idle:
+            return
+        if self._driven and self._ends_us < until_us:
+            if self._ends_us > now_us:
+                self._piece(now_us, self._ends_us)
+                now_us = self._ends_us
+            self._release(now_us)
+        self._piece(now_us, until_us)
+
+    def carriage_at(self, moment_us: int) -> float:
+        """Where the carriage stands at a moment of the present motion, in µm above the head's face."""
+        since = moment_us - self._from_us
+        if self.stuck:
+            return self._from_um
+        if self._spring_owns():
+            whole = self._spring_us * self.slow_spring_percent / 100
+            if since >= whole:
+                return float(PARKED_UM)
+            return PARKED_UM + (self._from_um - PARKED_UM) * cos(pi / 2 * since / whole)
+        way = self._physics.slew_um_ms * since / 1_000
+        left = self._goal_um - self._from_um
+        if left >= 0:
+            return self._from_um + way if way < left else self._goal_um
+        return self._from_um - way if way < -left else self._goal_um
+
+    def crossing_us(self, level_um: float) -> int:
+        """The moment at which the present motion brings the carriage to `level_um` (it must lie on its way)."""
+        if self._spring_owns():
+            part = (level_um - PARKED_UM) / (self._from_um - PARKED_UM)
+            whole = self._spring_us * self.slow_spring_percent / 100
+            return self._from_us + round(acos(max(-1.0, min(1.0, part))) * 2 / pi * whole)
+        return self._from_us + round(abs(level_um - self._from_um) * 1_000 / self._physics.slew_um_ms)
+
+    def _spring_owns(self) -> bool:
+        return not self._driven or (self._order.target_um == 0 and self._order.exercise == 0)
+
+    def _aim(self, now_us: int) -> None:
+        """Begin a motion from where the carriage stands."""
+        self._from_um, self._from_us = self.carriage_um, now_us
+        if self._spring_owns():
+            self._goal_um = float(PARKED_UM)
+        elif self._order.target_um:
+            self._goal_um = float(self._order.target_um + self._error_um + self.overshoot_um)
+        else:
+            self._goal_um = float(EXERCISE_AT_UM)
+
+    def _release(self, now_us: int) -> None:
+        self._driven = False
+        self._order = OFF
+        self._aim(now_us)
+
+    def _piece(self, now_us: int, until_us: int) -> None:
+        goal = 0.0
+        if self._driven and not self.stalled:
+            goal = self._order.motor_hz * self.speed_percent / 100
+        seconds = (until_us - now_us) / 1e6
+        rate = self.rate_hz
+        if rate == goal:
+            turned = rate * seconds
+        else:
+            tau = (self._physics.spin_up_ms if goal else self._physics.brake_ms) / 1e3
+            kept = exp(-seconds / tau)
+            turned = goal * seconds + (rate - goal) * tau * (1 - kept)
+            rate = goal + (rate - goal) * kept
+            if -SETTLED_HZ < rate - goal < SETTLED_HZ:
+                rate = goal
+            self.rate_hz = rate
+        if turned:
+            self._strokes(now_us, until_us - now_us, turned)
+        if self.carriage_um != self._goal_um or self.stuck:
+            self.carriage_um = self.carriage_at(until_us)
+        self.idle = not self._driven and rate == 0.0 and (self.stuck or self.carriage_um <= PARKED_UM)
+
+    def _strokes(self, now_us: int, span_us: int, turned: float) -> None:
+        """Note every moment at which the cam stands at its outermost."""
+        phase = self.phase
+        after = phase + turned
+        count = floor(after)
+        for number in range(1, count + 1):
+            moment = now_us + round((number - phase) / turned * span_us)
+            self.bottoms.append((moment, self.carriage_at(moment)))
+            self.stroke_us = moment - self._bottom_us
+            self._bottom_us = moment
+        self.phase = after - count

@@ -1,0 +1,115 @@
+"""NOR flash: erased to ones by the sector, written by clearing bits, torn where power goes away in the middle."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from mmap import mmap
+from random import Random
+from typing import Final
+
+from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.hardware.physics import Physics
+from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES, FlashOp
+
+ERASED: Final = b"\xff"
+Cells = bytes | bytearray | mmap
+TORN_BYTES: Final = 16  # cells around the cut that hold neither the old nor the new
+
+
+class FlashImageError(DermalinkError):
+    """Bytes that are no image of this pen's flash."""
+
+
+class Tear(IntEnum):
+    """How far an operation gets when power goes away in it."""
+
+    BEFORE = 0
+    WITHIN = 1
+    AFTER = 2
+
+
+class Flash:
+    """The chip, on cells of its own (from bytes) or in place (a buffer that somebody keeps).
+
+    One operation is under way at a time; it is on the chip when its time is over, and not before.
+
+    `operations` counts those begun since the chip was made. A fault sets `cut_in` (so many more operations, and power
+    goes away in the last of them, as `tear` says) or `failing` (so many operations fail without a trace).
+    """
+
+    def __init__(self, physics: Physics, random: Random, cells: Cells) -> None:
+        if len(cells) != FLASH_BYTES:
+            raise FlashImageError(
+                f"a flash image of {len(cells)} bytes was refused", limit=f"this pen's flash has {FLASH_BYTES} bytes"
+            )
+        self._physics = physics
+        self._random = random
+        self._cells: bytearray | mmap = bytearray(cells) if isinstance(cells, bytes) else cells
+        self._under_way: FlashOp | None = None
+        self.operations = 0
+        self.cut_in = 0
+        self.tear = Tear.WITHIN
+        self.failing = 0
+        self.on_cut: Callable[[], None] | None = None
+
+    def image(self) -> bytes:
+        """All cells as they are now."""
+        return self._cells[:] if isinstance(self._cells, mmap) else bytes(self._cells)
+
+    def begin(self, op: FlashOp) -> int:
+        """Take an operation; returns how long it takes, in ms."""
+        self._under_way = op
+        self.operations += 1
+        if self.cut_in:
+            self.cut_in -= 1
+            if self.cut_in == 0 and self.on_cut is not None:
+                self.on_cut()
+        if not op.data:
+            return self._physics.flash_erase_ms
+        pages = -(-len(op.data) // self._physics.flash_page_bytes)
+        return pages * self._physics.flash_page_ms
+
+    def end(self) -> bool:
+        """The operation's time is over; True when the chip now holds what was asked for."""
+        op, self._under_way = self._under_way, None
+        if op is None or not self._fits(op):
+            return False
+        if self.failing:
+            self.failing -= 1
+            return False
+        if not op.data:
+            self._cells[op.address : op.address + SECTOR_BYTES] = ERASED * SECTOR_BYTES
+            return True
+        self._program(op.address, op.data)
+        return self._cells[op.address : op.address + len(op.data)] == op.data
+
+    def lose_power(self, tear: Tear = Tear.WITHIN) -> None:
+        """Power goes away: what was under way is torn."""
+        op = self._under_way
+        if op is None or not self._fits(op) or tear is Tear.BEFORE:
+            self._under_way = None
+            return
+        if tear is Tear.AFTER:
+            self.end()
+            return
+        self._under_way = None
+        if op.data:
+            cut = self._random.randrange(len(op.data))
+            self._program(op.address, op.data[:cut])
+            half = bytes(byte | self._random.getrandbits(8) for byte in op.data[cut : cut + TORN_BYTES])
+            self._program(op.address + cut, half)
+            return
+        cut = self._random.randrange(SECTOR_BYTES)
+        self._cells[op.address : op.address + cut] = ERASED * cut
+        for at in range(op.address + cut, min(op.address + cut + TORN_BYTES, op.address + SECTOR_BYTES)):
+            self._cells[at] |= self._random.getrandbits(8)
+
+    def _fits(self, op: FlashOp) -> bool:
+        if not op.data:
+            return op.address % SECTOR_BYTES == 0 and 0 <= op.address < FLASH_BYTES
+        return op.address >= 0 and op.address + len(op.data) <= FLASH_BYTES
+
+    def _program(self, address: int, data: bytes) -> None:
+        """Clear bits; what is already 0 stays 0."""
+        end = address + len(data)
+        old = int.from_bytes(self._cells[address:end], "little")
+        self._cells[address:end] = (old & int.from_bytes(data, "little")).to_bytes(len(data), "little")

@@ -1,0 +1,307 @@
+"""`SimulatedPen`: a pen in software with its firmware, and all that a tester can do to it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.zones import Direction, Head, Zone
+from dermalink_simulator.hardware.board import NEVER, Board
+from dermalink_simulator.hardware.button import PRESS_MS
+from dermalink_simulator.hardware.cartridge import HEADS, Cartridge
+from dermalink_simulator.hardware.clock import UTC_MAX_S, BatteryClock
+from dermalink_simulator.hardware.flash import Cells
+from dermalink_simulator.hardware.hand import HARD_MN, LIGHT_MN
+from dermalink_simulator.hardware.path import Way
+from dermalink_simulator.hardware.physics import HEAD_WIDTH_UM
+from dermalink_simulator.hardware.port import PenPort
+from dermalink_simulator.hardware.skin import Skin
+from dermalink_simulator.overlay import Faults
+from dermalink_simulator.profile import Profile, profile_named
+from dermalink_simulator.seam import Firmware, Indicator, PortKind, PowerCause
+
+NOTHING_DUE_MS: Final = 60_000  # what `next_wake_ms` says of a pen without power
+
+
+class Hand:
+    """A hand that works the pen. Times are ms of the pen's time, forces mN, speeds mm/s."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._part = board.mechanism.hand
+
+    def sweep(
+        self,
+        zone: Zone,
+        direction: Direction,
+        *,
+        speed_mm_s: int = 20,
+        overlap_percent: int = 15,
+        force_mn: int = LIGHT_MN,
+    ) -> int:
+        """Touch down and go over a zone, lane by lane to and fro, until lifted; a stamp head presses and lifts.
+
+        Returns about how long once over the zone takes. Raises `HandError`.
+        """
+        head = self._board.mechanism.seat.head
+        width = HEAD_WIDTH_UM if head is None else head.width_um
+        way = Way(Zone(zone), Direction(direction), speed_mm_s, overlap_percent, width_um=width)
+        stamping = head is not None and head.tag is not None and head.tag.head == Head.STAMP
+        return self._part.work(way, self._board.now_ms, force_mn, stamping=stamping)
+
+    def touch(self, zone: Zone, direction: Direction = Direction.VERTICAL, *, force_mn: int = LIGHT_MN) -> None:
+        """Touch down and stay in one spot."""
+        self._part.touch(Zone(zone), Direction(direction), self._board.now_ms, force_mn)
+
+    def lift(self) -> None:
+        """Take the pen off the skin."""
+        self._part.lift(self._board.now_ms)
+
+    def stay(self) -> None:
+        """Stop moving where it is, still in contact."""
+        self._part.stay(self._board.now_ms)
+
+    def go_on(self) -> None:
+        """Go on where it was lifted or stopped."""
+        self._part.go_on(self._board.now_ms)
+
+    def press_hard(self, force_mn: int = HARD_MN, for_ms: int | None = None) -> None:
+        """Press with that force from now on, or for so long."""
+        self._part.press_hard(force_mn, self._board.now_ms, for_ms)
+
+    @property
+    def touching(self) -> bool:
+        """Whether the head is on the skin."""
+        return self._part.touching
+
+    def covered_percent(self, zone: Zone, direction: Direction) -> int:
+        """How much of a zone was truly gone over, needles out, in that direction."""
+        return self._part.covered_percent(Zone(zone), Direction(direction))
+
+
+class Button:
+    """The pen's button."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._pressed = 0
+
+    def press(self) -> None:
+        """A short press, which ends by itself."""
+        self.hold()
+        number = self._pressed
+        self._board.at(PRESS_MS, lambda: self.release() if self._pressed == number else None)
+
+    def hold(self) -> None:
+        """Press and keep it down."""
+        self._pressed += 1
+        self._set(held=True)
+
+    def release(self) -> None:
+        """Let go."""
+        self._set(held=False)
+
+    def _set(self, *, held: bool) -> None:
+        self._board.mechanism.button.held = held
+        self._board.wake()
+
+
+class CartridgeSeat:
+    """The seat of the pen's cartridge."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._fitted = 0
+
+    @property
+    def head(self) -> Cartridge | None:
+        """What is fitted."""
+        return self._board.mechanism.seat.head
+
+    def fit(self, head: Cartridge | str = "glide") -> Cartridge:
+        """Fit a cartridge, or a fresh one of a named kind (glide, stamp, long, blank); returns it."""
+        if isinstance(head, str):
+            make = HEADS.get(head)
+            if make is None:
+                raise DermalinkError(f"head {head!r} was refused", limit=f"there are {', '.join(HEADS)}")
+            self._fitted += 1
+            head = make(self._fitted)
+        self._board.mechanism.seat.fit(head)
+        self._changed()
+        return head
+
+    def pull(self) -> Cartridge | None:
+        """Take the cartridge out; returns it, None if there was none."""
+        head = self._board.mechanism.seat.pull()
+        self._changed()
+        return head
+
+    def _changed(self) -> None:
+        self._board.mechanism.head_changed(self._board.now_ms)
+        self._board.wake()
+
+
+class Clock:
+    """The pen's clock and the time that passes for it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    @property
+    def utc_s(self) -> int:
+        """What it shows; 0 when it was lost."""
+        return self._board.clock.utc_s(self._board.now_ms)
+
+    def advance(self, seconds: int) -> None:
+        """So much time passes for the world and the clock, while the pen sleeps or is off."""
+        if seconds < 0:
+            raise DermalinkError(f"{seconds} s was refused", limit="time only goes forwards; `set` moves the clock")
+        self._board.clock.skip(seconds)
+        self._board.wake()
+
+    def set(self, utc_s: int) -> None:
+        """Tamper with the clock: it shows `utc_s` now, without that time having passed."""
+        if not 0 < utc_s <= UTC_MAX_S:
+            raise DermalinkError(f"a time of {utc_s} s was refused", limit=f"1 to {UTC_MAX_S}, seconds since 1970")
+        self._board.clock.set(utc_s, self._board.now_ms)
+        self._board.wake()
+
+    def lose(self) -> None:
+        """The clock's own battery was empty for a moment."""
+        self._board.clock.lose()
+        self._board.wake()
+
+
+class Power:
+    """The pen's supply."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    @property
+    def on(self) -> bool:
+        """Whether the firmware runs."""
+        return self._board.powered
+
+    def cut(self) -> None:
+        """Power is gone this instant; connections end."""
+        self._board.power_off()
+
+    def restore(self) -> None:
+        """Power is back: the pen starts from what its flash holds."""
+        self._board.power_on(PowerCause.POWER_LOSS)
+
+    def set_battery(self, percent: int) -> None:
+        """Charge or discharge the battery to 0-100 %."""
+        if not 0 <= percent <= 100:
+            raise DermalinkError(f"{percent} % was refused", limit="0 to 100")
+        self._board.mechanism.battery.set_percent(percent)
+
+    def supply(self, *, present: bool) -> None:
+        """Plug an external supply in, or pull it."""
+        self._board.mechanism.battery.supply = present
+        self._board.wake()
+
+
+class SimulatedPen:
+    """A pen in software: same arguments and same calls, same bytes.
+
+    `flash` is an image of its flash (a mapped file or a bytearray is worked on in place), factory-new when None.
+    `firmware` makes the firmware, anew for each power-up; this project's own when None. It starts switched on, with a
+    fresh head of the profile's kind fitted, unless `power` is False.
+    """
+
+    def __init__(
+        self,
+        profile: str | Profile = "nominal",
+        seed: int = 0,
+        flash: Cells | None = None,
+        firmware: Callable[[], Firmware] | None = None,
+        *,
+        power: bool = True,
+    ) -> None:
+        self.profile = profile_named(profile) if isinstance(profile, str) else profile
+        self.seed = seed
+        if firmware is None:
+            from dermalink_simulator.firmware.firmware import PenFirmware
+
+            firmware = PenFirmware
+        physics = self.profile.physics
+        cells = factory_image(self.profile, seed) if flash is None else flash
+        self._board = Board(physics, seed, BatteryClock(self.profile.utc_s), cells, firmware)
+        self._board.mechanism.battery.set_percent(self.profile.battery_percent)
+        self.hand = Hand(self._board)
+        self.button = Button(self._board)
+        self.cartridge = CartridgeSeat(self._board)
+        self.clock = Clock(self._board)
+        self.power = Power(self._board)
+        self.faults = Faults(self._board)
+        self.cartridge.fit(self.profile.head)
+        if power:
+            self._board.power_on(PowerCause.SWITCHED_ON)
+
+    @property
+    def now_ms(self) -> int:
+        """Simulated ms since the pen was made."""
+        return self._board.now_ms
+
+    @property
+    def skin(self) -> Skin:
+        """The independent truth about every stroke."""
+        return self._board.mechanism.skin
+
+    @property
+    def needles_out(self) -> bool:
+        """Whether needles truly stand out of the head now."""
+        return self.skin.needles_are_out
+
+    @property
+    def motor_turns(self) -> bool:
+        """Whether the motor truly turns now."""
+        return self._board.mechanism.drive.rate_hz > 0
+
+    @property
+    def firmware(self) -> Firmware | None:
+        """The running firmware; None without power."""
+        return self._board.firmware
+
+    @property
+    def indicator(self) -> Indicator:
+        """What light and vibration show."""
+        return self._board.indicator()
+
+    @property
+    def flash_operations(self) -> int:
+        """How many flash operations were begun so far."""
+        return self._board.flash.operations
+
+    def advance(self, ms: int) -> None:
+        """Let `ms` of simulated time pass; it jumps from one wake-up to the next."""
+        if ms < 0:
+            raise DermalinkError(f"{ms} ms was refused", limit="time only goes forwards")
+        self._board.advance(ms)
+
+    def next_wake_ms(self) -> int:
+        """How long nothing happens in the pen by itself."""
+        due = self._board.next_due_ms()
+        return NOTHING_DUE_MS if due == NEVER else due
+
+    def connect(self, kind: PortKind = PortKind.STREAM) -> PenPort:
+        """A new connection; raises `PenOffError` without power."""
+        return self._board.connect(kind)
+
+    def flash_image(self) -> bytes:
+        """The whole flash as it is now."""
+        return self._board.flash.image()
+
+
+def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
+    """The flash of a pen of that profile and seed as it leaves the factory."""
+    from dermalink_simulator.firmware.flash_layout import factory_flash
+
+    physics = (profile_named(profile) if isinstance(profile, str) else profile).physics
+    return factory_flash(
+        f"DL-SIM-{seed % 100_000_000:08d}",
+        drive_tolerance_um=physics.drive_tolerance_um,
+        sensor_accuracy_um=physics.sensor_accuracy_um,
+        retraction_ms=physics.spring_ms,
+    )
