@@ -9,8 +9,8 @@ from dermalink_protocol.wire import U8, U16
 class Verdict(IntEnum):
     """What came of an event.
 
-    REPEATED: this command id was applied before, with the same content; nothing changed, and the wrapper sends the reply
-    that it sent then (it keeps those of the last `COMMANDS_REMEMBERED`).
+    REPEATED: this command id was applied before, with the same content; nothing changed, and the wrapper sends the
+    reply that it sent then (it keeps those of the last `COMMANDS_REMEMBERED`).
     REFUSED: nothing changed; for an event of the pen's own it only means "nothing to do here".
     """
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.wire import U8, U16, U32
-
 from dermalink_simulator.therapy.widths import Bits8
 
 
@@ -25,15 +24,15 @@ class EventKind(IntEnum):
                       Says ok only with needles measured in and motor off.
       TICK            dt_ms, contact (level, debounced). Every main loop; at most 10 ms apart while MOVING or STOPPING.
       TIME_RAN        seconds that the pen's clock really ran since the last one, also while off; at least hourly.
-      STROKES         strokes, and punctures = those in contact x needles, since the last one. Before TICK.
-      MEASURED_IN     needles measured in and motor measured off, now; in STOPPING each time that it is so, before TICK.
-      BUTTON          a press's edge, debounced. (A press held for a symptom is SYMPTOM as well.) utc_s, battery_percent,
+      STROKES         strokes, and punctures = those in contact x needles, since the last one. Before MEASURED_IN.
+      MEASURED_IN     needles measured in and motor measured off, now; in STOPPING whenever it is so, before TICK.
+      BUTTON          a press's edge, debounced. (One held for a symptom is SYMPTOM as well.) utc_s, battery_percent,
                       supply, condition as for commands.
-      HEAD            the seated head changed, or its tag reads differently: verdict, tag_low, tag_high, head_kind, needles,
-                      width_um, reach_um, tolerance_um (drive and head together; 0: undeclared), sterile_until_s,
-                      sessions_allowed, sessions_used (finished or begun in other sessions), strokes_left (of the tag's
-                      own), marked (1: the ledger says that the open session marked it), utc_s. `verdict` is what only the
-                      wrapper can see: NONE, CARTRIDGE_ABSENT, CARTRIDGE_UNREADABLE, CARTRIDGE_UNKNOWN_MAKER,
+      HEAD            the seated head changed, or its tag reads differently: verdict, tag_low, tag_high, head_kind,
+                      needles, width_um, reach_um, tolerance_um (drive and head together; 0: undeclared),
+                      sterile_until_s, sessions_allowed, sessions_used (those that marked it, without the open one),
+                      strokes_left (of the tag's own), marked (1: the open session marked it), utc_s. `verdict` is what
+                      only the wrapper can see: NONE, CARTRIDGE_ABSENT, CARTRIDGE_UNREADABLE, CARTRIDGE_UNKNOWN_MAKER,
                       CARTRIDGE_BADLY_SEATED.
       FAULT           reason: monitor trips (DEPTH_EXCEEDED, DEPTH_OVER_SETTING, SENSORS_DISAGREE), RATE_OVER, STALLED,
                       WATCHDOG, MEMORY_FAULT, SENSOR_FAULT, DRIVE_FAULT, BUTTON_STUCK, ... Unknown ones need service.
@@ -48,8 +47,7 @@ class EventKind(IntEnum):
       SYMPTOM         port (0: the pen's own button), symptom (a `Symptom`), authenticated.
     From a host: all with port, authenticated; those that raise exposure with the header command_id, ttl_ms, age_ms,
     future, digest
-      OPEN_SESSION    header, boot_id, lease_ms, session_id (the number that the ledger gives to the new session),
-                      condition.
+      OPEN_SESSION    header, boot_id, lease_ms, session_id (the ledger's number for the new session), condition.
       ADOPT_SESSION   header, session_id, lease_ms.
       CLOSE_SESSION   session_id.
       PREPARE         header, session_id, zone, direction, depth_um, rate_hz, speed_mm_s, tag_low, tag_high, conditions.
@@ -57,10 +55,10 @@ class EventKind(IntEnum):
       RESUME_PASS     header, session_id, conditions.
       PAUSE_PASS, END_PASS   session_id.
       RENEW_LEASE     session_id, age_ms, future.
-      ACKNOWLEDGE_FAULT      header, reason (the fault's name).
-      RUN_SELF_TEST   header.
-      SET_CLOCK       header, utc_s (wanted), clock_now_s (0: lost), clock_floor_s (the latest of build, calibration, last
-                      sound record), pressed (1: the button is held down now).
+      ACKNOWLEDGE_FAULT      header, reason (the fault's name), contact.
+      RUN_SELF_TEST   header, contact.
+      SET_CLOCK       header, utc_s (wanted), clock_now_s (0: lost), clock_floor_s (the latest of build, calibration and
+                      last sound record), pressed (1: the button is held down now).
     Conditions: utc_s (0: lost), battery_percent, supply, accuracy_um (of the depth monitor's sensor; 0: undeclared),
     condition (NONE, or why the pen starts nothing: TEMPERATURE, CALIBRATION_INVALID, HISTORY_FULL, LEDGER_FULL, ...).
     """
@@ -99,8 +97,8 @@ class EventKind(IntEnum):
 class Event(NamedTuple):
     """One event; `EventKind` says which fields a kind reads.
 
-    `port` is the connection's number + 1, 0 is the pen itself. `age_ms` is now − the quoted tick by the pen's own ticks
-    (as the difference of two u32, so it does not wrap within 49 days); `future` is 1 when the quoted tick is still to
+    `port` is the connection's number + 1, 0 is the pen itself. `age_ms` is now less the quoted tick, by the pen's own
+    ticks (as the difference of two u32, so it does not wrap within 49 days); `future` is 1 when the quoted tick is still to
     come, and `age_ms` is 0 then. `digest` is a CRC-32 over opcode and body. Reasons are code words.
     """
 

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.wire import U8, U16
-
 from dermalink_simulator.seam import DriveOrder
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.state import MOVING, TherapyState

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from dermalink_protocol.codewords import Reason
 from dermalink_simulator.therapy.answer import Verdict
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
@@ -25,7 +26,7 @@ Block = dict[str, Update]
 class Row(NamedTuple):
     """One row: in any of `states`, on any of `events`, when `guard` holds, go to `then` (None: stay).
 
-    `sr` are the requirements that the row serves. `reason` is what the answer says, a code word or an update's function.
+    `sr` are the requirements that the row serves. `reason` is the answer's: a code word, or an update's function.
     Blocks are applied together, from the state before; of two that write one field, the later wins. A refusal has none.
     """
 
@@ -45,3 +46,17 @@ class Row(NamedTuple):
         for block in self.blocks:
             merged |= block
         return merged
+
+
+def on(
+    sr: str, states: tuple[int, ...], events: tuple[EventKind, ...], guard: Guard, then: int | None, *blocks: Block,
+    effects: int = 0,
+) -> Row:  # fmt: skip
+    """A row that is applied; `sr` are requirements, separated by blanks."""
+    return Row(tuple(sr.split()), states, events, guard, then, Verdict.APPLIED, int(Reason.NONE), effects, blocks)
+
+
+def no(sr: str, states: tuple[int, ...], events: tuple[EventKind, ...], guard: Guard, reason: int | Update) -> Row:
+    """A row that is refused."""
+    told = int(reason) if isinstance(reason, int) else reason
+    return Row(tuple(sr.split()), states, events, guard, None, Verdict.REFUSED, told, 0, ())

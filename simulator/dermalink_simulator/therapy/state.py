@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.wire import U8, U16, U32
-
 from dermalink_simulator.therapy.widths import RING_CELLS, ZONE_CELLS, Bits8, RingU32, ZoneBits, ZoneU32
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
-
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
@@ -66,15 +65,16 @@ class Machine:
             answer = answer._replace(reason=way.reason(limits, state, event, state.reason))
         if answer.verdict != _APPLIED:
             return state, answer
-        after: list[Any] = list(state)
+        before: tuple[Any, ...] = state
+        after: list[Any] = list(before)
         for place, update in way.plain:
-            after[place] = update(limits, state, event, state[place])
+            after[place] = update(limits, state, event, before[place])
         for place, index_place, update in way.cells:
-            index: int = state[index_place]
-            old = state[place]
+            index: int = before[index_place]
+            old = before[place]
             after[place] = (*old[:index], update(limits, state, event, old[index]), *old[index + 1 :])
         for place, update in way.every:
-            after[place] = tuple([update(limits, state, event, old) for old in state[place]])
+            after[place] = tuple([update(limits, state, event, old) for old in before[place]])
         if way.then is not None:
             after[0] = way.then
         return _make(after), answer

@@ -1,6 +1,6 @@
 """Helpers that guards, updates and predicates may call: one expression each, in the same subset of Python.
 
-The subset: unsigned integers, comparison, and/or/not, + − & | << >> and % by a limit, a conditional, a subscript of a
+The subset: unsigned integers, comparison, and/or/not, + - & | << >> and % by a limit, a conditional, a subscript of a
 field with cells, membership in a tuple of constants, fields, members of an IntEnum, and calls of helpers. A difference
 and a subscript stand where their guard says that they are in range; the proof asks for that as well.
 """
@@ -35,3 +35,9 @@ def least(one: int, other: int) -> int:
 def most(one: int, other: int) -> int:
     """The greater."""
     return one if one > other else other
+
+
+@helper
+def apart(one: int, other: int) -> int:
+    """How far apart two numbers are."""
+    return one - other if one > other else other - one

@@ -17,7 +17,7 @@ class Kind(NamedTuple):
 class Cells(NamedTuple):
     """A fixed number of equal cells."""
 
-    count: int
+    number: int
     cell: Wire
     bits: bool = False
 
@@ -39,7 +39,7 @@ def kinds(record: type) -> Mapping[str, Kind]:
     for name, hint in get_type_hints(record, include_extras=True).items():
         width = hint.__metadata__[0]
         if isinstance(width, Cells):
-            found[name] = Kind(width.cell.high, width.bits, width.count)
+            found[name] = Kind(width.cell.high, width.bits, width.number)
         else:
             found[name] = Kind(width.high)
     return found
