@@ -11,7 +11,19 @@ from collections.abc import Callable
 from enum import Enum, IntEnum, IntFlag
 from functools import cache, reduce
 from operator import itemgetter, or_
-from typing import Any, ClassVar, Final, NamedTuple, NoReturn, Self, cast, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    NoReturn,
+    Self,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from dermalink_protocol.errors import (
     DeclarationError,
@@ -114,7 +126,7 @@ def _fields_of(cls: type[Packed]) -> tuple[Field, ...]:
 
 def _check_field(cls: type[Packed], field: Field, *, last: bool) -> None:
     where = f"{cls.__name__}.{field.name}"
-    if field.name.startswith("_") or hasattr(tuple, field.name) or field.name in vars(Packed):
+    if field.name.startswith("_") or field.name in _taken_names(cls):
         raise DeclarationError(f"{where} is a name that every record has already")
     if isinstance(field.wire, Wire):
         if not issubclass(field.python, int) or issubclass(field.python, bool):
@@ -129,6 +141,12 @@ def _check_field(cls: type[Packed], field: Field, *, last: bool) -> None:
         raise DeclarationError(f"{where} is raw on the wire, so it is bytes in Python")
     elif isinstance(field.wire, Tail) and not last:
         raise DeclarationError(f"{where} is a tail and not the last field")
+
+
+def _taken_names(cls: type[Packed]) -> set[str]:
+    """What every record of this class has besides its fields."""
+    hints: list[tuple[str, Any]] = [hint for base in cls.__mro__ for hint in inspect.get_annotations(base).items()]
+    return {*dir(Packed), *(name for name, hint in hints if cast(Any, get_origin(hint)) is ClassVar)}
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from dermalink_protocol import messages  # noqa: F401  (every message is known once it is imported)
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.errors import FrameTooLong, UnknownOpcode, WrongChannel, WrongLength
+from dermalink_protocol.errors import FrameTooLong, OutOfRange, UnknownOpcode, WrongChannel, WrongLength
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.schema import ENVELOPE_BYTES, Message
 
@@ -27,6 +27,9 @@ def encode_envelope(envelope: Envelope) -> bytes:
     message = envelope.message
     if message.channel not in (None, envelope.channel):
         raise WrongChannel(f"{type(message).__name__} was not sent", limit=f"its channel is {message.channel!r}")
+    if not UNASKED <= envelope.request_id <= REQUEST_ID_MAX:
+        limit = f"allowed is {UNASKED} to {REQUEST_ID_MAX}"
+        raise OutOfRange(f"request id {envelope.request_id} was refused", limit=limit)
     return _HEADER.pack(message.opcode, envelope.request_id) + message.encode()
 
 

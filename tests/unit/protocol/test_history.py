@@ -1,0 +1,136 @@
+"""The history's chain: whatever is done to it is found (SR-LOG-1)."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermalink_protocol.codewords import RecordKind
+from dermalink_protocol.errors import OutOfRange, ProtocolError
+from dermalink_protocol.history import (
+    NUMBER_MAX,
+    RECORD_BYTES_MIN,
+    Anchor,
+    check_chain,
+    decode_record,
+    encode_record,
+    origin,
+)
+from dermalink_protocol.history_entries import ENTRY_BYTES_MAX, Entry, RefusedCount
+from dermalink_protocol.limits import RECORD_BYTES_MAX
+from tests.unit.protocol.strategies import records_of
+
+START = origin(b"DL-1")
+entries = st.sampled_from(list(Entry.by_kind.values())).flatmap(records_of)
+times = st.integers(0, 0xFFFF_FFFF)
+
+
+def chain(told: list[Entry]) -> tuple[list[bytes], Anchor]:
+    records, last = [], START
+    for entry in told:
+        record, last = encode_record(last, entry, run_s=last.number, utc_s=0)
+        records.append(record)
+    return records, last
+
+
+chains = st.lists(entries, min_size=2, max_size=6).map(lambda told: chain([e for e in told if isinstance(e, Entry)]))
+
+
+def test_every_kind_has_its_entry_and_fits() -> None:
+    assert set(Entry.by_kind) == set(RecordKind)
+    assert RECORD_BYTES_MIN + ENTRY_BYTES_MAX == RECORD_BYTES_MAX
+
+
+@given(entries, times, times)
+def test_encode_then_decode_is_the_identity(entry: Entry, run_s: int, utc_s: int) -> None:
+    data, anchor = encode_record(START, entry, run_s=run_s, utc_s=utc_s)
+    record = decode_record(data)
+    assert (record.entry(), record.run_s, record.utc_s, record.anchor) == (entry, run_s, utc_s, anchor)
+    assert record.previous == START.hash
+    assert len(data) <= RECORD_BYTES_MAX
+
+
+@given(st.binary(max_size=RECORD_BYTES_MAX + 1))
+def test_any_bytes_give_a_record_or_a_typed_error(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode_record(data).entry()
+
+
+@pytest.mark.sr("SR-LOG-1")
+@given(chains)
+def test_a_sound_chain_has_no_flaw(made: tuple[list[bytes], Anchor]) -> None:
+    records, last = made
+    assert check_chain(records, START, [last]) == []
+    middle = decode_record(records[0]).anchor
+    assert check_chain(records[1:], middle, [last, middle]) == []
+
+
+@pytest.mark.sr("SR-LOG-1")
+@given(chains, st.data())
+def test_any_flipped_bit_is_found(made: tuple[list[bytes], Anchor], data: st.DataObject) -> None:
+    records, last = made
+    hit = data.draw(st.integers(0, len(records) - 1))
+    spoilt = bytearray(records[hit])
+    spoilt[data.draw(st.integers(0, len(spoilt) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    records = [*records[:hit], bytes(spoilt), *records[hit + 1 :]]
+    assert check_chain(records, START, [last])
+
+
+def drop(records: list[bytes], at: int) -> list[bytes]:
+    return records[:at] + records[at + 1 :]
+
+
+def double(records: list[bytes], at: int) -> list[bytes]:
+    return [*records[: at + 1], *records[at:]]
+
+
+def end_before(records: list[bytes], at: int) -> list[bytes]:
+    return records[:at]
+
+
+def cut_short(records: list[bytes], at: int) -> list[bytes]:
+    return [*records[:at], records[at][:-1], *records[at + 1 :]]
+
+
+def tell_anew(records: list[bytes], at: int) -> list[bytes]:
+    """A sound record with other contents in the place of the old one."""
+    before = decode_record(records[at - 1]).anchor if at else START
+    entry = RefusedCount(refusals=7, opcode=7, reason=RefusedCount.decode(bytes([0, 0, 0, 0, 0, 0, 0x4D, 0xF6])).reason)
+    return [*records[:at], encode_record(before, entry, run_s=99, utc_s=99)[0], *records[at + 1 :]]
+
+
+@pytest.mark.sr("SR-LOG-1")
+@pytest.mark.parametrize("harm", [drop, double, end_before, cut_short, tell_anew])
+@given(made=chains, data=st.data())
+def test_any_harm_is_found(
+    harm: Callable[[list[bytes], int], list[bytes]], made: tuple[list[bytes], Anchor], data: st.DataObject
+) -> None:
+    records, last = made
+    harmed = harm(records, data.draw(st.integers(0, len(records) - 1)))
+    assert check_chain(harmed, START, [last])
+
+
+@pytest.mark.sr("SR-LOG-1")
+@given(chains)
+def test_another_pens_chain_is_no_chain_of_this_one(made: tuple[list[bytes], Anchor]) -> None:
+    assert check_chain(made[0], origin(b"DL-2"))
+
+
+@pytest.mark.sr("SR-LOG-1")
+@given(chains)
+def test_an_old_copy_put_back_is_found_by_what_the_other_side_keeps(made: tuple[list[bytes], Anchor]) -> None:
+    records, last = made
+    assert check_chain(records[:-1], START) == []
+    (damage,) = check_chain(records[:-1], START, [last])
+    assert str(damage) == f"record {last.number}: missing from the end"
+
+
+def test_a_record_that_others_knew_is_held_against_the_start_too() -> None:
+    assert check_chain([], START, [Anchor(0, bytes(32))])
+
+
+def test_numbers_end_before_they_wrap() -> None:
+    entry = RefusedCount.decode(bytes([0, 0, 0, 0, 0, 0, 0x4D, 0xF6]))
+    with pytest.raises(OutOfRange):
+        encode_record(Anchor(NUMBER_MAX, bytes(32)), entry, run_s=0, utc_s=0)
