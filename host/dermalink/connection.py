@@ -20,7 +20,7 @@ from dermalink.errors import (
     UnexpectedReply,
 )
 from dermalink.links.link import RECEIVED, SENT, Link
-from dermalink.notifications import QUEUE_DEFAULT, N, SequenceFilter, Subscription
+from dermalink.notifications import QUEUE_DEFAULT, N, SequenceFilter, Sink, Subscription
 from dermalink.refusals import refusal_of
 from dermalink.ticks import elapsed_ms, newer
 from dermalink_protocol.channels import Channel
@@ -81,7 +81,7 @@ class Connection:
         self._last_id = 0
         self._procedures = {channel: asyncio.Lock() for channel in PROCEDURE_CHANNELS}
         self._filters: dict[type[Notification], SequenceFilter] = {}
-        self._subscriptions: list[Subscription[Any]] = []
+        self._sinks: list[Sink] = []
         self._over: LinkError | None = None
         self._ended = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -131,8 +131,8 @@ class Connection:
             if not exchange.future.done():
                 exchange.future.set_exception(copy.copy(error))
         self._pending.clear()
-        for subscription in self._subscriptions:
-            subscription.end(error)
+        for sink in self._sinks:
+            sink.end(error)
         self._ended.set()
 
     # Asking
@@ -153,7 +153,7 @@ class Connection:
         if request.effect is not Effect.REDUCES:
             raise HostRefusal(f"{type(request).__name__} was not sent past the queue", Reason.BUSY, rule="SR-STOP-4")
         exchange = self.exchange(request)
-        exchange.future.add_done_callback(self._forget)
+        exchange.future.add_done_callback(self._read_error)
         exchange.sent = True
         try:
             self.link.send_now(self._channel(request), self._body(exchange))
@@ -164,7 +164,7 @@ class Connection:
         return exchange.future
 
     @staticmethod
-    def _forget(future: "asyncio.Future[Any]") -> None:
+    def _read_error(future: "asyncio.Future[Any]") -> None:
         """Nobody has to wait for the reply to a Stop, so an error there is no surprise to log."""
         if not future.cancelled():
             future.exception()
@@ -243,17 +243,21 @@ class Connection:
     # Listening
 
     def subscribe(self, *kinds: type[N], size: int = QUEUE_DEFAULT) -> Subscription[N]:
-        """A queue of its own for notifications of these kinds; let go of it with `unsubscribe`."""
+        """A queue of its own for notifications of these kinds; let go of it with `forget`."""
         subscription = Subscription(kinds, size)
-        if self._over is not None:
-            subscription.end(self._over)
-        self._subscriptions.append(subscription)
+        self.listen(subscription)
         return subscription
 
-    def unsubscribe(self, subscription: Subscription[Any]) -> None:
-        """Fill this queue no more; may be called again."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
+    def listen(self, sink: Sink) -> None:
+        """Hand `sink` what comes from now on."""
+        if self._over is not None:
+            sink.end(self._over)
+        self._sinks.append(sink)
+
+    def forget(self, sink: Sink) -> None:
+        """Hand `sink` no more; may be called again."""
+        if sink in self._sinks:
+            self._sinks.remove(sink)
 
     def sequence(self, kind: type[Notification]) -> SequenceFilter:
         """What the numbers of this kind of notification told: duplicates, gaps, how many are missing."""
@@ -338,6 +342,6 @@ class Connection:
         tick = getattr(message, "tick_ms", None)
         if tick is not None:
             self.newest_tick = newer(self.newest_tick, tick)
-        for subscription in self._subscriptions:
-            if not subscription.kinds or kind in subscription.kinds:
-                subscription.offer(message)
+        for sink in self._sinks:
+            if not sink.kinds or kind in sink.kinds:
+                sink.offer(message)

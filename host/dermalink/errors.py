@@ -107,6 +107,10 @@ class NoTelemetry(HostError):
     """No fresh telemetry came in the time in which the lease has to be earned."""
 
 
+class DepthAlarm(HostError):
+    """The host measured needles deeper than they may be, and stopped the pen (SR-DEPTH-5)."""
+
+
 class JournalError(HostError):
     """The journal cannot be opened, is held by another program, or does not hold together."""
 

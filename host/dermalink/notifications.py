@@ -4,7 +4,7 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from dermalink.errors import LinkError
 from dermalink_protocol.schema import Notification
@@ -45,6 +45,20 @@ class SequenceFilter:
         self._stale_run = self._stale_run + 1 if follows else 1
         self._stale = sequence
         return self._stale_run >= RESYNC_AFTER
+
+
+class Sink(Protocol):
+    """Who is handed notifications as they come; both calls only take note."""
+
+    @property
+    def kinds(self) -> tuple[type[Notification], ...]:
+        """The classes that it takes; none is all."""
+
+    def offer(self, notification: Any) -> None:
+        """One has come."""
+
+    def end(self, error: LinkError) -> None:
+        """Nothing more will come."""
 
 
 class Subscription(Generic[N]):

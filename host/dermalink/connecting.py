@@ -1,0 +1,141 @@
+"""How a `Pen` comes to be: link, hello, limits compared, journal opened, and what lies in the dark settled first."""
+
+import secrets
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from dermalink.claims import looser_claims
+from dermalink.connection import Connection
+from dermalink.errors import IncompatiblePen, PenRefusal, Timeout
+from dermalink.gate import Gate
+from dermalink.journal import Journal, MemoryJournal
+from dermalink.keeper import Keeper
+from dermalink.links.open import open_link
+from dermalink.pen import Pen, serial_text
+from dermalink.records import SymptomSaid
+from dermalink.settling import settle_all
+from dermalink_protocol.limits import PROTOCOL_VERSION
+from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hello, HelloReply
+from dermalink_protocol.messages.records import GetHistoryState
+from dermalink_protocol.messages.stop import ReportSymptom
+from dermalink_protocol.zones import Symptom
+
+HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then
+HELLOS: Final = 3
+
+P = TypeVar("P", bound=Pen)
+
+
+async def connect(
+    kind: type[P],
+    url: str,
+    *,
+    journal: Journal | None,
+    inspect_only: bool,
+    trace: Callable[[Connection], None] | None,
+    utc: Callable[[], int],
+) -> P:
+    """See `Pen.connect`."""
+    gate = Gate()
+    kept: Journal | None = journal
+    try:
+        connection = Connection(await open_link(url), admit=gate.admit)
+    except BaseException:
+        await _let_go(None, kept)
+        raise
+    try:
+        if trace is not None:
+            trace(connection)
+        connection.start()
+        hello = await say_hello(connection)
+        if not inspect_only:
+            refuse_looser(hello)
+        if kept is None:
+            kept = MemoryJournal() if inspect_only else _own_journal(hello)
+        keeper = Keeper(kept)
+        short_by = 0
+        if not inspect_only:
+            await settle_all(connection, keeper, serial_text(hello), utc())
+            await _tell_symptoms(connection, keeper, serial_text(hello), utc())
+            short_by = await _history_short_by(connection, keeper, serial_text(hello))
+        last = await connection.request(GetLastCommand())
+        return kind(
+            connection,
+            gate,
+            hello,
+            keeper,
+            last_command_id=last.command_id,
+            history_short_by=short_by,
+            inspect_only=inspect_only,
+            utc=utc,
+        )
+    except BaseException:
+        await _let_go(connection, kept)
+        raise
+
+
+async def _let_go(connection: Connection | None, journal: Journal | None) -> None:
+    if connection is not None:
+        await connection.close()
+    if journal is not None:
+        await journal.close()
+
+
+def _own_journal(hello: HelloReply) -> Journal:
+    from dermalink.journal_file import FileJournal, default_path
+
+    return FileJournal(default_path(simulated=Capability.CONTROL_CHANNEL in hello.capabilities))
+
+
+async def say_hello(connection: Connection, *, within_s: float = HELLO_WITHIN_S, times: int = HELLOS) -> HelloReply:
+    """Who the pen is; asked again when boot text may have swallowed the question. Raises `IncompatiblePen`."""
+    hello = Hello(protocol_version=PROTOCOL_VERSION, host_nonce=secrets.randbits(32))
+    for left in reversed(range(times)):
+        try:
+            reply = await connection.request(hello, within_s=within_s)
+        except Timeout:
+            if not left:
+                raise
+        else:
+            _refuse_version(reply)
+            return reply
+    raise AssertionError("hello is said at least once")
+
+
+def _refuse_version(hello: HelloReply) -> None:
+    if hello.protocol_version != PROTOCOL_VERSION:
+        raise IncompatiblePen(
+            f"The pen {serial_text(hello)} was refused",
+            findings=(f"it speaks protocol version {hello.protocol_version}, this host {PROTOCOL_VERSION}",),
+            advice="Update the older of the two",
+        )
+
+
+def refuse_looser(hello: HelloReply) -> None:
+    """Raise `IncompatiblePen` for a pen that claims looser limits than this host's."""
+    findings = tuple(finding.said for finding in looser_claims(hello))
+    if findings:
+        raise IncompatiblePen(
+            f"The pen {serial_text(hello)} was refused: it claims looser limits than are safe",
+            findings=findings,
+            advice="Its firmware has to be corrected; it can be looked at with `dermalink info`",
+        )
+
+
+async def _tell_symptoms(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> None:
+    """What was reported while the pen was away is given to it before all else (SR-SYM-1)."""
+    for symptom in sorted({Symptom(said.symptom) for said in keeper.belief.untold_symptoms}):
+        await connection.request(ReportSymptom(symptom=symptom))
+        await keeper.keep(SymptomSaid(pen=serial_number, utc_s=utc_s, symptom=int(symptom), told=True))
+
+
+async def _history_short_by(connection: Connection, keeper: Keeper, serial_number: str) -> int:
+    """How many records that this host has seen are missing in the pen (SR-LOG-1); 0 when it may not be asked."""
+    known = keeper.belief.pen(serial_number).history_number
+    if not known:
+        return 0
+    try:
+        state = await connection.request(GetHistoryState())
+    except PenRefusal:
+        return 0
+    return max(0, known - state.last_number)

@@ -1,0 +1,397 @@
+"""A pen, as everything above sees it: typed requests, checked therapy commands, Stop.
+
+A therapy command's way: gate (checked, twice) → journal (written down) → connection (sent, answered) → outcome.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from dermalink.connection import REPLY_WITHIN_S, Connection, Exchange
+from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
+from dermalink.gate import Checked, Gate, Redeemed
+from dermalink.journal import Journal
+from dermalink.keeper import Keeper
+from dermalink.lease import Lease
+from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
+from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
+from dermalink.reconcile import endings
+from dermalink.records import Intended, SessionOver, Settled, SymptomSaid
+from dermalink.rules import Facts
+from dermalink.settling import settle_all
+from dermalink.stopping import CONFIRM_WITHIN_S, StopReport, stop_and_confirm
+from dermalink.telemetry import TelemetryRing
+from dermalink.watch import Guardian
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import ACCURACY_MAX_UM, LEASE_DEFAULT_MS
+from dermalink_protocol.messages import therapy
+from dermalink_protocol.messages.identity import (
+    GetCartridge,
+    GetLastCommand,
+    GetStatus,
+    HelloReply,
+    LastCommand,
+    Status,
+)
+from dermalink_protocol.messages.stop import ReportSymptom, Stop, Stopped, SymptomReported
+from dermalink_protocol.messages.telemetry import Telemetry
+from dermalink_protocol.schema import R, Request
+from dermalink_protocol.version import __version__
+from dermalink_protocol.zones import Symptom
+
+AT_REST_WITHIN_S: Final = 2.0  # opening and recording wait for flash, whose sector erase takes up to 0.4 s
+POLL_S: Final = 0.02
+GOODBYE_WITHIN_S: Final = 0.3  # the pen has 10 ms to cut the drive; the rest is the link's
+PASSING: Final = (State.BOOT, State.SELF_TEST, State.OPENING, State.RECORDING, State.STOPPING, State.CLOSING)
+MOVES_NOTHING: Final = (therapy.SetClock, therapy.AcknowledgeFault)
+
+
+def utc_now() -> int:
+    """Seconds since 1970 by this computer's clock."""
+    return int(time.time())
+
+
+class Pen:
+    """One connected pen, used once. `await Pen.connect(url)` makes it; `async with` or `close` ends it.
+
+    `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        gate: Gate,
+        hello: HelloReply,
+        keeper: Keeper,
+        *,
+        last_command_id: int,
+        history_short_by: int,
+        inspect_only: bool,
+        utc: Callable[[], int],
+    ) -> None:
+        """`connect` does this; `connection` and `keeper` are owned from here on."""
+        self.connection: Final = connection
+        self.gate: Final = gate
+        self.hello: Final = hello
+        self.serial_number: Final = serial_text(hello)
+        self.samples: Final = TelemetryRing()
+        self.alarm: DermalinkError | None = None
+        self._keeper = keeper
+        self._utc = utc
+        self._therapy = asyncio.Lock()
+        self._last_command_id = last_command_id
+        self._history_short_by = history_short_by
+        self._inspect_only = inspect_only
+        self._owns_motion = False
+        self._closing: asyncio.Task[None] | None = None
+        self._guardian = Guardian(self._stop_by_itself, min(hello.sensor_accuracy_um, int(ACCURACY_MAX_UM)))
+        connection.listen(self.samples)
+        connection.listen(self._guardian)
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        journal: Journal | None = None,
+        inspect_only: bool = False,
+        trace: Callable[[Connection], None] | None = None,
+        utc: Callable[[], int] = utc_now,
+    ) -> Self:
+        """Connect, say hello, hold the pen's limits against ours, and settle what an earlier run left in the dark.
+
+        `journal` is owned from here on; without one it is this person's own file. With `inspect_only` there is no
+        therapy and no journal but the one given, and a pen with looser limits may be looked at and stopped. `trace` is
+        called with the connection before anything is sent. Raises a `LinkError`, `Timeout`, `IncompatiblePen`,
+        `JournalError`, or `UnknownOutcome`.
+        """
+        from dermalink.connecting import connect
+
+        return await connect(cls, url, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
+
+    # Reading
+
+    async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
+        """Ask, and get the reply that belongs to the question; see `Connection.request`.
+
+        What raises exposure goes through `apply` alone, and is refused here with `HostRefusal`.
+        """
+        return await self.connection.request(request, within_s=within_s)
+
+    async def status(self) -> Status:
+        """How the pen stands."""
+        return await self.connection.request(GetStatus())
+
+    def subscribe(self, *kinds: type[N], size: int = QUEUE_DEFAULT) -> Subscription[N]:
+        """A queue of its own for `Telemetry` or `StateChanged`; let go of it with `connection.forget`."""
+        return self.connection.subscribe(*kinds, size=size)
+
+    def telemetry(self, *, size: int = QUEUE_DEFAULT) -> Subscription[Telemetry]:
+        """A queue of telemetry batches."""
+        return self.connection.subscribe(Telemetry, size=size)
+
+    async def last_command(self) -> LastCommand:
+        """The therapy command that the pen applied last."""
+        return await self.connection.request(GetLastCommand())
+
+    async def wait_for(self, *states: State, within_s: float) -> Status:
+        """The first status in one of these states; raises `Timeout`."""
+        status = await self.status()
+        try:
+            async with asyncio.timeout(within_s):
+                while status.state not in states:
+                    await asyncio.sleep(POLL_S)
+                    status = await self.status()
+        except TimeoutError:
+            names = " or ".join(state.name for state in states)
+            raise Timeout(f"The pen is {status.state.name}", limit=f"waited {within_s:g} s for {names}") from None
+        return status
+
+    async def look(self) -> Facts:
+        """Read status and head, note what has ended meanwhile, and tell the gate; the facts that it decides by.
+
+        Waits while the pen is on its way between two states, `AT_REST_WITHIN_S` at most.
+        """
+        status = await self._at_rest()
+        cartridge = await self.connection.request(GetCartridge())
+        utc_s = self._utc()
+        for record in endings(self._keeper.belief.pen(self.serial_number), status, self.serial_number, utc_s):
+            await self._keeper.keep(record)
+        if self._keeper.belief.pen(self.serial_number).running is None:
+            self._guardian.over()
+        number, digest = self._keeper.last
+        facts = Facts(
+            hello=self.hello,
+            serial_number=self.serial_number,
+            status=status,
+            cartridge=cartridge,
+            belief=self._keeper.belief,
+            utc_s=utc_s,
+            record_number=number,
+            record_hash=digest,
+            history_short_by=self._history_short_by,
+            inspect_only=self._inspect_only,
+        )
+        self.gate.look(facts)
+        return facts
+
+    async def _at_rest(self) -> Status:
+        """The first status that is not between two states; after `AT_REST_WITHIN_S` the one there is."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + AT_REST_WITHIN_S
+        status = await self.status()
+        while status.state in PASSING and loop.time() < deadline:
+            await asyncio.sleep(POLL_S)
+            status = await self.status()
+        return status
+
+    # Therapy
+
+    async def apply(self, checked: Checked[R], *, within_s: float = REPLY_WITHIN_S) -> Outcome[R]:
+        """Send a checked command, having looked at the pen once more and written down that it is sent.
+
+        Applied, refused or unknown, as a value. Raises what `look` raises, `JournalError`, and a `LinkError` when
+        certainly nothing was sent. Never sent twice (SR-CMD-3).
+        """
+        async with self._therapy:
+            await self.look()
+            self._last_command_id += 1
+            tick = self.connection.newest_tick or 0
+            try:
+                redeemed = self.gate.redeem(checked, command_id=self._last_command_id, seen_tick_ms=tick)
+            except HostRefusal as refusal:
+                return Refused(refusal)
+            intended = self._intended(redeemed)
+            number = (await self._keeper.keep(intended)).number
+            self._owns_motion = self._owns_motion or not isinstance(redeemed.message, MOVES_NOTHING)
+            if isinstance(redeemed.message, therapy.BeginPass | therapy.ResumePass) and redeemed.frame is not None:
+                self._guardian.begin(redeemed.frame.depth_um)
+            return await self._send(redeemed.message, number, within_s)
+
+    async def _send(self, message: therapy.TherapyCommand[R], number: int, within_s: float) -> Outcome[R]:
+        exchange: Exchange[R] | None = None
+        try:
+            exchange = self.connection.exchange(message)
+            reply = await self.connection.run(exchange, within_s=within_s)
+        except PenRefusal as refusal:
+            await self._settle_as(number, Verdict.REFUSED, reason=refusal.reason)
+            if refusal.reason in (Reason.COMMAND_ID_NOT_NEWER, Reason.COMMAND_ID_REUSED):
+                self._last_command_id = max(self._last_command_id, (await self.last_command()).command_id)
+            return Refused(refusal)
+        except (Timeout, LinkError, UnexpectedReply) as error:
+            if exchange is None or not exchange.sent:
+                await self._settle_as(number, Verdict.NOT_SENT)
+                raise
+            return Unknown(type(message).__name__, error)
+        await self._settle_as(number, Verdict.APPLIED, reply=reply)
+        return Applied(reply)
+
+    def _intended(self, redeemed: Redeemed) -> Intended:
+        message, frame = redeemed
+        return Intended(
+            pen=self.serial_number,
+            utc_s=self._utc(),
+            boot_id=self.hello.boot_id,
+            session_id=getattr(message, "session_id", 0),
+            command_id=message.command_id,
+            opcode=int(message.opcode),
+            expires_tick=(message.seen_tick_ms + message.ttl_ms) & 0xFFFF_FFFF,
+            zone=int(frame.zone) if frame else 0,
+            direction=int(frame.direction) if frame else 0,
+            depth_um=frame.depth_um if frame else 0,
+            rate_hz=frame.rate_hz if frame else 0,
+            speed_mm_s=frame.speed_mm_s if frame else 0,
+            tag=frame.tag if frame else "",
+            host_version=__version__,
+        )
+
+    async def _settle_as(
+        self, number: int, verdict: Verdict, *, reason: Reason = Reason.NONE, reply: Any = None
+    ) -> None:
+        digest: bytes = getattr(reply, "history_hash", b"")
+        history_number = getattr(reply, "history_number", 0)
+        settled = Settled(
+            pen=self.serial_number,
+            utc_s=self._utc(),
+            intended=number,
+            verdict=verdict.value,
+            reason=reason.name,
+            session_id=getattr(reply, "session_id", 0),
+            frame_id=getattr(reply, "frame_id", 0),
+            passes_done=getattr(reply, "passes_done", 0),
+            number=history_number,
+            digest=digest.hex(),
+        )
+        if history_number:
+            known = self._keeper.belief.pen(self.serial_number).history_number
+            self._history_short_by = max(self._history_short_by, known - history_number)
+        await self._keeper.keep(settled)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a command's outcome is unknown, so that nothing that raises exposure goes."""
+        return bool(self._keeper.belief.pen(self.serial_number).unsettled)
+
+    async def settle(self) -> dict[int, Verdict]:
+        """Ask the pen what came of commands in the dark, and write it down; what came of each, by journal number."""
+        async with self._therapy:
+            return await settle_all(self.connection, self._keeper, self.serial_number, self._utc())
+
+    # Keeping alive, and ending
+
+    def lease(self, session_id: int, lease_ms: int = LEASE_DEFAULT_MS) -> Lease:
+        """The lease of the session that was opened or adopted with `lease_ms`, for the session's loop to earn."""
+        return Lease(self.connection, session_id, lease_ms)
+
+    async def pause(self) -> therapy.PassPaused:
+        """Interrupt the pass; it can be resumed."""
+        return await self.connection.request(therapy.PausePass(session_id=self._session()))
+
+    async def end_pass(self) -> therapy.PassEnded:
+        """End the pass, or drop the prepared frame."""
+        reply = await self.connection.request(therapy.EndPass(session_id=self._session()))
+        await self.look()
+        return reply
+
+    async def close_session(self) -> therapy.SessionClosed:
+        """End the session, for good; each side keeps the other's last record (SR-LOG-1)."""
+        await self.look()
+        session_id = self._session()
+        number, digest = self._keeper.last
+        request = therapy.CloseSession(session_id=session_id, record_number=number, record_hash=digest)
+        reply = await self.connection.request(request)
+        believed = self._keeper.belief.pen(self.serial_number)
+        for record in endings(believed, await self._at_rest(), self.serial_number, self._utc()):
+            if not isinstance(record, SessionOver):
+                await self._keeper.keep(record)
+        await self._keeper.keep(
+            SessionOver(
+                pen=self.serial_number,
+                utc_s=self._utc(),
+                session_id=session_id,
+                number=reply.history_number,
+                digest=reply.history_hash.hex(),
+            )
+        )
+        self._guardian.over()
+        self._owns_motion = False
+        return reply
+
+    def _session(self) -> int:
+        """This host's session; 0, which the pen refuses, when it has none."""
+        return self._keeper.belief.pen(self.serial_number).session_id
+
+    # Stopping
+
+    def stop_now(self) -> "asyncio.Future[Stopped]":
+        """Send Stop at once, past every queue, lock and journal write (SR-STOP-4); the pen's reply comes later.
+
+        Raises a `LinkError` when the link is gone: then the pen stops by its lease.
+        """
+        return self.connection.request_now(Stop())
+
+    async def stop(self, *, within_s: float = CONFIRM_WITHIN_S) -> StopReport:
+        """Stop, and see it proved: disarmed, needles in, motor off. Raises `StopNotConfirmed` or `StopFailed`."""
+        return await stop_and_confirm(self.connection, within_s)
+
+    async def report_symptom(self, symptom: Symptom, *, within_s: float = REPLY_WITHIN_S) -> SymptomReported:
+        """Pain, bleeding or a rash: stop at once, and no more passes in this session (SR-SYM-1).
+
+        It is written down as well, whether the pen answers or not. Raises `Timeout` or a `LinkError`.
+        """
+        told = False
+        try:
+            future = self.connection.request_now(ReportSymptom(symptom=symptom))
+            async with asyncio.timeout(within_s):
+                reply = await asyncio.shield(future)
+            told = True
+        except TimeoutError:
+            raise Timeout("The pen did not answer to the symptom", advice="Lift it off, and press its button") from None
+        finally:
+            await self._keeper.keep(
+                SymptomSaid(pen=self.serial_number, utc_s=self._utc(), symptom=int(symptom), told=told)
+            )
+        return reply
+
+    def _stop_by_itself(self, alarm: DermalinkError) -> None:
+        self.alarm = alarm
+        with contextlib.suppress(LinkError):
+            self.stop_now()
+
+    async def close(self) -> None:
+        """Stop first if anything here may have moved the pen, then let go of it; may be called again."""
+        if self._closing is None:
+            self._guardian.over()
+            self._closing = asyncio.ensure_future(self._close(self._stop_if_owned()))
+        await asyncio.shield(self._closing)
+
+    def _stop_if_owned(self) -> "asyncio.Future[Stopped] | None":
+        """Stop before anything is waited for."""
+        owned, self._owns_motion = self._owns_motion, False
+        if owned:
+            with contextlib.suppress(LinkError):
+                return self.stop_now()
+        return None
+
+    async def _close(self, stopped: "asyncio.Future[Stopped] | None") -> None:
+        if stopped is not None:
+            await asyncio.wait([stopped], timeout=GOODBYE_WITHIN_S)
+        await self.connection.close()
+        await self._keeper.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def serial_text(hello: HelloReply) -> str:
+    """The pen's serial number as text."""
+    return hello.serial_number.rstrip(b"\0").decode("ascii", errors="backslashreplace")

@@ -1,0 +1,58 @@
+"""What a fresh status adds to what was believed: passes and sessions that ended, symptoms that were said."""
+
+from typing import Final
+
+from dermalink.belief import PenBelief
+from dermalink.records import PassOver, Record, SessionOver, SymptomSaid
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.messages.identity import Status
+from dermalink_protocol.zones import Symptom
+
+# In every other state a begun pass may still go on, or its end is being written.
+NO_PASS_OPEN: Final = (State.BOOT, State.SELF_TEST, State.IDLE, State.OPEN, State.PREPARED, State.LOCKED)
+# A symptom may be reported by the pen's own button, or by another host.
+SYMPTOMS: Final = {
+    Reason.SYMPTOM_PAIN: Symptom.PAIN,
+    Reason.SYMPTOM_BLEEDING: Symptom.BLEEDING,
+    Reason.SYMPTOM_RASH: Symptom.RASH,
+}
+
+
+def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int) -> list[Record]:
+    """The records to keep, in order, so that the belief fits what the pen says."""
+    found: list[Record] = []
+    symptom = SYMPTOMS.get(status.reason)
+    if symptom is not None and believed.session_id and not believed.symptom_said:
+        found.append(SymptomSaid(pen=serial_number, utc_s=utc_s, symptom=int(symptom), told=True))
+    gone = bool(believed.session_id) and status.session_id != believed.session_id and status.state is not State.OPENING
+    if believed.running is not None and (gone or status.state in NO_PASS_OPEN):
+        found.append(_pass_over(believed, status, serial_number, utc_s))
+    if gone:
+        found.append(SessionOver(pen=serial_number, utc_s=utc_s, session_id=believed.session_id))
+    return found
+
+
+def _pass_over(believed: PenBelief, status: Status, serial_number: str, utc_s: int) -> PassOver:
+    """The pass counts, unless the pen holds its frame prepared again: then nobody pressed, and nothing moved."""
+    frame = believed.running
+    assert frame is not None
+    held = (status.zone, status.direction, status.depth_um, status.rate_hz)
+    waits_again = status.state is State.PREPARED and held == (
+        frame.zone,
+        frame.direction,
+        frame.depth_um,
+        frame.rate_hz,
+    )
+    untouched = waits_again and believed.resumes == 0 and status.session_id == believed.session_id
+    same_session = status.session_id == believed.session_id
+    return PassOver(
+        pen=serial_number,
+        utc_s=utc_s,
+        session_id=believed.session_id,
+        zone=frame.zone,
+        direction=frame.direction,
+        touched=not untouched,
+        punctures=status.punctures if same_session else 0,
+        peak_depth_um=status.peak_depth_um if same_session else 0,
+        reason=status.reason.name if same_session else Reason.NONE.name,
+    )
