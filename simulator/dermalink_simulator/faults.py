@@ -4,6 +4,7 @@ Faults lie over the hardware, so they fit any firmware behind the seam. What is 
 at the moment, is an error and never accepted in silence.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dermalink_protocol.codewords import Opcode
@@ -144,28 +145,28 @@ def kinds_of(unit: str) -> list[str]:
     return [word.kind for word in VOCABULARY if word.unit == unit]
 
 
-def spell(unit: str, kind: str, instance: int = ANY, values: dict[str, int] | None = None) -> Fault:
+def spell(unit: str, kind: str, instance: object = ANY, values: Mapping[str, object] | None = None) -> Fault:
     """The fault that is meant, with every number; raises `UnknownFaultError` or `ImpossibleFaultError`."""
     word = _WORDS.get((unit, kind))
     if word is None:
         units = dict.fromkeys(known.unit for known in VOCABULARY)
         known = f"{unit} has {', '.join(kinds_of(unit))}" if unit in units else f"units are {', '.join(units)}"
         raise UnknownFaultError(f"fault {unit} {kind} was refused", limit=known)
-    if type(instance) is not int or not 0 <= instance <= word.instances:
+    if isinstance(instance, bool) or not isinstance(instance, int) or not 0 <= instance <= word.instances:
         raise ImpossibleFaultError(
             f"fault {unit}[{instance!r}] {kind} was refused",
             limit=f"instances are 0 to {word.instances}" if word.instances else "there is one only: instance 0",
         )
     given = dict(values or {})
-    full = {}
+    full: dict[str, int] = {}
     for parameter in word.parameters:
         value = given.pop(parameter.name, parameter.default)
-        if type(value) is not int or not parameter.low <= value <= parameter.high:
+        if isinstance(value, bool) or not isinstance(value, int) or not parameter.low <= value <= parameter.high:
             raise ImpossibleFaultError(
                 f"fault {unit} {kind} with {parameter.name}={value!r} was refused",
                 limit=f"{parameter.name} is a whole number from {parameter.low} to {parameter.high}: {parameter.says}",
             )
-        full[parameter.name] = value
+        full[parameter.name] = int(value)
     if given:
         names = ", ".join(parameter.name for parameter in word.parameters) or "none"
         raise UnknownFaultError(f"fault {unit} {kind} with {', '.join(given)} was refused", limit=f"it takes {names}")

@@ -89,13 +89,14 @@ class Faults:
         parts.button.stuck = ("button", "stuck") in on
         self._lay_reader(parts.depth_sensor, "depth_sensor", on)
         self._lay_reader(parts.feedback, "drive_feedback", on)
-        drive, now_us = parts.drive, board.now_ms * 1_000
-        drive.overshoot_um = on.get(("actuator", "overshoot"), {"um": 0})["um"]
-        drive.stuck = ("actuator", "stuck") in on
-        drive.slow_spring_percent = on.get(("actuator", "slow"), {"percent": 100})["percent"]
-        drive.stalled = ("motor", "stalled") in on
-        drive.speed_percent = on.get(("motor", "overspeed"), {"percent": 100})["percent"]
-        drive.restart_motion(now_us)
+        parts.drive.set_faults(
+            board.now_ms * 1_000,
+            overshoot_um=on.get(("actuator", "overshoot"), {"um": 0})["um"],
+            stuck=("actuator", "stuck") in on,
+            slow_percent=on.get(("actuator", "slow"), {"percent": 100})["percent"],
+            stalled=("motor", "stalled") in on,
+            speed_percent=on.get(("motor", "overspeed"), {"percent": 100})["percent"],
+        )
         seat = parts.seat
         seat.stop_broken = ("cartridge", "stop_broken") in on
         seat.unreadable = ("cartridge", "tag_unreadable") in on

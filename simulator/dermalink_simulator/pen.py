@@ -19,6 +19,7 @@ from dermalink_simulator.overlay import Faults
 from dermalink_simulator.profile import Profile, profile_named
 from dermalink_simulator.seam import Firmware, Indicator, PortKind, PowerCause
 
+NARROWEST_UM: Final = 1_000  # a row of needles; what a tag says of itself may be anything
 NOTHING_DUE_MS: Final = 60_000  # what `next_wake_ms` says of a pen without power
 
 
@@ -43,7 +44,7 @@ class Hand:
         Returns about how long once over the zone takes. Raises `HandError`.
         """
         head = self._board.mechanism.seat.head
-        width = HEAD_WIDTH_UM if head is None else head.width_um
+        width = HEAD_WIDTH_UM if head is None else max(head.width_um, NARROWEST_UM)
         way = Way(Zone(zone), Direction(direction), speed_mm_s, overlap_percent, width_um=width)
         stamping = head is not None and head.tag is not None and head.tag.head == Head.STAMP
         return self._part.work(way, self._board.now_ms, force_mn, stamping=stamping)
@@ -198,7 +199,7 @@ class Power:
 
     def supply(self, *, present: bool) -> None:
         """Plug an external supply in, or pull it."""
-        self._board.mechanism.battery.supply = present
+        self._board.mechanism.battery.supply = int(present)
         self._board.wake()
 
 

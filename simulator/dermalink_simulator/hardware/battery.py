@@ -10,12 +10,12 @@ MAH_MS: Final = 3_600_000
 
 
 class Battery:
-    """Charge runs down with the current that is drawn; `supply` is an external supply being present."""
+    """Charge runs down with the current that is drawn; `supply` is 1 while an external supply is present."""
 
     def __init__(self, capacity_mah: int, percent: int) -> None:
         self._capacity = capacity_mah * MAH_MS
         self._charge = self._capacity * percent // 100
-        self.supply = False
+        self.supply = 0
         self.percent = percent
         self.millivolts = self._open_mv()
 

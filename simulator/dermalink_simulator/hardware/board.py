@@ -178,6 +178,7 @@ class Board:
 
     def wake(self) -> None:
         """A line of the processor changed (button, head, clock): its main loop runs soon."""
+        self.mechanism.changed()
         if self.firmware is not None:
             self._main_due = min(self._main_due, max(self.now_ms, self._main_last + TICK_MS))
 
@@ -223,7 +224,12 @@ class Board:
             self._guard_last = now
             firmware.guard_tick(dt, self.mechanism.guard_sensors(now))
             self.mechanism.drive.take(firmware.drive(), now * 1_000)
-        self._guard_due = NEVER if self.mechanism.drive.idle else now + GUARD_MS
+        if self.mechanism.drive.idle:
+            self._guard_due = NEVER
+            return
+        self._guard_due = now + GUARD_MS
+        if self._main_due > self._main_last + TICK_MS:
+            self._main_due = max(now, self._main_last + TICK_MS)
 
     def _main(self) -> None:
         now = self.now_ms
@@ -287,7 +293,7 @@ class Board:
             while data:
                 if not self._transmit(number, data):
                     return False
-                data = firmware.tx(number)
+                data = firmware.tx(number) if number in self.ports else b""
         return True
 
     def _transmit(self, number: int, data: bytes) -> bool:

@@ -72,7 +72,8 @@ def _head(kind: Head, number: int, changes: dict[str, Any]) -> Cartridge:
 class Seat:
     """Holds at most one head; every seating has an offset of its own (normal, cut at the head's part of tolerance).
 
-    `offset_um` is how much further than the carriage the head stands; `limit_um` where its stop is now.
+    `offset_um` is how much further than the carriage the head stands; `limit_um` where its stop is now;
+    `tag_ok` is 1 while its tag can be read.
     """
 
     def __init__(self, physics: Physics, random: Random) -> None:
@@ -80,7 +81,9 @@ class Seat:
         self._random = random
         self.head: Cartridge | None = None
         self.offset_um = 0
-        self.limit_um = NO_STOP_UM
+        self.limit_um = 0
+        self.tag_ok = 0
+        self._seated_um = 0
         self.badly_um: int | None = None
         self.stop_broken = False
         self.unreadable = False
@@ -104,6 +107,7 @@ class Seat:
 
     def settle(self) -> None:
         """Work out where the head stands and stops, after a change of head or of faults."""
+        self.tag_ok = int(self.tag() is not None)
         if self.head is None:
             self.offset_um, self.limit_um = 0, 0
             return

@@ -19,7 +19,12 @@ PIECE_US: Final = 5_000  # so that at most one stroke falls into a piece, up to 
 
 
 class Drive:
-    """The mechanism; `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face)."""
+    """The mechanism.
+
+    `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `exercised` holds from
+    an exercise until the carriage is parked again. `_steady_per_us` is the strokes per µs while motor and carriage are
+    where they were told to be, so that only the cam turns; 0 otherwise.
+    """
 
     def __init__(self, physics: Physics, random: Random) -> None:
         self._physics = physics
@@ -39,12 +44,14 @@ class Drive:
         self._bottom_us = 0
         self.bottoms: list[tuple[int, float]] = []
         self.idle = True
+        self.exercised = False
+        self._steady_per_us = 0.0
         # What a fault lays over the mechanism.
-        self.overshoot_um = 0
-        self.stuck = False
-        self.slow_spring_percent = 100
-        self.stalled = False
-        self.speed_percent = 100
+        self._overshoot_um = 0
+        self._stuck = False
+        self._slow_percent = 100
+        self._stalled = False
+        self._speed_percent = 100
         self.supplied = True
 
     @property
@@ -59,16 +66,21 @@ class Drive:
 
     def take(self, order: DriveOrder, now_us: int) -> None:
         """Follow `order` from now on, until it runs out."""
+        if self._driven and order == self._order and self.supplied and order.valid_ms:
+            self._ends_us = now_us + order.valid_ms * 1_000
+            return
         ask = order.motor_hz > 0 or order.target_um > 0 or order.exercise > 0
         if not ask or order.valid_ms == 0 or not self.supplied:
             if self._driven:
                 self._release(now_us)
             return
         self._ends_us = now_us + order.valid_ms * 1_000
+        self._steady_per_us = 0.0
         was, self._order = self._order, order
         fresh = not self._driven
         self._driven, self.idle = True, False
-        if fresh or was[1] != order[1] or was[3] != order[3]:
+        self.exercised = self.exercised or order.exercise > 0
+        if fresh or was.target_um != order.target_um or was.exercise != order.exercise:
             bound = self._physics.drive_error_um
             self._error_um = self._random.randint(-bound, bound)
             self._aim(now_us)
@@ -78,7 +90,9 @@ class Drive:
 
         It never lengthens what is in force: an order that nobody confirms in the timer interrupt runs out.
         """
-        now = self.order
+        now = self._order
+        if order[:2] == now[:2] and order.exercise == now.exercise:
+            return False
         more = order.motor_hz > now.motor_hz or order.target_um > now.target_um or order.exercise > now.exercise
         less = order.motor_hz < now.motor_hz or order.target_um < now.target_um or order.exercise < now.exercise
         if less:
@@ -92,15 +106,34 @@ class Drive:
         if self._driven:
             self._release(now_us)
 
-    def restart_motion(self, now_us: int) -> None:
-        """A fault began or ended: go on from where the carriage stands."""
+    def set_faults(
+        self, now_us: int, *, overshoot_um: int, stuck: bool, slow_percent: int, stalled: bool, speed_percent: int
+    ) -> None:
+        """What is wrong with the mechanism from now on; what did not change leaves a motion alone."""
+        carriage = (overshoot_um, stuck, slow_percent)
+        if carriage != (self._overshoot_um, self._stuck, self._slow_percent):
+            self._overshoot_um, self._stuck, self._slow_percent = carriage
+            self._aim(now_us)
+        self._stalled, self._speed_percent = stalled, speed_percent
+        self._steady_per_us = 0.0
         self.idle = False
-        self._aim(now_us)
 
     def run(self, now_us: int, until_us: int) -> None:
         """Let time pass; pieces are at most `PIECE_US` long while anything moves."""
-        self.bottoms.clear()
+        if self.bottoms:
+            self.bottoms.clear()
         if self.idle:
+            return
+        per_us = self._steady_per_us
+        if per_us and self._ends_us >= until_us:
+            phase = self.phase + per_us * (until_us - now_us)
+            if phase >= 1.0:
+                phase -= 1.0
+                moment = until_us - round(phase / per_us)
+                self.bottoms.append((moment, self.carriage_um))
+                self.stroke_us = moment - self._bottom_us
+                self._bottom_us = moment
+            self.phase = phase
             return
         if self._driven and self._ends_us < until_us:
             if self._ends_us > now_us:
@@ -112,10 +145,10 @@ class Drive:
     def carriage_at(self, moment_us: int) -> float:
         """Where the carriage stands at a moment of the present motion, in µm above the head's face."""
         since = moment_us - self._from_us
-        if self.stuck:
+        if self._stuck:
             return self._from_um
         if self._spring_owns():
-            whole = self._spring_us * self.slow_spring_percent / 100
+            whole = self._spring_us * self._slow_percent / 100
             if since >= whole:
                 return float(PARKED_UM)
             return PARKED_UM + (self._from_um - PARKED_UM) * cos(pi / 2 * since / whole)
@@ -129,7 +162,7 @@ class Drive:
         """The moment at which the present motion brings the carriage to `level_um` (it must lie on its way)."""
         if self._spring_owns():
             part = (level_um - PARKED_UM) / (self._from_um - PARKED_UM)
-            whole = self._spring_us * self.slow_spring_percent / 100
+            whole = self._spring_us * self._slow_percent / 100
             return self._from_us + round(acos(max(-1.0, min(1.0, part))) * 2 / pi * whole)
         return self._from_us + round(abs(level_um - self._from_um) * 1_000 / self._physics.slew_um_ms)
 
@@ -139,10 +172,11 @@ class Drive:
     def _aim(self, now_us: int) -> None:
         """Begin a motion from where the carriage stands."""
         self._from_um, self._from_us = self.carriage_um, now_us
+        self._steady_per_us = 0.0
         if self._spring_owns():
             self._goal_um = float(PARKED_UM)
         elif self._order.target_um:
-            self._goal_um = float(self._order.target_um + self._error_um + self.overshoot_um)
+            self._goal_um = float(self._order.target_um + self._error_um + self._overshoot_um)
         else:
             self._goal_um = float(EXERCISE_AT_UM)
 
@@ -153,8 +187,8 @@ class Drive:
 
     def _piece(self, now_us: int, until_us: int) -> None:
         goal = 0.0
-        if self._driven and not self.stalled:
-            goal = self._order.motor_hz * self.speed_percent / 100
+        if self._driven and not self._stalled:
+            goal = self._order.motor_hz * self._speed_percent / 100
         seconds = (until_us - now_us) / 1e6
         rate = self.rate_hz
         if rate == goal:
@@ -169,9 +203,13 @@ class Drive:
             self.rate_hz = rate
         if turned:
             self._strokes(now_us, until_us - now_us, turned)
-        if self.carriage_um != self._goal_um or self.stuck:
+        if self.carriage_um != self._goal_um or self._stuck:
             self.carriage_um = self.carriage_at(until_us)
-        self.idle = not self._driven and rate == 0.0 and (self.stuck or self.carriage_um <= PARKED_UM)
+        self.idle = not self._driven and rate == 0.0 and (self._stuck or self.carriage_um <= PARKED_UM)
+        if self.exercised and self.carriage_um <= PARKED_UM and not self._driven:
+            self.exercised = False
+        if rate == goal and rate > 0 and (self._stuck or self.carriage_um == self._goal_um):
+            self._steady_per_us = rate / 1e6
 
     def _strokes(self, now_us: int, span_us: int, turned: float) -> None:
         """Note every moment at which the cam stands at its outermost."""

@@ -32,7 +32,7 @@ class HandPart:
         self._leg_from_ms = 0
         self._wanted = False
         self._halted_ms: int | None = None
-        self._base_mn = LIGHT_MN
+        self._force_mn = self._light_mn = LIGHT_MN
         self._hard_until_ms: int | None = None
         self._width_um = 0
         self._runs: dict[int, list[list[int]]] = {}
@@ -90,40 +90,36 @@ class HandPart:
 
     def press_hard(self, force_mn: int, now_ms: int, for_ms: int | None) -> None:
         """Press with `force_mn` (0 to 5 000) from now on, or for `for_ms`."""
-        if for_ms is None:
-            self._press(force_mn)
-        else:
-            light = self._base_mn if self._hard_until_ms is None else LIGHT_MN
-            self._press(force_mn)
-            self._hard_until_ms, self._light_mn = now_ms + for_ms, light
+        light = self._light_mn
+        self._press(force_mn)
+        if for_ms is not None:
+            self._light_mn, self._hard_until_ms = light, now_ms + for_ms
 
     def run(self, now_ms: int) -> None:
         """Move on to `now_ms`."""
         if self._hard_until_ms is not None and now_ms >= self._hard_until_ms:
-            self._base_mn, self._hard_until_ms = self._light_mn, None
+            self._force_mn, self._hard_until_ms = self._light_mn, None
         if self._halted_ms is not None:
             self.touching = self._wanted
             return
         leg = self._leg
         since = now_ms - self._leg_from_ms
-        while since >= leg.last_ms and self._legs is not None:
+        while since >= leg[0] and self._legs is not None:
             self._leg_from_ms += leg.last_ms
             since -= leg.last_ms
             self._leg = leg = next(self._legs)
             self._run = None
         last, x0, y0, x1, y1, touching = leg
         self.touching = touching and self._wanted
-        if x0 != x1 or y0 != y1:
-            self.x_um = x0 + (x1 - x0) * since // last
-            self.y_um = y0 + (y1 - y0) * since // last
-        else:
-            self.x_um, self.y_um = x0, y0
+        self.x_um = x0 if x0 == x1 else x0 + (x1 - x0) * since // last
+        self.y_um = y0 if y0 == y1 else y0 + (y1 - y0) * since // last
 
     def force_mn(self) -> int:
         """The force on the head now."""
         if not self.touching:
             return 0
-        return max(0, min(FORCE_MAX_MN, self._base_mn + self._noise.next()))
+        force = self._force_mn + self._noise.next()
+        return force if 0 <= force <= FORCE_MAX_MN else max(0, min(FORCE_MAX_MN, force))
 
     def mark(self) -> None:
         """A stroke reached the skin here."""
@@ -146,4 +142,5 @@ class HandPart:
     def _press(self, force_mn: int) -> None:
         if not 0 <= force_mn <= FORCE_MAX_MN:
             raise HandError(f"a force of {force_mn} mN was refused", limit=f"a hand presses with 0 to {FORCE_MAX_MN}")
-        self._base_mn, self._hard_until_ms = force_mn, None
+        self._force_mn = self._light_mn = force_mn
+        self._hard_until_ms = None

@@ -15,7 +15,7 @@ from dermalink_simulator.hardware.sensors import DepthReader
 from dermalink_simulator.hardware.skin import Skin
 from dermalink_simulator.seam import Sensors
 
-STROKE_US_MAX: Final = 0xFFFF
+READING_MAX: Final = 0xFFFF
 TRAVEL_MAX_UM: Final = 0x7FFF
 ROOM_C: Final = 25
 
@@ -46,6 +46,13 @@ class Mechanism:
         self._guard = _Since()
         self._main = _Since()
         self._held_counted = False
+        self._measured = False
+        self._depth = self._belief = self._force = 0
+        self._rest: tuple[int, ...] = ()
+
+    def changed(self) -> None:
+        """Something was done to a part: what was measured holds no more."""
+        self._measured = False
 
     def forget(self) -> None:
         """A processor starts: nothing was gathered yet."""
@@ -58,6 +65,7 @@ class Mechanism:
 
     def move(self, now_ms: int, until_ms: int) -> None:
         """Let time pass."""
+        self._measured = False
         while now_ms < until_ms:
             if self.drive.idle:
                 self._hand_moves(until_ms)
@@ -88,20 +96,25 @@ class Mechanism:
 
     def _hand_moves(self, until_ms: int) -> None:
         hand = self.hand
+        if not hand.touching:
+            hand.run(until_ms)
+            return
         x, y = hand.x_um, hand.y_um
         hand.run(until_ms)
-        if hand.touching and (hand.x_um != x or hand.y_um != y):
-            dx, dy = hand.x_um - x, hand.y_um - y
-            self._guard.dx += dx
-            self._guard.dy += dy
-            self._main.dx += dx
-            self._main.dy += dy
+        x, y = hand.x_um - x, hand.y_um - y
+        if (x or y) and hand.touching:
+            guard, main = self._guard, self._main
+            guard.dx += x
+            guard.dy += y
+            main.dx += x
+            main.dy += y
 
     def _piece(self, now_us: int, until_us: int) -> None:
         drive, seat = self.drive, self.seat
         drive.run(now_us, until_us)
-        for moment, carriage in drive.bottoms:
-            self._stroke(moment, carriage)
+        if drive.bottoms:
+            for moment, carriage in drive.bottoms:
+                self._stroke(moment, carriage)
         head = drive.carriage_um + seat.offset_um
         if (head > 0 and seat.limit_um > 0) != self.skin.needles_are_out:
             self._out_or_in(now_us, until_us)
@@ -109,20 +122,24 @@ class Mechanism:
             self._held_out(until_us, min(head, seat.limit_um))
 
     def _stroke(self, moment_us: int, carriage_um: float) -> None:
+        """Needles at their outermost: the sensors hold the peak, and skin takes it where there is skin."""
         seat, skin = self.seat, self.skin
         true = carriage_um + seat.offset_um
         true = min(true, seat.limit_um)
         peak = self.depth_sensor.read(true)
         belief = self.feedback.read(carriage_um)
-        for since in (self._guard, self._main):
-            since.strokes += 1
-            since.peak = max(since.peak, peak)
-            since.feedback = max(since.feedback, belief)
+        guard, main = self._guard, self._main
+        guard.strokes += 1
+        main.strokes += 1
+        guard.peak = max(guard.peak, peak)
+        main.peak = max(main.peak, peak)
+        guard.feedback = max(guard.feedback, belief)
+        main.feedback = max(main.feedback, belief)
         if true > 0:
             depth = round(true)
             skin.protruded_um = max(skin.protruded_um, depth)
-            if self.hand.touching:
-                skin.stroke(moment_us, self.hand.place, depth, seat.head.needles if seat.head else 0)
+            if self.hand.touching and seat.head is not None:
+                skin.stroke(moment_us, self.hand.place, depth, seat.head.needles)
                 self.hand.mark()
 
     def _held_out(self, now_us: int, true_um: float) -> None:
@@ -147,44 +164,62 @@ class Mechanism:
         else:
             self.skin.needles_go_in(moment)
 
-    def _read(self, since: _Since, now_ms: int) -> Sensors:
-        drive, seat, hand, battery = self.drive, self.seat, self.hand, self.battery
-        carriage = drive.carriage_um
-        depth = travel = travel_belief = 0
-        sensor = self.depth_sensor
-        peak, belief = since.peak, since.feedback
-        if not drive.idle or carriage > PARKED_UM or sensor.faulty:
-            out = drive.rate_hz < STILL_HZ or (1 + cos(tau * drive.phase)) / 2
+    def _measure(self, now_ms: int) -> None:
+        """Read every sensor at `now_ms`; guard and main loop share what falls on the same moment."""
+        drive, seat, battery, sensor = self.drive, self.seat, self.battery, self.depth_sensor
+        rate = drive.rate_hz
+        self._depth = self._belief = travel = travel_belief = 0
+        if not drive.idle or drive.carriage_um > PARKED_UM or sensor.stuck_um is not None:
+            carriage = drive.carriage_um
             head = carriage + seat.offset_um
-            depth = sensor.read(min(head, seat.limit_um) * out if head > 0 else head)
-            peak = max(peak, depth)
-            if carriage > 0:
-                belief = max(belief, self.feedback.read(carriage * out))
-            travel = sensor.read(head - PARKED_UM)
-            travel_belief = self.feedback.read(carriage - PARKED_UM)
-        sensors = Sensors(
-            depth,
-            peak,
-            belief,
-            min(since.strokes, 255),
-            min(drive.stroke_us, STROKE_US_MAX),
-            hand.force_mn(),
-            int(hand.touching),
-            max(-TRAVEL_MAX_UM, min(since.dx, TRAVEL_MAX_UM)),
-            max(-TRAVEL_MAX_UM, min(since.dy, TRAVEL_MAX_UM)),
+            head = min(head, seat.limit_um)
+            if head > 0 and rate >= STILL_HZ:
+                out = (1 + cos(tau * drive.phase)) / 2
+                head, carriage = head * out, carriage * out
+            depth = sensor.read(head)
+            self._depth = max(0, depth)
+            if drive.exercised or rate < STILL_HZ:
+                belief = self.feedback.read(carriage)
+                self._belief = max(0, belief)
+                travel = max(0, min(sensor.read(head) - PARKED_UM, READING_MAX))
+                travel_belief = max(0, min(belief - PARKED_UM, READING_MAX))
+        self._force = self.hand.force_mn()
+        self._rest = (
             self.button.down,
-            int(seat.head is not None),
-            int(seat.tag() is not None),
-            int(battery.supply),
+            1 if seat.head is not None else 0,
+            seat.tag_ok,
+            battery.supply,
             battery.percent,
             battery.millivolts,
             ROOM_C,
             ROOM_C,
-            self._motor_ma(),
-            int(drive.rate_hz > STILL_HZ),
+            self._motor_ma() if rate else 0,
+            1 if rate > STILL_HZ else 0,
             self._clock.utc_s(now_ms),
             travel,
             travel_belief,
+        )
+        self._measured = True
+
+    def _read(self, since: _Since, now_ms: int) -> Sensors:
+        if not self._measured:
+            self._measure(now_ms)
+        depth, belief = self._depth, self._belief
+        peak, dx, dy, period = since.peak, since.dx, since.dy, self.drive.stroke_us
+        sensors = tuple.__new__(
+            Sensors,
+            (
+                depth,
+                max(depth, peak),
+                max(belief, since.feedback),
+                since.strokes,
+                min(READING_MAX, period),
+                self._force,
+                1 if self.hand.touching else 0,
+                dx if -TRAVEL_MAX_UM < dx < TRAVEL_MAX_UM else max(-TRAVEL_MAX_UM, min(dx, TRAVEL_MAX_UM)),
+                dy if -TRAVEL_MAX_UM < dy < TRAVEL_MAX_UM else max(-TRAVEL_MAX_UM, min(dy, TRAVEL_MAX_UM)),
+                *self._rest,
+            ),
         )
         since.peak = since.feedback = since.strokes = since.dx = since.dy = 0
         return sensors

@@ -30,7 +30,10 @@ class Interval(NamedTuple):
 
 
 class Skin:
-    """Counts and keeps every stroke; `protruded_um` is the furthest the needles ever stood out, in skin or in air."""
+    """Counts and keeps every stroke; `protruded_um` is the furthest the needles ever stood out, in skin or in air.
+
+    `needles_are_out` says whether they do now.
+    """
 
     def __init__(self, takes_permille: int) -> None:
         self._takes_permille = takes_permille
@@ -42,6 +45,7 @@ class Skin:
         self._deepest = [0] * _PLACES
         self._out: list[Interval] = []
         self._out_since: int | None = None
+        self.needles_are_out = False
         self.punctures = 0
         self.deepest_um = 0
         self.protruded_um = 0
@@ -62,17 +66,14 @@ class Skin:
         """Needles pass the head's face outwards."""
         if self._out_since is None:
             self._out_since = at_us
+            self.needles_are_out = True
 
     def needles_go_in(self, at_us: int) -> None:
         """Needles pass the head's face inwards."""
         if self._out_since is not None:
             self._out.append(Interval(self._out_since, at_us))
             self._out_since = None
-
-    @property
-    def needles_are_out(self) -> bool:
-        """Whether needles stand out of the head now."""
-        return self._out_since is not None
+            self.needles_are_out = False
 
     @property
     def needles_out(self) -> list[Interval]:

@@ -91,7 +91,9 @@ class SmallFirmware:
         return set_s
 
     def tx(self, port: int) -> bytes:
-        data, self.out[port] = self.out.get(port, b""), b""
+        data = self.out.get(port, b"")
+        if data:
+            self.out[port] = b""
         return data
 
     def indicator(self) -> Indicator:
