@@ -218,5 +218,6 @@ class Belief:
             self._touches[number] = over.utc_s
         elif by is not None and over.session_id == pen.session_id and self._began(by):
             self._take_back(pen, by)
-        pen.running = pen.frame = None
+        pen.frame = None if over.touched else pen.running
+        pen.running = None
         pen.resumes = 0

@@ -1,7 +1,8 @@
-"""The run lease, earned: a renewal goes only when telemetry came since the last one (SR-STOP-1).
+"""The run lease, earned: a renewal goes only when something new was heard of the pen since the last one (SR-STOP-1).
 
 There is no timer in here. Whoever runs the session calls `renew` from its loop, having taken telemetry in and drawn its
-display; when that loop hangs, the lease lapses and the pen retracts by itself.
+display; when that loop hangs, the lease lapses and the pen retracts by itself. While the pen waits for a press it sends
+telemetry once a second only, which is too seldom for a lease: then a status, asked for by the loop, earns it as well.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from typing import Final
 from dermalink.connection import Connection
 from dermalink.errors import NoTelemetry, Timeout
 from dermalink.ticks import elapsed_ms, newer
+from dermalink_protocol.messages.identity import Status, StatusFlag
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import LeaseRenewed, RenewLease
 
@@ -34,13 +36,15 @@ class Lease:
         self._under_way: set[asyncio.Future[LeaseRenewed]] = set()
         self._failure: BaseException | None = None
 
-    def earn(self, telemetry: Telemetry) -> None:
-        """The session's loop has taken in this batch, and is alive."""
-        self._earned_tick = newer(self._earned_tick, telemetry.tick_ms)
+    def earn(self, news: Telemetry | Status) -> None:
+        """The session's loop has taken this in, and is alive."""
+        armed = isinstance(news, Status) and StatusFlag.ARMED in news.flags
+        if not armed:  # while needles may be out, only telemetry does: it is what is watched
+            self._earned_tick = newer(self._earned_tick, news.tick_ms)
 
     @property
     def earned(self) -> bool:
-        """Whether telemetry came that no renewal was spent on."""
+        """Whether there was news that no renewal was spent on."""
         if self._earned_tick is None:
             return False
         return self._spent_tick is None or elapsed_ms(self._spent_tick, self._earned_tick) > 0
@@ -54,7 +58,7 @@ class Lease:
             raise self._failure
         if not self.earned:
             raise NoTelemetry(
-                "The lease was not renewed", rule="SR-STOP-1", limit="no telemetry came since the last time"
+                "The lease was not renewed", rule="SR-STOP-1", limit="nothing new came since the last time"
             )
         if len(self._under_way) >= UNDER_WAY_MAX:
             return

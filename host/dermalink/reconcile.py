@@ -33,18 +33,17 @@ def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int)
 
 
 def _pass_over(believed: PenBelief, status: Status, serial_number: str, utc_s: int) -> PassOver:
-    """The pass counts, unless the pen holds its frame prepared again: then nobody pressed, and nothing moved."""
+    """The pass counts, unless the pen shows that no needle touched skin.
+
+    That is when it holds the same frame prepared again (nobody pressed), or when the wait of SR-INT-1, which the first
+    touch of a session starts, has not begun.
+    """
     frame = believed.running
     assert frame is not None
-    held = (status.zone, status.direction, status.depth_um, status.rate_hz)
-    waits_again = status.state is State.PREPARED and held == (
-        frame.zone,
-        frame.direction,
-        frame.depth_um,
-        frame.rate_hz,
-    )
-    untouched = waits_again and believed.resumes == 0 and status.session_id == believed.session_id
     same_session = status.session_id == believed.session_id
+    held = (status.zone, status.direction, status.depth_um, status.rate_hz)
+    unpressed = status.state is State.PREPARED and held == (frame.zone, frame.direction, frame.depth_um, frame.rate_hz)
+    untouched = same_session and believed.resumes == 0 and (unpressed or not status.wait_s)
     return PassOver(
         pen=serial_number,
         utc_s=utc_s,

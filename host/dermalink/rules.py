@@ -88,13 +88,17 @@ def _refuse_claim(what: str, finding: Finding) -> NoReturn:
     raise host_refusal(what, finding.reason, finding.value, rule=finding.rule, because=finding.said)
 
 
-def _check_therapy(facts: Facts, what: str) -> None:
+def _check_fit(facts: Facts, what: str) -> None:
     check_any(facts, what)
     for finding in therapy_bars(facts.hello):
         _refuse_claim(what, finding)
     if facts.history_short_by:
         because = f"{facts.history_short_by} records that this host has seen are missing in the pen's history"
         raise host_refusal(what, Reason.HISTORY_BROKEN, because=because)
+
+
+def _check_therapy(facts: Facts, what: str) -> None:
+    _check_fit(facts, what)
     if facts.status.state is State.FAULT:
         raise host_refusal(what, Reason.FAULT_LATCHED)
     if facts.status.state is State.LOCKED:
@@ -148,7 +152,7 @@ def check_lease(facts: Facts, what: str, lease_ms: object) -> int:
 def check_adopt_session(facts: Facts, session_id: object, lease_ms: object) -> tuple[int, int]:
     """Only the session that the pen says is open; gives session and lease."""
     what = "Adopting a session"
-    _check_therapy(facts, what)
+    _check_fit(facts, what)
     number = whole(what, session_id, 1, UTC_MAX_S, Reason.WRONG_SESSION)
     if number != facts.status.session_id:
         raise host_refusal(what, Reason.WRONG_SESSION, because=f"the pen's open session is {facts.status.session_id}")
