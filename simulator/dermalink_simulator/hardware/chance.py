@@ -1,9 +1,11 @@
 """Chance for one part each: a generator of its own from the pen's seed, so that parts do not disturb each other."""
 
+from collections.abc import Callable
+from itertools import cycle
 from random import Random
 from typing import Final
 
-TABLE: Final = 1_024  # readings before noise repeats; a power of two
+TABLE: Final = 1_024  # readings before noise repeats
 
 
 def generator(seed: int, part: str) -> Random:
@@ -11,20 +13,11 @@ def generator(seed: int, part: str) -> Random:
     return Random(f"dermalink/{part}/{seed}")
 
 
-class Noise:
-    """Bounded noise around zero: normal with a third of `greatest` as its spread, cut at `greatest`.
+def noise(random: Random, greatest: int) -> Callable[[], int]:
+    """Bounded noise around zero, a value a call: normal with a third of `greatest` as its spread, cut at `greatest`.
 
-    Drawn once into a table and read round and round: a reading costs one look-up.
+    Drawn once into a table that is read round and round, so that a reading costs next to nothing.
     """
-
-    __slots__ = ("_at", "_table")
-
-    def __init__(self, random: Random, greatest: int) -> None:
-        spread = greatest / 3
-        self._table = [max(-greatest, min(greatest, round(random.gauss(0, spread)))) for _ in range(TABLE)]
-        self._at = 0
-
-    def next(self) -> int:
-        """The next value, in the unit of `greatest`."""
-        self._at = at = (self._at + 1) & (TABLE - 1)
-        return self._table[at]
+    spread = greatest / 3
+    table = [max(-greatest, min(greatest, round(random.gauss(0, spread)))) for _ in range(TABLE)]
+    return cycle(table).__next__

@@ -22,7 +22,7 @@ class Drive:
     """The mechanism.
 
     `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `exercised` holds from
-    an exercise until the carriage is parked again. `_steady_per_us` is the strokes per µs while motor and carriage are
+    an exercise until the carriage is parked again. `steady_per_us` is the strokes per µs while motor and carriage are
     where they were told to be, so that only the cam turns; 0 otherwise.
     """
 
@@ -45,7 +45,7 @@ class Drive:
         self.bottoms: list[tuple[int, float]] = []
         self.idle = True
         self.exercised = False
-        self._steady_per_us = 0.0
+        self.steady_per_us = 0.0
         # What a fault lays over the mechanism.
         self._overshoot_um = 0
         self._stuck = False
@@ -75,7 +75,7 @@ class Drive:
                 self._release(now_us)
             return
         self._ends_us = now_us + order.valid_ms * 1_000
-        self._steady_per_us = 0.0
+        self.steady_per_us = 0.0
         was, self._order = self._order, order
         fresh = not self._driven
         self._driven, self.idle = True, False
@@ -115,7 +115,7 @@ class Drive:
             self._overshoot_um, self._stuck, self._slow_percent = carriage
             self._aim(now_us)
         self._stalled, self._speed_percent = stalled, speed_percent
-        self._steady_per_us = 0.0
+        self.steady_per_us = 0.0
         self.idle = False
 
     def run(self, now_us: int, until_us: int) -> None:
@@ -124,7 +124,7 @@ class Drive:
             self.bottoms.clear()
         if self.idle:
             return
-        per_us = self._steady_per_us
+        per_us = self.steady_per_us
         if per_us and self._ends_us >= until_us:
             phase = self.phase + per_us * (until_us - now_us)
             if phase >= 1.0:
@@ -172,7 +172,7 @@ class Drive:
     def _aim(self, now_us: int) -> None:
         """Begin a motion from where the carriage stands."""
         self._from_um, self._from_us = self.carriage_um, now_us
-        self._steady_per_us = 0.0
+        self.steady_per_us = 0.0
         if self._spring_owns():
             self._goal_um = float(PARKED_UM)
         elif self._order.target_um:
@@ -209,7 +209,7 @@ class Drive:
         if self.exercised and self.carriage_um <= PARKED_UM and not self._driven:
             self.exercised = False
         if rate == goal and rate > 0 and (self._stuck or self.carriage_um == self._goal_um):
-            self._steady_per_us = rate / 1e6
+            self.steady_per_us = rate / 1e6
 
     def _strokes(self, now_us: int, span_us: int, turned: float) -> None:
         """Note every moment at which the cam stands at its outermost."""

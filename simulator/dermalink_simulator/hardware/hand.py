@@ -7,7 +7,7 @@ from typing import Final
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import SPEED_MAX_MM_S, SPEED_MIN_MM_S
 from dermalink_protocol.zones import Direction, Zone
-from dermalink_simulator.hardware.chance import Noise
+from dermalink_simulator.hardware.chance import noise
 from dermalink_simulator.hardware.path import Leg, Way, covered_percent, once_ms, stamp, sweep
 from dermalink_simulator.hardware.physics import Physics
 
@@ -26,7 +26,7 @@ class HandPart:
 
     def __init__(self, physics: Physics, random: Random) -> None:
         self._random = random
-        self._noise = Noise(random, physics.force_noise_mn)
+        self._noise = noise(random, physics.force_noise_mn)
         self._legs: Iterator[Leg] | None = None
         self._leg = _STILL
         self._leg_from_ms = 0
@@ -118,7 +118,7 @@ class HandPart:
         """The force on the head now."""
         if not self.touching:
             return 0
-        force = self._force_mn + self._noise.next()
+        force = self._force_mn + self._noise()
         return force if 0 <= force <= FORCE_MAX_MN else max(0, min(FORCE_MAX_MN, force))
 
     def mark(self) -> None:

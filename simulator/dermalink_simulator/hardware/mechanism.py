@@ -18,6 +18,7 @@ from dermalink_simulator.seam import Sensors
 READING_MAX: Final = 0xFFFF
 TRAVEL_MAX_UM: Final = 0x7FFF
 ROOM_C: Final = 25
+REST_EVERY_MS: Final = 50  # how often battery and clock are read while nothing but the cam moves
 
 
 class _Since:
@@ -49,10 +50,12 @@ class Mechanism:
         self._measured = False
         self._depth = self._belief = self._force = 0
         self._rest: tuple[int, ...] = ()
+        self._rest_at = -REST_EVERY_MS
 
     def changed(self) -> None:
         """Something was done to a part: what was measured holds no more."""
         self._measured = False
+        self._rest_at = -REST_EVERY_MS
 
     def forget(self) -> None:
         """A processor starts: nothing was gathered yet."""
@@ -166,24 +169,40 @@ class Mechanism:
 
     def _measure(self, now_ms: int) -> None:
         """Read every sensor at `now_ms`; guard and main loop share what falls on the same moment."""
-        drive, seat, battery, sensor = self.drive, self.seat, self.battery, self.depth_sensor
-        rate = drive.rate_hz
+        drive, seat, sensor = self.drive, self.seat, self.depth_sensor
+        self._measured = True
+        self._force = self.hand.force_mn()
+        if drive.steady_per_us and not drive.exercised:
+            # Only the cam turns: all that changes from one call to the next is how far out it stands.
+            head = drive.carriage_um + seat.offset_um
+            head = min(head, seat.limit_um)
+            depth = sensor.read(head * (1 + cos(tau * drive.phase)) / 2 if head > 0 else head)
+            self._depth = max(0, depth)
+            self._belief = 0
+            if now_ms - self._rest_at >= REST_EVERY_MS:
+                self._read_rest(now_ms, 0, 0)
+            return
         self._depth = self._belief = travel = travel_belief = 0
         if not drive.idle or drive.carriage_um > PARKED_UM or sensor.stuck_um is not None:
+            turning = drive.rate_hz >= STILL_HZ
             carriage = drive.carriage_um
-            head = carriage + seat.offset_um
-            head = min(head, seat.limit_um)
-            if head > 0 and rate >= STILL_HZ:
+            head = min(carriage + seat.offset_um, seat.limit_um)
+            if head > 0 and turning:
                 out = (1 + cos(tau * drive.phase)) / 2
                 head, carriage = head * out, carriage * out
             depth = sensor.read(head)
             self._depth = max(0, depth)
-            if drive.exercised or rate < STILL_HZ:
+            if drive.exercised or not turning:
                 belief = self.feedback.read(carriage)
                 self._belief = max(0, belief)
-                travel = max(0, min(sensor.read(head) - PARKED_UM, READING_MAX))
+                travel = max(0, min(depth - PARKED_UM, READING_MAX))
                 travel_belief = max(0, min(belief - PARKED_UM, READING_MAX))
-        self._force = self.hand.force_mn()
+        self._read_rest(now_ms, travel, travel_belief)
+
+    def _read_rest(self, now_ms: int, travel_um: int, travel_feedback_um: int) -> None:
+        """What changes slowly, in the order of `Sensors` from the button on."""
+        seat, battery, rate = self.seat, self.battery, self.drive.rate_hz
+        self._rest_at = now_ms
         self._rest = (
             self.button.down,
             1 if seat.head is not None else 0,
@@ -193,13 +212,12 @@ class Mechanism:
             battery.millivolts,
             ROOM_C,
             ROOM_C,
-            self._motor_ma() if rate else 0,
+            self._motor_ma(),
             1 if rate > STILL_HZ else 0,
             self._clock.utc_s(now_ms),
-            travel,
-            travel_belief,
+            travel_um,
+            travel_feedback_um,
         )
-        self._measured = True
 
     def _read(self, since: _Since, now_ms: int) -> Sensors:
         if not self._measured:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from dermalink_simulator.hardware.chance import Noise
+from dermalink_simulator.hardware.chance import noise
 
 
 class DepthReader:
@@ -16,7 +16,7 @@ class DepthReader:
 
     def __init__(self, random: Random, noise_um: int) -> None:
         self._random = random
-        self._noise = Noise(random, noise_um)
+        self._noise = noise(random, noise_um)
         self.stuck_um: int | None = None
         self.extra_um = 0
         self.offset_um = 0
@@ -31,8 +31,7 @@ class DepthReader:
         """A reading of `true_um`."""
         if self.stuck_um is not None:
             return self.stuck_um
-        reading = round(true_um) + self._noise.next() + self.offset_um
+        self.last_um = reading = round(true_um) + self._noise() + self.offset_um
         if self.extra_um:
-            reading += self._random.randint(-self.extra_um, self.extra_um)
-        self.last_um = reading
+            self.last_um = reading = reading + self._random.randint(-self.extra_um, self.extra_um)
         return reading
