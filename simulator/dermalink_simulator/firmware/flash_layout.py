@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_type_hi
 from zlib import crc32
 
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.messages.records import RECORD_BYTES_MAX
+from dermalink_protocol.limits import RECORD_BYTES_MAX
 from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
 
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
@@ -63,6 +63,7 @@ STATE_B: Final = Region(0x012000, 512, 128)
 LEDGER: Final = Region(0x022000, 32, 12_032)
 HISTORY: Final = Region(0x080000, 192, 5_461)
 HISTORY_LENGTH: Final = struct.Struct("<H")
+HISTORY_ENTRIES_MAX: Final = 2  # history records that one write of the state can bring with it
 
 
 class FactoryRecord(NamedTuple):
@@ -98,23 +99,26 @@ class HeadRecord(NamedTuple):
 class StateRecord(NamedTuple):
     """All that has to outlive a loss of power, whole, so that one write changes all of it at once.
 
-    `sequence` grows by one a record. `clock_s` is the last sound time; `clock_trouble` a `Reason`. `wait_s` is what is
-    left until a session may be opened, `lock_s` what is left of a symptom's lock. `touched` says that the open session
-    may have touched skin. `head` is the seated head as it stood before the pass under way, and `reserved_*` what that
-    pass may come to at most: a boot that finds them counts them as spent. `ledger_*` count slots written and records
-    in them before this one. `history_number` and `history_hash` are those of the newest history record, `history` that
-    record itself, so that a boot can write what a loss of power kept from being written.
+    `sequence` grows by one a record. `run_s` is how long the pen's clock has really run, in all. `clock_s` is the last
+    sound time, `clock_trouble` a `therapy.state.Clock`. `wait_s` is what is left until a session may be opened, `lock_s`
+    of a symptom's lock. `session_id` is the newest session's. `touched` says that it may have touched skin. `head_*` is
+    the head last worked with, as it stood before the pass under way, and `reserved_*` what that pass may come to at
+    most: a boot that finds them counts them as spent. `ledger_slots` and `ledger_records` count slots written and sound
+    records in them, before this record. `history_number` and `history_hash` are those of the newest history record;
+    `history` holds those that came with this record, each with its u16 length, so that a boot can write what a loss of
+    power kept from being written.
     """
 
     magic: U32
     format: U16
     sequence: U32
     boot_count: U32
+    run_s: U32
     clock_s: U32
-    clock_trouble: U16
+    clock_trouble: U8
     wait_s: U32
     lock_s: U32
-    symptom: U8
+    advice_due: U8
     fault: U16
     session_id: U32
     session_open: U8
@@ -124,15 +128,14 @@ class StateRecord(NamedTuple):
     head_sessions: U16
     head_strokes: U32
     head_motor_s: U32
+    head_session_id: U32
     reserved_strokes: U32
     reserved_motor_s: U32
     ledger_slots: U16
     ledger_records: U16
-    history_slots: U16
     history_number: U32
     history_hash: Annotated[bytes, Raw(32)]
-    history_bytes: U16
-    history: Annotated[bytes, Raw(RECORD_BYTES_MAX)]
+    history: Annotated[bytes, Raw(HISTORY_ENTRIES_MAX * (RECORD_BYTES_MAX + 2))]
 
 
 FACTORY_NEW: Final = StateRecord(
@@ -140,12 +143,13 @@ FACTORY_NEW: Final = StateRecord(
     format=FORMAT,
     sequence=1,
     boot_count=0,
+    run_s=0,
     clock_s=FACTORY_S,
-    clock_trouble=Reason.NONE,
+    clock_trouble=0,
     wait_s=0,
     lock_s=0,
-    symptom=0,
-    fault=0,
+    advice_due=0,
+    fault=int(Reason.NONE),
     session_id=0,
     session_open=0,
     touched=0,
@@ -154,15 +158,14 @@ FACTORY_NEW: Final = StateRecord(
     head_sessions=0,
     head_strokes=0,
     head_motor_s=0,
+    head_session_id=0,
     reserved_strokes=0,
     reserved_motor_s=0,
     ledger_slots=0,
     ledger_records=0,
-    history_slots=0,
     history_number=0,
     history_hash=bytes(32),
-    history_bytes=0,
-    history=bytes(RECORD_BYTES_MAX),
+    history=bytes(HISTORY_ENTRIES_MAX * (RECORD_BYTES_MAX + 2)),
 )
 
 R = TypeVar("R", FactoryRecord, HeadRecord, StateRecord)
@@ -204,8 +207,8 @@ def unpack(kind: type[R], slot: bytes) -> R | None:
 def factory_flash(
     serial_number: str,
     *,
-    drive_tolerance_um: int = 25,
-    sensor_accuracy_um: int = 10,
+    drive_tolerance_um: int = 30,
+    sensor_accuracy_um: int = 20,
     rate_min_hz: int = 50,
     rate_max_hz: int = 150,
     retraction_ms: int = RETRACTION_MS,

@@ -25,15 +25,22 @@ class Ledger:
         self.slots = 0
         self.records = 0
 
-    def load(self, flash: bytes, slots: int) -> None:
-        """Read the first `slots` slots of a flash image, and those written after them; torn ones are passed over."""
-        while slots < LEDGER.slots and not LEDGER.is_blank(flash, slots):
-            slots += 1
-        for slot in range(slots):
+    def load(self, flash: bytes, slots: int, records: int) -> bool:
+        """Read a flash image; False when of the first `slots` slots fewer than `records` are sound: something is lost.
+
+        Slots after those are from a write whose state record is older; torn ones are passed over.
+        """
+        sound = 0
+        slot = 0
+        while slot < LEDGER.slots and (slot < slots or not LEDGER.is_blank(flash, slot)):
             record = unpack(HeadRecord, LEDGER.slot(flash, slot))
             if record is not None:
-                self.add(record)
-        self.slots = slots
+                sound += slot < slots
+                self.records += 1
+                self.hold(record)
+            slot += 1
+        self.slots = slot
+        return sound >= records
 
     def find(self, tag_id: bytes) -> HeadRecord:
         """What is known of a head; all zero for one never used."""
@@ -44,13 +51,17 @@ class Ledger:
         known = tag_id in self._heads
         return (known or len(self._heads) < LEDGER_HEADS_MAX) and self.slots + RESERVE_SLOTS <= LEDGER.slots
 
-    def add(self, record: HeadRecord) -> None:
-        """Take what was written; raises `LedgerError` if a number goes back."""
+    @property
+    def free_slots(self) -> int:
+        """How many more records there is room for."""
+        return LEDGER.slots - self.slots
+
+    def hold(self, record: HeadRecord) -> None:
+        """Take what is written, or is being written; raises `LedgerError` if a number goes back."""
         known = self._heads.get(record.tag_id)
         if known is not None and any(now < before for now, before in zip(record[1:4], known[1:4], strict=True)):
             raise LedgerError(f"head {record.tag_id.hex()} would go back from {known[1:4]} to {record[1:4]}")
         self._heads[record.tag_id] = record
-        self.records += 1
 
     def __len__(self) -> int:
         return len(self._heads)

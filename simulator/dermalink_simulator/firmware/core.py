@@ -1,0 +1,110 @@
+"""Events into the therapy core, its answers out: effects carried out, the gate fed, changes of state told."""
+
+from zlib import crc32
+
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.messages.identity import StateChanged, StatusFlag
+
+from dermalink_simulator.firmware import effects
+from dermalink_simulator.firmware.inside import Inside, Trace
+from dermalink_simulator.therapy import gate
+from dermalink_simulator.therapy.answer import Answer, Verdict
+from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.state import MOVING, Clock, Write
+from dermalink_simulator.therapy.step import step
+
+_APPLIED = int(Verdict.APPLIED)
+_MEASURED = (*MOVING, int(State.STOPPING))
+SEQUENCE_MASK = 0xFFFF
+
+
+def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
+    """One event through the core, and all that follows from it at once."""
+    before = pen.state
+    after, answer = step(pen.limits, before, event)
+    if answer[0] == _APPLIED:
+        pen.state = after
+        if answer[2]:
+            effects.carry_out(pen, answer[2], event, before)
+        if after[0] != before[0]:
+            effects.on_transition(pen, event, before)
+            tell_state(pen)
+    if trace is not None:
+        trace(trace_line(pen, event, answer))
+    return answer
+
+
+def wind(pen: Inside) -> None:
+    """Tell the gate what the therapy wants now; winds up its watchdog."""
+    state = pen.state
+    pen.gate = gate.feed(pen.limits, pen.gate, state, pen.self_test.exercise)
+    pen.order = None
+    pen.setting_um = state.depth_um if state[0] in _MEASURED else 0
+
+
+def settle_writes(pen: Inside, trace: Trace | None) -> None:
+    """Tell the core of writes that ended."""
+    while pen.written:
+        token, ok = pen.written.popleft()
+        if token == effects.CLOCK:
+            pen.clock_failed = not ok
+            if ok:
+                pen.clock_out_s, pen.clock_wanted_s = pen.clock_wanted_s, 0
+        elif token:
+            feed(pen, Event(kind=EventKind.FLASH_DONE, write=token, ok=int(ok)), trace)
+        if not ok and token != Write.OPEN and pen.state.fault == Reason.NONE:
+            feed(pen, Event(kind=EventKind.FAULT, reason=int(Reason.FLASH_FAILED)), trace)
+
+
+def status_flags(pen: Inside) -> StatusFlag:
+    """What the pen measures of itself right now."""
+    sensors, state = pen.sensors, pen.state
+    flags = StatusFlag(0)
+    for flag, is_set in (
+        (StatusFlag.ARMED, state.state in MOVING),
+        (StatusFlag.NEEDLES_IN, sensors.depth_um == 0),
+        (StatusFlag.MOTOR_OFF, sensors.motor_on == 0),
+        (StatusFlag.CONTACT, sensors.contact != 0),
+        (StatusFlag.CARTRIDGE, sensors.head_present != 0),
+        (StatusFlag.SUPPLY, sensors.supply != 0),
+        (StatusFlag.BUTTON, sensors.button != 0),
+        (StatusFlag.CLOCK_VALID, pen.clock.trouble == Clock.SOUND),
+        (StatusFlag.SESSION_OPEN, state.session_id != 0),
+        (StatusFlag.PASS_OPEN, state.written == 1),
+    ):
+        if is_set:
+            flags |= flag
+    return flags
+
+
+def tell_state(pen: Inside) -> None:
+    """The state changed: everybody who said hello hears it."""
+    flags, state = None, pen.state
+    for port in pen.ports.values():
+        if not port.greeted:
+            continue
+        if flags is None:
+            flags = status_flags(pen)
+        port.change_sequence = (port.change_sequence + 1) & SEQUENCE_MASK
+        port.notify(
+            StateChanged(
+                sequence=port.change_sequence,
+                tick_ms=pen.tick_ms,
+                state=State(state.state),
+                reason=Reason(state.reason),
+                flags=flags,
+            )
+        )
+
+
+def trace_line(pen: Inside, event: Event, answer: Answer) -> str:
+    """One line of a recorded trace: when, the event's fields, the answer, a digest of the state after it."""
+    fields = ",".join(
+        f"{name}={int(value)}"
+        for name, value, plain in zip(Event._fields[1:], event[1:], Event._field_defaults.values(), strict=True)
+        if value != plain
+    )
+    kind, verdict = EventKind(event.kind).name, Verdict(answer.verdict).name
+    reason, state = Reason(answer.reason).name, State(pen.state.state).name
+    digest = crc32(repr(tuple(pen.state)).encode())
+    return f"{pen.tick_ms} {kind} {fields or '-'} {verdict} {reason} {int(answer.effects)} {state} {digest:08x}"

@@ -1,0 +1,277 @@
+"""From frames to the core's events: who may ask what is looked up in a table that the messages' declarations fill.
+
+Stop and a reported symptom are taken first, from any port, in every state, whatever else came in the same bytes; what
+would raise exposure and stood before them in those bytes is then refused. One procedure runs at a time.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+from zlib import crc32
+
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import Opcode, Reason, State
+from dermalink_protocol.envelope import UNASKED, decode_envelope, peek_opcode, peek_request_id
+from dermalink_protocol.errors import ProtocolError
+from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
+from dermalink_protocol.messages import identity, later, records, stop, therapy
+from dermalink_protocol.schema import Effect, Message, Request
+
+from dermalink_simulator.firmware import effects, replies
+from dermalink_simulator.firmware.core import feed, wind
+from dermalink_simulator.firmware.identity import hello_reply
+from dermalink_simulator.firmware.inside import Asked, Deferred, Inside, LastApplied, Trace
+from dermalink_simulator.firmware.ports import Arrived, Broken, Port
+from dermalink_simulator.firmware.sensing import conditions
+from dermalink_simulator.firmware.tags import halves
+from dermalink_simulator.therapy.answer import Verdict
+from dermalink_simulator.therapy.events import Event, EventKind
+
+AUTHENTICATED: Final = 1  # until the sealed channel exists every door counts as authenticated: said here and nowhere else
+HALF_RANGE: Final = 0x8000_0000
+TICK_MASK: Final = 0xFFFF_FFFF
+REFUSALS_MAX: Final = 0xFFFF_FFFF
+
+# Names by which the core calls what the contract calls otherwise.
+RENAMED: Final = {"SELF_TEST": "RUN_SELF_TEST", "REPORT_SYMPTOM": "SYMPTOM"}
+WITH_CONDITIONS: Final = (therapy.OpenSession, therapy.Prepare, therapy.BeginPass, therapy.ResumePass)
+DEFERRED: Final = (therapy.OpenSession, therapy.CloseSession, therapy.SetClock)
+
+
+def _kind(message: type[Message]) -> EventKind:
+    return EventKind[RENAMED.get(message.opcode.name, message.opcode.name)]
+
+
+def _requests() -> list[type[Message]]:
+    return [kind for kind in Message.by_opcode.values() if issubclass(kind, Request)]
+
+
+COMMANDS: Final[dict[type[Message], EventKind]] = {
+    kind: _kind(kind)
+    for kind in _requests()
+    if kind.channel in (Channel.COMMAND, Channel.STOP) and kind.__module__ != later.__name__
+}
+COPIED: Final[dict[type[Message], tuple[str, ...]]] = {
+    kind: tuple(field.name for field in kind.fields if field.name in Event._fields) for kind in COMMANDS
+}
+
+
+def handle(pen: Inside, port: Port, data: bytes, trace: Trace | None) -> None:
+    """Bytes came in on a port."""
+    found = port.decode(data)
+    stops = [at for at, each in enumerate(found) if isinstance(each, Arrived) and each.channel is Channel.STOP]
+    for at in stops:
+        _take(pen, port, found[at], trace)
+    last_stop = stops[-1] if stops else -1
+    for at, each in enumerate(found):
+        if isinstance(each, Broken) or each.channel is not Channel.STOP:
+            _take(pen, port, each, trace, overtaken=at < last_stop)
+    wind(pen)
+
+
+def _take(
+    pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | None, *, overtaken: bool = False
+) -> None:
+    """One frame: answered, or refused with its reason when it says whom to answer."""
+    if isinstance(arrived, Broken):
+        return
+    channel, body = arrived
+    request_id = peek_request_id(body)
+    if channel is not Channel.STOP and not port.takes_requests:
+        port.lose()
+        return
+    asked = Asked(port.number, channel, request_id)
+    try:
+        message = decode_envelope(channel, body).message
+    except ProtocolError as error:
+        _refuse(pen, asked, peek_opcode(body), error.reason, error.limit_value)
+        return
+    opcode = int(message.opcode)
+    if type(message) in COMMANDS:
+        if overtaken and message.effect in (Effect.RAISES, Effect.KEEPS_ALIVE):
+            _refuse(pen, asked, opcode, Reason.HOST_STOP)
+        else:
+            _command(pen, asked, message, trace)
+        return
+    question = QUESTIONS.get(type(message))
+    if question is not None:
+        answer = question(pen, port, message, trace)
+        _answer(pen, asked, answer)
+    else:
+        built = not isinstance(message, Request)
+        _refuse(pen, asked, opcode, Reason.UNKNOWN_OPCODE if built else Reason.NOT_BUILT)
+
+
+def _answer(pen: Inside, asked: Asked, message: Message) -> None:
+    port = pen.ports.get(asked.port)
+    if port is not None and asked.request_id != UNASKED:
+        port.reply(asked.channel, asked.request_id, message)
+
+
+def _refuse(pen: Inside, asked: Asked, opcode: int, reason: int, limit: int = 0) -> None:
+    pen.refusals = min(pen.refusals + 1, REFUSALS_MAX)
+    pen.last_refusal = opcode, int(reason)
+    _answer(pen, asked, replies.refused(opcode, reason, limit))
+
+
+# Questions
+
+
+def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
+    if pen.state.owner == port.number + 1:
+        feed(pen, Event(kind=EventKind.LINK_LOST, port=port.number + 1), trace)
+    if message.protocol_version != PROTOCOL_VERSION:
+        port.greeted = False
+        return replies.refused(Opcode.HELLO, Reason.VERSION_MISMATCH, int(PROTOCOL_VERSION))
+    port.greeted = True
+    return hello_reply(pen.store.factory, pen.profile, pen.boot_id, pen.tick_ms)
+
+
+def _history(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
+    if not _may_read(pen, port):
+        return replies.refused(message.opcode, Reason.NOT_OWNER)
+    record = pen.store.history.find(message.number)
+    if record is None:
+        return replies.refused(message.opcode, Reason.OUT_OF_RANGE, min(pen.store.history.anchor.number, 0x7FFF_FFFF))
+    return records.HistoryRecord(number=message.number, record=record)
+
+
+def _history_state(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
+    if not _may_read(pen, port):
+        return replies.refused(message.opcode, Reason.NOT_OWNER)
+    return replies.history_state(pen)
+
+
+def _may_read(pen: Inside, port: Port) -> bool:
+    """History is for the session's owner; with no session open for anybody, until a pen has an owner."""
+    return pen.state.session_id == 0 or pen.state.owner == port.number + 1
+
+
+Question = Callable[[Inside, Port, Any, Trace | None], Message]
+
+QUESTIONS: Final[dict[type[Message], Question]] = {
+    identity.Hello: _hello,
+    identity.GetStatus: lambda pen, *_: replies.status(pen),
+    identity.GetLastCommand: lambda pen, *_: replies.last_command(pen),
+    identity.GetCartridge: lambda pen, *_: replies.cartridge(pen),
+    identity.GetSelfTest: lambda pen, *_: replies.self_test(pen),
+    records.GetHistory: _history,
+    records.GetHistoryState: _history_state,
+}
+
+
+# Commands
+
+
+def event_of(pen: Inside, port: int, message: Any) -> Event:
+    """What the core is told of a command: its fields by name, its age by the pen's own ticks, the pen's conditions."""
+    cls = type(message)
+    fields: dict[str, Any] = {name: getattr(message, name) for name in COPIED[cls]}
+    fields |= {"kind": COMMANDS[cls], "authenticated": AUTHENTICATED, "port": port + 1}
+    quoted = getattr(message, "seen_tick_ms", None)
+    if quoted is not None:
+        age = (pen.tick_ms - quoted) & TICK_MASK
+        fields |= {"age_ms": 0, "future": 1} if age >= HALF_RANGE else {"age_ms": age}
+    if isinstance(message, therapy.TherapyCommand):
+        fields["digest"] = crc32(message.encode(), int(message.opcode))
+    if isinstance(message, WITH_CONDITIONS):
+        fields |= conditions(pen)
+    if isinstance(message, therapy.Prepare):
+        fields["tag_low"], fields["tag_high"] = halves(message.tag_id)
+    elif isinstance(message, therapy.AcknowledgeFault):
+        fields["reason"] = message.fault
+    elif isinstance(message, therapy.OpenSession):
+        fields["session_id"] = pen.store.record.session_id + 1
+    elif isinstance(message, therapy.SetClock):
+        factory, record = pen.store.factory, pen.store.record
+        floor = max(factory.made_s, factory.calibration_made_s, record.clock_s)
+        fields |= {"clock_now_s": pen.sensors.utc_s, "clock_floor_s": floor, "pressed": pen.sensors.button}
+    if "duplicate-check" in pen.disabled and isinstance(message, therapy.TherapyCommand):
+        fields |= {"command_id": pen.state.last_id + 1, "age_ms": 0, "future": 0}
+    return Event(**fields)
+
+
+def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> None:
+    opcode = int(message.opcode)
+    raises = message.effect is Effect.RAISES
+    waiting = pen.deferred
+    if raises and waiting is not None:
+        if waiting.message == message:
+            pen.deferred = waiting._replace(asked=(*waiting.asked[: COMMANDS_REMEMBERED - 1], asked))
+        else:
+            _refuse(pen, asked, opcode, Reason.BUSY)
+        return
+    if isinstance(message, therapy.RunSelfTest) and pen.sensors.contact:
+        _refuse(pen, asked, opcode, Reason.IN_CONTACT)
+        return
+    if isinstance(message, therapy.OpenSession | therapy.CloseSession):
+        kept, pen.host_record = pen.host_record, (message.record_number, message.record_hash)
+    else:
+        kept = pen.host_record
+    event = event_of(pen, asked.port, message)
+    answer = feed(pen, event, trace)
+    if answer.verdict == Verdict.REFUSED:
+        pen.host_record = kept
+        _refuse(pen, asked, opcode, answer.reason, replies.limit_of(pen, answer.reason, event))
+    elif answer.verdict == Verdict.REPEATED:
+        pen.host_record = kept
+        remembered = pen.remembered.get(message.command_id)
+        if remembered is not None:
+            _answer(pen, asked, remembered)
+        else:
+            _refuse(pen, asked, opcode, Reason.COMMAND_ID_REUSED)
+    else:
+        _applied(pen, asked, message, event)
+
+
+def _applied(pen: Inside, asked: Asked, message: Any, event: Event) -> None:
+    if message.effect is Effect.RAISES:
+        session_id = pen.state.session_id
+        pen.last = LastApplied(session_id, message.command_id, int(message.opcode), pen.tick_ms)
+    if isinstance(message, therapy.AdoptSession):
+        effects.adopted(pen)
+    if isinstance(message, DEFERRED) and pen.deferred is None:
+        pen.deferred = Deferred(message, (asked,), event.session_id, 0)
+        return
+    _answer(pen, asked, _remember(pen, message, replies.granted(pen, message)))
+
+
+def _remember(pen: Inside, message: Any, reply: Message) -> Message:
+    """Keep the reply to a command, for the case that the same one comes again."""
+    if message.effect is Effect.RAISES:
+        pen.remembered[message.command_id] = reply
+        while len(pen.remembered) > COMMANDS_REMEMBERED:
+            del pen.remembered[next(iter(pen.remembered))]
+    return reply
+
+
+def resolve_deferred(pen: Inside) -> None:
+    """Answer the request that waited for a write, once it is known what came of it."""
+    waiting = pen.deferred
+    if waiting is None:
+        return
+    message, state = waiting.message, pen.state
+    reason = Reason.NONE
+    if isinstance(message, therapy.OpenSession):
+        if state.state == State.OPENING:
+            return
+        if state.session_id != waiting.session_id:
+            reason = Reason(state.reason) if state.reason != Reason.NONE else Reason.FLASH_FAILED
+    elif isinstance(message, therapy.CloseSession):
+        if state.session_id == waiting.session_id:
+            return
+    elif isinstance(message, therapy.SetClock):
+        if pen.clock_wanted_s and not pen.clock_failed:
+            return
+        reason = Reason.FLASH_FAILED if pen.clock_failed else Reason.NONE
+    pen.deferred = None
+    if reason is Reason.NONE:
+        reply = _remember(pen, message, replies.granted(pen, message))
+    else:
+        reply = _remember(pen, message, replies.refused(int(message.opcode), reason))
+    for asked in waiting.asked:
+        _answer(pen, asked, reply)
+
+
+assert set(COMMANDS) == set(replies.APPLIED), "each command has its reply"
+_STOP_FIRST: Final = (stop.Stop, stop.ReportSymptom)
+assert all(each in COMMANDS for each in _STOP_FIRST), "Stop and the symptom reach the core"

@@ -1,0 +1,312 @@
+"""What the therapy core asks to be done, done: writes as transactions, the self-test, the clock."""
+
+from typing import Any, Final
+
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.history_entries import (
+    ClockSetEntry,
+    Entry,
+    FaultCleared,
+    FaultLatched,
+    HeadUsed,
+    PassBegunEntry,
+    PassEndedEntry,
+    PassInterrupted,
+    PassResumedEntry,
+    PoweredUp,
+    RefusedCount,
+    SelfTested,
+    SessionAdoptedEntry,
+    SessionClosedEntry,
+    SessionOpenedEntry,
+    StoppedEntry,
+    SymptomEntry,
+)
+from dermalink_protocol.messages.identity import SelfTestStep
+from dermalink_protocol.zones import Direction, Symptom, Zone, pass_bits
+
+from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
+from dermalink_simulator.firmware.inside import Inside
+from dermalink_simulator.seam import PowerCause
+from dermalink_simulator.therapy.answer import Effect
+from dermalink_simulator.therapy.events import Event
+from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
+
+UNTRACKED: Final = 0  # a write that nobody waits for
+CLOCK: Final = 5  # beside the numbers of `Write`
+RESERVE_FACTOR: Final = 2  # strokes out of contact come on top of those that the budget allows
+NOT_MEASURED: Final = 0xFFFF
+
+
+def passes_done(state: TherapyState) -> int:
+    """The session's passes, as the messages tell them."""
+    return sum(pass_bits(zone, directions) for zone, directions in enumerate(state.done) if zone)
+
+
+def durable(pen: Inside) -> dict[str, Any]:
+    """The fields of the store's record as they are now; a pass that is begun or about to be counts as touching skin."""
+    state, head = pen.state, pen.head.record
+    spending = state.written == 1 or state.writing == Write.BEGIN
+    touched = spending or any(state.done)
+    needles = max(1, state.head_needles)
+    reserved = RESERVE_FACTOR * -(-state.pass_left // needles) if spending else 0
+    return {
+        "run_s": pen.run_s,
+        "clock_s": pen.sensors.utc_s if pen.clock.trouble == Clock.SOUND else pen.store.record.clock_s,
+        "clock_trouble": pen.clock.trouble,
+        "wait_s": max(state.wait_s, pen.limits.interval_s) if spending else state.wait_s,
+        "lock_s": state.symptom_s,
+        "advice_due": state.advice_due,
+        "fault": state.fault,
+        "session_id": max(pen.store.record.session_id, state.session_id),
+        "session_open": int(state.session_id != 0),
+        "touched": int(touched),
+        "passes": passes_done(state),
+        "head_tag_id": head.tag_id,
+        "head_sessions": head.sessions,
+        "head_strokes": head.strokes,
+        "head_motor_s": head.motor_s,
+        "head_session_id": head.session_id,
+        "reserved_strokes": reserved,
+        "reserved_motor_s": -(-reserved // max(1, state.rate_hz)),
+    }
+
+
+def write(
+    pen: Inside, *entries: Entry, token: int = UNTRACKED, to_ledger: bool = False, **changes: Any
+) -> None:
+    """Write the durable fields and `entries` down, in one; a write that finds no room ends as failed at once.
+
+    Entries that are not about a session are left out when only a session's own reserve is left.
+    """
+    if not pen.store.submit(Transaction(token, durable(pen) | changes, entries, to_ledger)):
+        pen.written.append((token, False))
+
+
+def note(pen: Inside, entry: Entry) -> None:
+    """Write down what is good to know but bears no therapy; left out when the history has only its reserve left."""
+    if pen.store.history.has_room:
+        write(pen, entry)
+
+
+def carry_out(pen: Inside, effects: int, event: Event, before: TherapyState) -> None:
+    """Do what the bits of `Effect` ask for."""
+    if effects & Effect.START_SELF_TEST:
+        pen.self_test.start()
+        write(pen)
+    for effect, action in ACTIONS.items():
+        if effects & effect:
+            action(pen, event, before)
+
+
+def _open(pen: Inside, event: Event, before: TherapyState) -> None:
+    number, digest = pen.host_record
+    entry = SessionOpenedEntry(
+        session_id=pen.state.session_id, host_record_number=number, host_record_hash=digest
+    )
+    write(pen, entry, token=Write.OPEN)
+
+
+def _begin(pen: Inside, event: Event, before: TherapyState) -> None:
+    state = pen.state
+    fresh = pen.head.begin(state.session_id)
+    tag_id = pen.head.record.tag_id
+    pen.pass_peak_um = pen.pass_punctures = 0
+    entries: list[Entry] = []
+    if fresh:
+        sessions = pen.head.record.sessions
+        entries.append(HeadUsed(session_id=state.session_id, tag_id=tag_id, sessions_used=sessions))
+    entries.append(
+        PassBegunEntry(
+            session_id=state.session_id,
+            zone=Zone(state.zone),
+            direction=Direction(state.direction),
+            depth_um=state.depth_um,
+            rate_hz=state.rate_hz,
+            speed_mm_s=state.speed_mm_s,
+            tag_id=tag_id,
+            budget=state.pass_left,
+        )
+    )
+    if "ledger-before-stroke" in pen.disabled:
+        pen.written.append((int(Write.BEGIN), True))
+        write(pen, *entries, to_ledger=fresh)
+    else:
+        write(pen, *entries, token=Write.BEGIN, to_ledger=fresh)
+
+
+def flush_head(pen: Inside) -> None:
+    """Before another head is seated: what the one before it did goes into the ledger."""
+    record = pen.head.record
+    if record.sessions and record != pen.store.ledger.find(record.tag_id):
+        write(pen, to_ledger=True)
+
+
+def _end(pen: Inside, event: Event, before: TherapyState) -> None:
+    state = pen.state
+    entry = PassEndedEntry(
+        session_id=state.session_id,
+        zone=Zone(state.zone or before.zone),
+        direction=Direction(state.direction or before.direction),
+        reason=Reason(state.reason),
+        punctures=pen.pass_punctures,
+        budget_left=state.pass_left,
+        peak_depth_um=pen.pass_peak_um,
+    )
+    write(pen, entry, token=Write.END, reserved_strokes=0, reserved_motor_s=0, wait_s=state.wait_s)
+
+
+def _close(pen: Inside, event: Event, before: TherapyState) -> None:
+    number, digest = pen.host_record
+    touched = any(pen.state.done) or any(before.done)
+    entry = SessionClosedEntry(
+        session_id=pen.state.session_id or before.session_id,
+        reason=Reason(pen.state.reason),
+        touched=int(touched),
+        passes_done=passes_done(pen.state) | passes_done(before),
+        host_record_number=number,
+        host_record_hash=digest,
+    )
+    head_worked = pen.head.record.session_id == entry.session_id
+    write(pen, entry, token=Write.CLOSE, to_ledger=head_worked, session_open=0)
+
+
+def _fault(pen: Inside, event: Event, before: TherapyState) -> None:
+    fault = Reason(pen.state.fault)
+    limit = {
+        Reason.DEPTH_EXCEEDED: pen.limits.depth_cap_um,
+        Reason.DEPTH_OVER_SETTING: pen.setting_um,
+    }.get(fault, 0)
+    measured = pen.pass_peak_um if limit else 0
+    write(pen, FaultLatched(fault=fault, measured=measured, limit=limit))
+
+
+def _cleared(pen: Inside, event: Event, before: TherapyState) -> None:
+    pen.monitor, pen.monitor_told = type(pen.monitor)(), False
+    write(pen, FaultCleared(fault=Reason(before.fault)))
+
+
+def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
+    symptom = Symptom(event.symptom)
+    by_owner = int(event.port == 0 or event.port == before.owner)
+    write(pen, SymptomEntry(symptom=symptom, by_owner=by_owner, session_id=before.session_id))
+
+
+def _set_clock(pen: Inside, event: Event, before: TherapyState) -> None:
+    entry = ClockSetEntry(
+        before_utc_s=pen.sensors.utc_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s
+    )
+    pen.clock_wanted_s, pen.clock_failed = event.utc_s, False
+    write(pen, entry, token=CLOCK, clock_s=event.utc_s, clock_trouble=int(Clock.SOUND))
+
+
+ACTIONS: Final = {
+    Effect.WRITE_OPEN: _open,
+    Effect.WRITE_BEGIN: _begin,
+    Effect.WRITE_END: _end,
+    Effect.WRITE_CLOSE: _close,
+    Effect.WRITE_FAULT: _fault,
+    Effect.WRITE_CLEARED: _cleared,
+    Effect.WRITE_SYMPTOM: _symptom,
+    Effect.SET_CLOCK: _set_clock,
+}
+
+
+def on_transition(pen: Inside, event: Event, before: TherapyState) -> None:
+    """What the history tells of a change of state that no effect asked to be written."""
+    after = pen.state
+    if before.state == State.STOPPING:
+        needles_in_ms = pen.stop_ms if after.state != State.STOP_FAILED else NOT_MEASURED
+        reason = Reason(after.reason)
+        write(pen, StoppedEntry(session_id=before.session_id, reason=reason, needles_in_ms=needles_in_ms))
+    if after.state == State.PAUSED:
+        write(
+            pen,
+            PassInterrupted(
+                session_id=after.session_id,
+                zone=Zone(after.zone),
+                direction=Direction(after.direction),
+                reason=Reason(after.reason),
+                punctures=pen.pass_punctures,
+                peak_depth_um=pen.pass_peak_um,
+            ),
+        )
+    if after.state == State.SPIN_UP and before.state == State.WAITING:
+        left = pen.limits.resumes_max - after.resumes
+        direction = Direction(after.direction)
+        write(
+            pen,
+            PassResumedEntry(
+                session_id=after.session_id, zone=Zone(after.zone), direction=direction, resumes_left=left
+            ),
+        )
+    if after.state in MOVING and before.state not in MOVING:
+        pen.stop_ms = 0
+
+
+def powered_up(pen: Inside, cause: PowerCause) -> None:
+    """The boot's own record, and the end of a session that power cut short: one write."""
+    record = pen.store.record
+    entries: list[Entry] = [
+        PoweredUp(
+            cause=cause,
+            boot_id=pen.boot_id,
+            firmware_version=FIRMWARE_VERSION,
+            calibration_id=pen.store.factory.calibration_id,
+            serial_number=pen.store.factory.serial_number,
+        )
+    ]
+    if record.session_open:
+        entries.insert(
+            0,
+            SessionClosedEntry(
+                session_id=record.session_id,
+                reason=Reason.POWER_LOST,
+                touched=record.touched,
+                passes_done=record.passes,
+                host_record_number=0,
+                host_record_hash=bytes(32),
+            ),
+        )
+    changes = {
+        "boot_count": record.boot_count + 1,
+        "session_open": 0,
+        "touched": 0,
+        "passes": 0,
+        "head_strokes": record.head_strokes + record.reserved_strokes,
+        "head_motor_s": record.head_motor_s + record.reserved_motor_s,
+        "reserved_strokes": 0,
+        "reserved_motor_s": 0,
+        "run_s": pen.run_s,
+        "clock_s": pen.sensors.utc_s if pen.clock.trouble == Clock.SOUND else record.clock_s,
+        "clock_trouble": pen.clock.trouble,
+    }
+    pen.store.submit(Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions)))
+
+
+def self_tested(pen: Inside) -> None:
+    """How a self-test ended."""
+    report = pen.self_test.report
+    note(
+        pen,
+        SelfTested(
+            done=SelfTestStep(report.done),
+            failed=SelfTestStep(report.failed),
+            retraction_ms=report.retraction_ms,
+            disagreement_um=report.disagreement_um,
+        ),
+    )
+
+
+def adopted(pen: Inside) -> None:
+    """Another connection took the session over."""
+    write(pen, SessionAdoptedEntry(session_id=pen.state.session_id))
+
+
+def count_refusals(pen: Inside) -> None:
+    """All refusals since the last such record, as one."""
+    if pen.refusals:
+        opcode, reason = pen.last_refusal
+        note(pen, RefusedCount(refusals=pen.refusals, opcode=opcode, reason=Reason(reason)))
+        pen.refusals = 0

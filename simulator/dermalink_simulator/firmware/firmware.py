@@ -1,0 +1,220 @@
+"""The pen's firmware in Python: one implementation of the seam, sans-I/O, the same bytes for the same calls."""
+
+import pickle
+from random import Random
+from typing import Final
+
+from dermalink_protocol.codewords import Reason
+from dermalink_simulator.firmware import core, dispatcher, effects, sensing
+from dermalink_simulator.firmware.button import button_step
+from dermalink_simulator.firmware.clock import at_boot
+from dermalink_simulator.firmware.gatt import GattCodec
+from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
+from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
+from dermalink_simulator.firmware.monitor import Reading, watch
+from dermalink_simulator.firmware.ports import Port, StreamCodec
+from dermalink_simulator.firmware.safeguards import Profile, checked
+from dermalink_simulator.firmware.selftest import Declared
+from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
+from dermalink_simulator.therapy import gate
+from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.state import MOVING, Clock
+from dermalink_protocol.codewords import State
+
+BUSY_WAKE_MS: Final = 10
+IDLE_WAKE_MS: Final = 1_000
+AWAKE: Final = frozenset(
+    {
+        int(state)
+        for state in (State.SELF_TEST, State.OPENING, State.WAITING, State.RECORDING, State.STOPPING, State.CLOSING)
+    }
+) | frozenset(MOVING)
+
+
+class PenFirmware:
+    """`seam.Firmware` in Python.
+
+    `disabled` names safeguards that are off (`safeguards.SAFEGUARDS`; refused with `ValueError` in a product), `trace`
+    gets a line for each event: what, the answer, a digest of the state.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: Profile = Profile.TEST,
+        disabled: frozenset[str] = frozenset(),
+        trace: Trace | None = None,
+    ) -> None:
+        self._disabled = checked(frozenset(disabled), profile)
+        self._profile = profile
+        self._trace = trace
+        self._pen = Inside(profile, self._disabled)
+
+    # Power
+
+    def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
+        """Start from what the flash holds; `seed` feeds the boot's number."""
+        pen = self._pen = Inside(self._profile, self._disabled)
+        pen.boot_id = Random(seed).randrange(1, 0xFFFF_FFFF)
+        store = pen.store
+        store.load(flash)
+        factory = store.factory
+        pen.declared = Declared(factory.sensor_accuracy_um, factory.drive_tolerance_um, factory.retraction_ms)
+        pen.limits = limits_for(factory.rate_min_hz, factory.rate_max_hz, self._disabled)
+        pen.cause = cause
+
+    def _boot(self, sensors: Sensors) -> None:
+        """The rest of the boot, at the first tick: it needs the hardware's clock."""
+        pen, record = self._pen, self._pen.store.record
+        pen.booted = True
+        pen.sensors = sensors
+        was_open = bool(record.reserved_strokes)
+        pen.clock, ran_s = at_boot(record.clock_s, record.clock_trouble, sensors.utc_s, pass_was_open=was_open)
+        pen.run_s = pen.checkpoint_s = record.run_s + ran_s
+        fault = pen.store.trouble if pen.store.trouble is not Reason.NONE else record.fault
+        if fault == Reason.NONE and pen.cause == PowerCause.WATCHDOG:
+            fault = Reason.WATCHDOG
+        effects.powered_up(pen, pen.cause)
+        loaded = Event(
+            kind=EventKind.LOADED,
+            boot_id=pen.boot_id,
+            wait_s=record.wait_s,
+            symptom_s=record.lock_s,
+            advice_due=record.advice_due,
+            reason=int(fault),
+        )
+        core.feed(pen, loaded, self._trace)
+        sensing.tell_clock(pen, self._trace)
+        if ran_s:
+            core.feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran_s), self._trace)
+
+    # Connections
+
+    def link_up(self, port: int, kind: PortKind) -> None:
+        """A host's connection begins."""
+        codec = StreamCodec() if kind is PortKind.STREAM else GattCodec()
+        self._pen.ports[port] = Port(port, kind, codec)
+
+    def link_down(self, port: int) -> None:
+        """A connection is gone; a session that it owned has no owner, and what moved stops."""
+        gone = self._pen.ports.pop(port, None)
+        if gone is not None:
+            self._pen.lost += gone.lost
+            core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
+            core.wind(self._pen)
+
+    def handle(self, port: int, data: bytes) -> None:
+        """Bytes arrived; Stop takes effect before this returns."""
+        known = self._pen.ports.get(port)
+        if known is not None:
+            dispatcher.handle(self._pen, known, data, self._trace)
+            core.settle_writes(self._pen, self._trace)
+            dispatcher.resolve_deferred(self._pen)
+
+    def tx(self, port: int) -> bytes:
+        """Bytes to send on a port, taken."""
+        known = self._pen.ports.get(port)
+        return known.take() if known is not None else b""
+
+    # Time
+
+    def tick(self, dt_ms: int, sensors: Sensors) -> None:
+        """The main loop."""
+        pen = self._pen
+        if not pen.booted:
+            self._boot(sensors)
+        sensing.main_tick(pen, dt_ms, sensors, self._trace)
+        if pen.deferred is not None:
+            dispatcher.resolve_deferred(pen)
+
+    def guard_tick(self, dt_ms: int, sensors: Sensors) -> None:
+        """The timer interrupt: monitor, lease, watchdog, gate, the button as stop; whatever the main loop does."""
+        pen = self._pen
+        pen.button, pressed = button_step(pen.button, dt_ms, sensors.button)
+        pen.guarded_ms += dt_ms
+        if pressed:
+            pen.pressed = True
+        if "monitor" not in self._disabled:
+            reading = Reading(sensors.depth_um, sensors.peak_um, sensors.feedback_um, sensors.strokes)
+            pen.monitor = watch(pen.monitor, reading, pen.setting_um, pen.declared.accuracy_um)
+        if sensors.peak_um:
+            pen.sampler.peak(sensors.peak_um)
+        if pen.self_test.runs:
+            pen.self_test.guard(dt_ms, sensors, pen.declared)
+        if pen.gate.wants:
+            if "watchdog" in self._disabled or "lease" in self._disabled:
+                self._without(dt_ms)
+            stop = pressed if "button-stop" not in self._disabled else 0
+            guarded = gate.Guarded(dt_ms, 1 if pen.monitor.latched else 0, stop, sensors.contact)
+            pen.gate = gate.guard(pen.limits, pen.gate, guarded)
+            pen.order = None
+
+    def _without(self, dt_ms: int) -> None:
+        """For tests: give back to the gate what a safeguard that is off would have run down."""
+        pen = self._pen
+        if "watchdog" in self._disabled:
+            pen.gate = pen.gate._replace(watchdog_left_ms=pen.limits.watchdog_ms)
+        if "lease" in self._disabled and pen.gate.lease_left_ms:
+            pen.gate = pen.gate._replace(lease_left_ms=pen.gate.lease_left_ms + dt_ms)
+
+    def wake_ms(self) -> int:
+        """At most how long until the next tick is due."""
+        pen = self._pen
+        busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or pen.head.unread
+        return BUSY_WAKE_MS if busy else IDLE_WAKE_MS
+
+    # Hardware
+
+    def tag_read(self, tag: Tag | None) -> None:
+        """The tag that was asked for."""
+        pen = self._pen
+        pen.head.read(tag)
+        if pen.booted and pen.head.changed:
+            sensing.tell_head(pen, self._trace)
+            core.settle_writes(pen, self._trace)
+            core.wind(pen)
+
+    def tag_wanted(self) -> bool:
+        """Whether the firmware asks for the seated head's tag."""
+        return self._pen.head.wanted()
+
+    def flash_next(self) -> FlashOp | None:
+        """The next flash operation, taken."""
+        return self._pen.store.next()
+
+    def flash_done(self, ok: bool) -> None:  # noqa: FBT001 (the seam's own)
+        """The operation taken by `flash_next` ended."""
+        pen = self._pen
+        ended = pen.store.done(ok)
+        if ended is not None:
+            pen.written.append(ended)
+            core.settle_writes(pen, self._trace)
+            dispatcher.resolve_deferred(pen)
+            core.wind(pen)
+
+    def drive(self) -> DriveOrder:
+        """What the drive is to do, now."""
+        pen = self._pen
+        if pen.order is None:
+            pen.order = gate.order(pen.limits, pen.gate)
+        return pen.order
+
+    def clock_set(self) -> int:
+        """UTC seconds to set the hardware's clock to, taken; 0 is nothing."""
+        return sensing.clock_taken(self._pen)
+
+    def indicator(self) -> Indicator:
+        """What light and vibration show."""
+        pattern = PATTERNS.get(self._pen.state.state, DARK)
+        low = self._pen.sensors.battery_percent < self._pen.limits.battery_start_percent
+        return LOW_BATTERY if pattern is READY and low else pattern
+
+    # For tests
+
+    def snapshot(self) -> bytes:
+        """The whole volatile state, for `restore` in the same version of this program."""
+        return pickle.dumps(self._pen)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take a snapshot's state; only ever what `snapshot` of this program gave."""
+        self._pen = pickle.loads(snapshot)  # noqa: S301 (a test's own bytes, never a host's)

@@ -1,0 +1,79 @@
+"""The pen's history in its flash: append-only, chained, read back whole at every boot (SR-LOG-1, SR-RST-2)."""
+
+from typing import Final
+
+from dermalink_protocol.errors import BrokenRecord
+from dermalink_protocol.history import Anchor, check_chain, decode_record, encode_record, origin
+from dermalink_protocol.history_entries import Entry
+
+from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, is_sound, seal
+
+# What a session with all its passes can come to, and what closing it needs: kept free for records about therapy.
+RESERVE_SLOTS: Final = 256
+
+
+class HistoryStore:
+    """The records, the newest one's anchor, and the next free slot.
+
+    Slots that were torn by a loss of power are passed over: a record counts by its number and hash, not by its place.
+    """
+
+    __slots__ = ("anchor", "first_hole", "records", "slots")
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.anchor = Anchor(0, bytes(32))
+        self.slots = 0
+        self.first_hole = 0
+
+    def load(self, flash: bytes, serial_number: bytes) -> bool:
+        """Read all records; False when the chain is broken. What can be read is kept either way."""
+        first = self.anchor = origin(serial_number)
+        slot = 0
+        while slot < HISTORY.slots:
+            data = HISTORY.slot(flash, slot)
+            slot += 1
+            if is_sound(data):
+                length = HISTORY_LENGTH.unpack_from(data)[0]
+                self.records.append(data[HISTORY_LENGTH.size : HISTORY_LENGTH.size + length])
+            elif data == b"\xff" * HISTORY.slot_bytes:
+                slot -= 1
+                break
+        self.slots = slot
+        damages = check_chain(self.records, first)
+        if damages:
+            self.first_hole = damages[0].first or 1
+        if self.records:
+            try:
+                self.anchor = decode_record(self.records[-1]).anchor
+            except BrokenRecord:
+                self.first_hole = self.first_hole or len(self.records)
+        return not damages
+
+    def encode(self, entry: Entry, after: Anchor, run_s: int, utc_s: int) -> tuple[bytes, Anchor]:
+        """The record of `entry` that follows `after`, and its anchor."""
+        return encode_record(after, entry, run_s=run_s, utc_s=utc_s)
+
+    def add(self, record: bytes) -> None:
+        """Take a record that is on the flash now."""
+        self.records.append(record)
+        self.anchor = decode_record(record).anchor
+
+    def find(self, number: int) -> bytes | None:
+        """The record with this number, or None."""
+        return self.records[number - 1] if 1 <= number <= len(self.records) else None
+
+    @property
+    def free_slots(self) -> int:
+        """How many more records there is room for."""
+        return HISTORY.slots - self.slots
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a session can be written down whole."""
+        return self.free_slots > RESERVE_SLOTS
+
+
+def slot_of(record: bytes) -> bytes:
+    """The slot that holds a record."""
+    return seal(HISTORY_LENGTH.pack(len(record)) + record, HISTORY.slot_bytes)

@@ -1,0 +1,130 @@
+"""Everything that the firmware remembers while it has power, in one place, so that a snapshot is whole."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.schema import Message
+from dermalink_protocol.zones import Head
+
+from dermalink_simulator.firmware.button import AT_POWER_UP
+from dermalink_simulator.firmware.clock import ClockWatch
+from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, shape_of
+from dermalink_simulator.firmware.flash_store import FlashStore
+from dermalink_simulator.firmware.heads import SeatedHead
+from dermalink_simulator.firmware.monitor import CLEAR
+from dermalink_simulator.firmware.ports import Port
+from dermalink_simulator.firmware.safeguards import Profile
+from dermalink_simulator.firmware.selftest import Declared, SelfTest
+from dermalink_simulator.firmware.telemetry import Sampler
+from dermalink_simulator.seam import DriveOrder, PowerCause, Sensors
+from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
+from dermalink_simulator.therapy.gate import AT_REST
+from dermalink_simulator.therapy.state import POWER_UP
+
+UNLIMITED: Final = 0xFFFF
+NO_SHAPE: Final[HeadShape] = shape_of(6_000, stamp=False)
+
+Trace = Callable[[str], None]
+
+
+class LastApplied(NamedTuple):
+    """The last therapy command that was applied: as `messages.identity.LastCommand` tells it."""
+
+    session_id: int = 0
+    command_id: int = 0
+    opcode: int = 0
+    tick_ms: int = 0
+
+
+class Asked(NamedTuple):
+    """Who asked, and how the reply finds its way."""
+
+    port: int
+    channel: Channel
+    request_id: int
+
+
+class Deferred(NamedTuple):
+    """A request whose reply waits for a write: the request, whom to answer, and the session that it is about."""
+
+    message: Message
+    asked: tuple[Asked, ...]
+    session_id: int
+    token: int
+
+
+class Inside:
+    """The firmware's volatile state; the modules around it are functions and small machines over parts of it."""
+
+    def __init__(self, profile: Profile, disabled: frozenset[str]) -> None:
+        self.profile = profile
+        self.disabled = disabled
+        self.limits: CoreLimits = LIMITS
+        self.state = POWER_UP
+        self.gate = AT_REST
+        self.order: DriveOrder | None = DriveOrder()
+        self.store = FlashStore()
+        self.declared = Declared(0, 0, 0)
+        self.ports: dict[int, Port] = {}
+        self.sensors = Sensors()
+        self.tick_ms = 0
+        self.boot_id = 0
+        self.booted = False
+        self.cause = PowerCause.SWITCHED_ON
+        # Measuring
+        self.monitor = CLEAR
+        self.monitor_told = False
+        self.setting_um = 0
+        self.button = AT_POWER_UP
+        self.pressed = False
+        self.guarded_ms = 0
+        self.dwell = FRESH
+        self.force_over_ms = 0
+        self.rate = STEADY
+        self.contact = 0
+        self.raw_contact = 0
+        self.shape = NO_SHAPE
+        self.sampler = Sampler()
+        self.clock = ClockWatch()
+        self.run_s = 0
+        self.checkpoint_s = 0
+        # Head, pass, self-test
+        self.head = SeatedHead()
+        self.pass_peak_um = 0
+        self.pass_punctures = 0
+        self.stop_ms = 0
+        self.self_test = SelfTest()
+        # Commands
+        self.host_record: tuple[int, bytes] = (0, bytes(32))
+        self.deferred: Deferred | None = None
+        self.remembered: dict[int, Message] = {}
+        self.last = LastApplied()
+        self.clock_wanted_s = 0
+        self.clock_failed = False
+        self.clock_out_s = 0
+        self.written: deque[tuple[int, bool]] = deque()
+        self.refusals = 0
+        self.last_refusal: tuple[int, int] = (0, int(Reason.NONE))
+        self.lost = 0
+
+
+def limits_for(rate_min_hz: int, rate_max_hz: int, disabled: frozenset[str]) -> CoreLimits:
+    """The limits that core and gate are held to: the contract's, the pen's own narrower range of rates, and for tests
+    none where a safeguard is off.
+    """
+    limits = LIMITS._replace(
+        rate_min_hz=max(LIMITS.rate_min_hz, rate_min_hz), rate_max_hz=min(LIMITS.rate_max_hz, rate_max_hz)
+    )
+    changes: dict[str, Any] = {}
+    if "limit-check" in disabled:
+        every = (0, *(UNLIMITED for _ in limits.zone_cap_um[1:]))
+        heads = (0, *(Head.GLIDE + Head.STAMP for _ in limits.zone_heads[1:]))
+        changes |= {"depth_cap_um": UNLIMITED, "depth_min_um": 1, "depth_step_um": 1, "zone_cap_um": every}
+        changes |= {"zone_heads": heads, "needles_max": 0xFF, "density_max_per_cm2": 0xFFFF_FFFF}
+        changes |= {"rate_min_hz": 1, "rate_max_hz": 0xFF}
+    if "wait" in disabled:
+        changes |= {"interval_s": 0}
+    return limits._replace(**changes)

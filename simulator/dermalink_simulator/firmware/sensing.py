@@ -1,0 +1,262 @@
+"""The main loop: one tick's measurements become the therapy core's events, in the order that it asks for."""
+
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.messages.telemetry import Telemetry
+from dermalink_protocol.zones import Head
+
+from dermalink_simulator.firmware import effects
+from dermalink_simulator.firmware.button import button_step
+from dermalink_simulator.firmware.clock import look, was_set
+from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
+from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
+from dermalink_simulator.firmware.inside import Inside, Trace
+from dermalink_simulator.firmware.tags import NO_TAG_ID, halves
+from dermalink_simulator.firmware.telemetry import rate_hz
+from dermalink_simulator.seam import Sensors
+from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.gate import Cut
+from dermalink_simulator.therapy.state import MOVING, Clock
+
+TEMPERATURE_MIN_C = 5  # SR-PWR-1 (assumption)
+TEMPERATURE_MAX_C = 40  # SR-PWR-1 (assumption)
+BATTERY_FLOOR_MV = 3_200  # of one lithium-ion cell under load (assumption)
+CHECKPOINT_S = 3_600  # how often the clock is written down while nothing else is (assumption)
+
+_SPIN_UP, _ARMED, _RUNNING, _LIFTED = (int(s) for s in (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED))
+_STOPPING = int(State.STOPPING)
+_TURNING = (_ARMED, _RUNNING, _LIFTED)
+_TICK = int(EventKind.TICK)
+_STROKES = int(EventKind.STROKES)
+_MEASURED_IN = Event(kind=EventKind.MEASURED_IN)
+_FORCE_TOO_HIGH = int(Reason.FORCE_TOO_HIGH)
+_PAUSES = frozenset({int(Reason.DWELL), int(Reason.FORCE_HIGH), int(Reason.RATE_OFF), int(Reason.LEASE_LAPSED)})
+_STOPS = frozenset({int(Reason.FORCE_TOO_HIGH), int(Reason.BATTERY_LOW), int(Reason.SUPPLY_PRESENT)})
+
+
+def conditions(pen: Inside) -> dict[str, int]:
+    """What the core is told beside a command, or a press, that leads to motion."""
+    sensors = pen.sensors
+    reason = Reason.NONE
+    coldest, hottest = min(sensors.temperature_c, sensors.motor_c), max(sensors.temperature_c, sensors.motor_c)
+    if not (TEMPERATURE_MIN_C <= coldest and hottest <= TEMPERATURE_MAX_C):
+        reason = Reason.TEMPERATURE
+    elif not pen.store.history.has_room:
+        reason = Reason.HISTORY_FULL
+    elif not pen.store.ledger.has_room(pen.head.record.tag_id):
+        reason = Reason.LEDGER_FULL
+    return {
+        "utc_s": sensors.utc_s if pen.clock.trouble == Clock.SOUND else 0,
+        "battery_percent": sensors.battery_percent,
+        "supply": sensors.supply,
+        "accuracy_um": pen.declared.accuracy_um,
+        "condition": int(reason),
+    }
+
+
+def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    """One turn of the main loop."""
+    pen.sensors = sensors
+    pen.tick_ms = (pen.tick_ms + dt_ms) & 0xFFFF_FFFF
+    # The timer interrupt looks at the button as well; only time that it has not seen is new here.
+    pen.button, pressed = button_step(pen.button, max(0, dt_ms - pen.guarded_ms), sensors.button)
+    pen.guarded_ms = 0
+    if pressed or pen.pressed:
+        pen.pressed = False
+        if "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
+            feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
+    _head(pen, dt_ms, sensors, trace)
+    if pen.state[0] in MOVING:
+        _moving(pen, dt_ms, sensors, trace)
+    elif sensors.strokes:
+        _strokes(pen, dt_ms, sensors, trace)
+    if pen.monitor.latched and not pen.monitor_told:
+        pen.monitor_told = True
+        feed(pen, Event(kind=EventKind.FAULT, reason=pen.monitor.latched), trace)
+    _dwell(pen, dt_ms, sensors, trace)
+    if pen.state[0] == _STOPPING:
+        pen.stop_ms = min(pen.stop_ms + dt_ms, effects.NOT_MEASURED - 1)
+        if not sensors.depth_um and not sensors.motor_on:
+            feed(pen, _MEASURED_IN, trace)
+    if "lease" in pen.disabled and pen.state.owner:
+        renew = Event(EventKind.RENEW_LEASE, authenticated=1, port=pen.state.owner, session_id=pen.state.session_id)
+        feed(pen, renew, trace)
+    pen.contact = 1 if sensors.contact or pen.raw_contact else 0
+    pen.raw_contact = sensors.contact
+    feed(pen, Event(_TICK, dt_ms=dt_ms, contact=pen.contact), trace)
+    _time(pen, dt_ms, sensors, trace)
+    if pen.self_test.runs:
+        _self_test(pen, dt_ms, sensors, trace)
+    settle_writes(pen, trace)
+    wind(pen)
+    _sample(pen, dt_ms, sensors)
+
+
+def _head(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    head = pen.head
+    head.tick(dt_ms, present=sensors.head_present, moving=pen.state[0] in MOVING)
+    if head.changed:
+        tell_head(pen, trace)
+
+
+def tell_head(pen: Inside, trace: Trace | None) -> None:
+    """The seated head changed, or its tag reads differently."""
+    head = pen.head
+    if head.tag is not None and head.tag.tag_id != head.record.tag_id:
+        effects.flush_head(pen)
+    event = head.event(pen.store.ledger, pen.state.session_id, pen.declared.tolerance_um, _utc(pen))
+    if head.tag is not None:
+        pen.shape = shape_of(head.tag.width_um, stamp=head.tag.head == Head.STAMP)
+    same = halves(head.record.tag_id) == (pen.state.tag_low, pen.state.tag_high)
+    if not (pen.state[0] in MOVING and same and event.verdict == pen.state.head_verdict):
+        feed(pen, event, trace)
+
+
+def _utc(pen: Inside) -> int:
+    return pen.sensors.utc_s if pen.clock.trouble == Clock.SOUND else 0
+
+
+def _strokes(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    """Strokes are counted as long as there are any, whatever the state."""
+    strokes = sensors.strokes
+    touching = sensors.contact or pen.raw_contact
+    punctures = strokes * pen.state.head_needles if touching else 0
+    pen.pass_punctures += punctures
+    pen.head.strokes(strokes, dt_ms if sensors.motor_on else 0)
+    feed(pen, Event(_STROKES, strokes=strokes, punctures=punctures), trace)
+
+
+def _moving(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    """What can go wrong while the motor turns."""
+    if sensors.strokes:
+        _strokes(pen, dt_ms, sensors, trace)
+    if sensors.peak_um > pen.pass_peak_um:
+        pen.pass_peak_um = sensors.peak_um
+    cut = pen.gate.cut
+    if cut:
+        _cut(pen, cut, trace)
+    if "detectors" not in pen.disabled:
+        pen.force_over_ms, reason = force_step(pen.force_over_ms, dt_ms, sensors.force_mn)
+        if reason:
+            _stopped_by(pen, reason, trace)
+        if pen.state[0] in _TURNING:
+            pen.rate, reason = rate_step(pen.rate, dt_ms, sensors.strokes, sensors.stroke_us, pen.state.rate_hz)
+            if reason:
+                _stopped_by(pen, reason, trace)
+        else:
+            pen.rate = STEADY
+    if sensors.supply:
+        _stopped_by(pen, int(Reason.SUPPLY_PRESENT), trace)
+    if sensors.battery_mv < BATTERY_FLOOR_MV:
+        _stopped_by(pen, int(Reason.BATTERY_LOW), trace)
+    if not TEMPERATURE_MIN_C <= sensors.motor_c <= TEMPERATURE_MAX_C:
+        _stopped_by(pen, int(Reason.TEMPERATURE), trace)
+
+
+def _cut(pen: Inside, cut: int, trace: Trace | None) -> None:
+    """The gate has cut the drive by itself; the therapy hears why."""
+    if cut == Cut.PRESS:
+        feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
+    elif cut == Cut.LEASE:
+        _stopped_by(pen, int(Reason.LEASE_LAPSED), trace)
+    elif cut == Cut.WATCHDOG:
+        _stopped_by(pen, int(Reason.WATCHDOG), trace)
+
+
+def _stopped_by(pen: Inside, reason: int, trace: Trace | None) -> None:
+    kind = EventKind.FAULT
+    if reason in _PAUSES:
+        kind = EventKind.DETECTED_PAUSE
+    elif reason in _STOPS:
+        kind = EventKind.DETECTED_STOP
+    feed(pen, Event(kind=kind, reason=reason), trace)
+
+
+def _dwell(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    if not sensors.contact and pen.dwell is FRESH:
+        return
+    working = 1 if pen.state[0] == _RUNNING else 0
+    punctures = sensors.strokes * pen.state.head_needles if working else 0
+    touch = tuple.__new__(Touch, (sensors.contact, working, sensors.dx_um, sensors.dy_um, punctures))
+    pen.dwell, reason = dwell_step(pen.dwell, dt_ms, touch, pen.shape)
+    if reason and "detectors" not in pen.disabled:
+        feed(pen, Event(kind=EventKind.DETECTED_PAUSE, reason=reason), trace)
+
+
+def _time(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    """What the clock really ran, and whether it is still sound."""
+    if pen.clock_out_s:
+        return
+    before = pen.clock.trouble
+    pen.clock, ran = look(pen.clock, dt_ms, sensors.utc_s)
+    if not ran.seconds:
+        return
+    pen.run_s += ran.seconds
+    feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
+    if pen.clock.trouble != before:
+        tell_clock(pen, trace)
+        effects.write(pen)
+    elif ran.jumped or pen.run_s - pen.checkpoint_s >= CHECKPOINT_S:
+        pen.checkpoint_s = pen.run_s
+        effects.count_refusals(pen)
+        effects.write(pen)
+
+
+def tell_clock(pen: Inside, trace: Trace | None) -> None:
+    """The clock is not sound: the core hears what is wrong with it."""
+    if pen.clock.trouble == Clock.LOST:
+        feed(pen, Event(kind=EventKind.CLOCK_LOST), trace)
+    elif pen.clock.trouble == Clock.BACK:
+        feed(pen, Event(kind=EventKind.CLOCK_BACK), trace)
+
+
+def clock_taken(pen: Inside) -> int:
+    """What the hardware's clock is to be set to, taken."""
+    utc_s, pen.clock_out_s = pen.clock_out_s, 0
+    if utc_s:
+        pen.clock = was_set(pen.clock, utc_s)
+        pen.sensors = pen.sensors._replace(utc_s=utc_s)
+    return utc_s
+
+
+def _self_test(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    cut, stored = pen.gate.cut, not pen.store.busy
+    outcome = pen.self_test.step(pen.limits, dt_ms, sensors, pen.declared, cut=cut, stored=stored)
+    if outcome is None:
+        return
+    pen.self_test.report = pen.self_test.report._replace(tick_ms=pen.tick_ms)
+    seated = pen.head.tag.tag_id if pen.head.tag is not None else NO_TAG_ID
+    badly = seated if outcome.badly_seated else NO_TAG_ID
+    if badly != pen.head.badly_seated:
+        pen.head.badly_seated = badly
+        pen.head.changed = True
+    ok = outcome.reason is Reason.NONE
+    feed(pen, Event(kind=EventKind.SELF_TEST_DONE, ok=int(ok), reason=int(outcome.reason)), trace)
+    effects.self_tested(pen)
+
+
+def _sample(pen: Inside, dt_ms: int, sensors: Sensors) -> None:
+    sampler = pen.sampler
+    if pen.state[0] in MOVING:
+        sensed = (
+            sensors.peak_um,
+            sensors.force_mn,
+            rate_hz(sensors.stroke_us),
+            sensors.contact,
+            sensors.dx_um,
+            sensors.dy_um,
+        )
+        batch = sampler.armed(pen.tick_ms, dt_ms, sensed, needles_out=pen.state[0] == _RUNNING)
+    else:
+        batch = sampler.idle(pen.tick_ms, dt_ms, sensors.force_mn, sensors.contact)
+    if batch is not None:
+        send_telemetry(pen, *batch)
+
+
+def send_telemetry(pen: Inside, tick_ms: int, samples: bytes) -> None:
+    """A batch to the session's owner; with no session to everybody who said hello."""
+    owner = pen.state.owner
+    for port in pen.ports.values():
+        if not port.greeted or (pen.state.session_id and port.number != owner - 1):
+            continue
+        port.telemetry_sequence = (port.telemetry_sequence + 1) & SEQUENCE_MASK
+        port.notify(Telemetry(sequence=port.telemetry_sequence, tick_ms=tick_ms, samples=samples))
