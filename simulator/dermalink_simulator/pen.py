@@ -20,6 +20,8 @@ from dermalink_simulator.profile import Profile, profile_named
 from dermalink_simulator.seam import Firmware, Indicator, PortKind, PowerCause
 
 NARROWEST_UM: Final = 1_000  # a row of needles; what a tag says of itself may be anything
+LIVED_THROUGH_S: Final = 3_600
+OFF_FOR_MS: Final = 1_000  # after which everything in the pen has come to rest
 NOTHING_DUE_MS: Final = 60_000  # what `next_wake_ms` says of a pen without power
 
 
@@ -152,12 +154,29 @@ class Clock:
         """What it shows; 0 when it was lost."""
         return self._board.clock.utc_s(self._board.now_ms)
 
+    @property
+    def ran_s(self) -> int:
+        """Seconds that it has really run, whatever it was set to; what keeps a clock across runs keeps this as well."""
+        return self._board.clock.ran_s(self._board.now_ms)
+
     def advance(self, seconds: int) -> None:
-        """So much time passes for the world and the clock, while the pen sleeps or is off."""
+        """So much time passes. A pen that is on lives through it; for more than an hour it is switched off meanwhile.
+
+        Then its connections end, as they would in a drawer; a pen that was off stays off.
+        """
         if seconds < 0:
             raise DermalinkError(f"{seconds} s was refused", limit="time only goes forwards; `set` moves the clock")
-        self._board.clock.skip(seconds)
-        self._board.wake()
+        board = self._board
+        if board.powered and seconds <= LIVED_THROUGH_S:
+            board.advance(seconds * 1_000)
+            return
+        was_on = board.powered
+        board.power_off()
+        rest_ms = min(seconds * 1_000, OFF_FOR_MS)
+        board.advance(rest_ms)
+        board.clock.skip(seconds - rest_ms // 1_000)
+        if was_on:
+            board.power_on(PowerCause.SWITCHED_ON)
 
     def set(self, utc_s: int) -> None:
         """Tamper with the clock: it shows `utc_s` now, without that time having passed."""
@@ -228,7 +247,7 @@ class SimulatedPen:
             firmware = PenFirmware
         physics = self.profile.physics
         cells = factory_image(self.profile, seed) if flash is None else flash
-        self._board = Board(physics, seed, BatteryClock(self.profile.utc_s), cells, firmware)
+        self._board = Board(physics, seed, BatteryClock(self.profile.utc_s, self.profile.ran_s), cells, firmware)
         self._board.mechanism.battery.set_percent(self.profile.battery_percent)
         self.hand = Hand(self._board)
         self.button = Button(self._board)

@@ -14,7 +14,10 @@ class UnknownProfileError(DermalinkError):
 
 
 class Profile(NamedTuple):
-    """A kind of pen. `control_channel` is False in a product: no faults, no tester's door (SR-SEC-4)."""
+    """A kind of pen. `control_channel` is False in a product: no faults, no tester's door (SR-SEC-4).
+
+    `utc_s` and `ran_s` are what its clock chip shows and has counted when the simulation begins.
+    """
 
     name: str
     says: str
@@ -23,6 +26,7 @@ class Profile(NamedTuple):
     battery_percent: int = 100
     head: str = "glide"
     utc_s: int = START_UTC_S
+    ran_s: int = 0
 
 
 PROFILES: Final = {

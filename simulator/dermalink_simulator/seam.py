@@ -36,7 +36,8 @@ class Sensors(NamedTuple):
     in a guard tick), `stroke_us` the last stroke's period. `dx_um`, `dy_um` are displacement since the last tick.
     "Since the last tick" is since the last call of the same kind, `tick` or `guard_tick`. `tag_ok` is 1 when the tag
     could be read; the tag itself is asked for through `Tag`. `utc_s` is 0 when the clock was lost, until it is set.
-    `travel_um` and `travel_feedback_um` are the carriage's travel above its parked position, by sensor and by drive;
+    `ran_s` counts the seconds that the clock chip has really run, on and off; nobody can set it, and it starts anew
+    when the clock is lost. `travel_um` and `travel_feedback_um` are the carriage's travel above its parked position, by sensor and by drive;
     they mean something only while `DriveOrder.exercise` is ordered and until the carriage is back.
     """
 
@@ -62,6 +63,7 @@ class Sensors(NamedTuple):
     utc_s: U32 = 0
     travel_um: U16 = 0
     travel_feedback_um: U16 = 0
+    ran_s: U32 = 0
 
 
 class Tag(NamedTuple):

@@ -217,6 +217,7 @@ class Mechanism:
             self._clock.utc_s(now_ms),
             travel_um,
             travel_feedback_um,
+            self._clock.ran_s(now_ms),
         )
 
     def _read(self, since: _Since, now_ms: int) -> Sensors:
