@@ -119,7 +119,7 @@ class Board:
         number = next((free for free in range(1, PORTS_MAX + 1) if free not in self.ports), 0)
         if number == 0:
             raise DermalinkError("A connection was refused", limit=f"the pen has {PORTS_MAX} ports, all in use")
-        port = PenPort(number, kind, self._line_random, self._send, self._drop)
+        port = PenPort(number, kind, self._line_random, self._send, self._drop, self._serve)
         self.ports[number] = port
         if self.on_connect is not None:
             self.on_connect(port)
@@ -288,8 +288,8 @@ class Board:
 
     def _serve_ports(self, firmware: Firmware) -> bool:
         """Send what is to be sent; False when the pen crashed over it."""
-        for number in list(self.ports):
-            data = firmware.tx(number)
+        for number, port in list(self.ports.items()):
+            data = b"" if port.clogged else firmware.tx(number)
             while data:
                 if not self._transmit(number, data):
                     return False

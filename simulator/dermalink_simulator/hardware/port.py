@@ -28,6 +28,7 @@ class PenPort:
         random: Random,
         send: Callable[["PenPort", bytes], None],
         drop: Callable[["PenPort"], None],
+        serve: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = number
         self.kind = kind
@@ -38,6 +39,8 @@ class PenPort:
         self.on_hang_up: Callable[[], None] | None = None
         self._send = send
         self._drop = drop
+        self._serve = serve
+        self.clogged = False
         self._out: deque[bytes] = deque()
 
     def write(self, data: bytes) -> None:
@@ -55,6 +58,12 @@ class PenPort:
         data = b"".join(self._out)
         self._out.clear()
         return data
+
+    def clog(self, *, clogged: bool) -> None:
+        """A clogged port's far end takes no more for now: nothing is fetched from the firmware on it."""
+        self.clogged = clogged
+        if not clogged and not self.closed:
+            self._serve()
 
     def close(self) -> None:
         """End the connection; may be called again."""
