@@ -22,9 +22,11 @@ FREE = Opcode.UPDATE_ENTERED  # lent to the classes below
 
 @pytest.fixture(autouse=True)
 def one_free_opcode() -> Iterator[None]:
-    owner = Message.by_opcode.pop(FREE)
+    known = dict(Message.by_opcode)
+    del Message.by_opcode[FREE]
     yield
-    Message.by_opcode[FREE] = owner
+    Message.by_opcode.clear()
+    Message.by_opcode.update(known)
 
 
 class Wide(IntEnum):
