@@ -5,6 +5,7 @@ polling every 5 ms costs 92 x); else a reader and a writer thread do.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import sys
@@ -21,7 +22,6 @@ from dermalink_protocol.limits import Limit
 # 100 samples a second in batches of ten are about 1 kB/s with their frames: a tenth of what this rate carries.
 BAUD_DEFAULT: Final = Limit(115_200, "SR-CMD-2", "usual rate of a CDC or UART bridge; a CDC port ignores it")
 CLOSE_WITHIN_S: Final = 1.0  # pyserial's socket:// and rfc2217:// sleep 0.3 s in close(); a tty may drain for 30 s
-WRITE_WITHIN_S: Final = 1.0
 
 
 def split_options(rest: str) -> tuple[str, int]:
@@ -43,7 +43,7 @@ def split_options(rest: str) -> tuple[str, int]:
 async def open_pipe(rest: str) -> BytePipe:
     """Open the port, exclusively, with DTR and RTS low; raises `BadUrl`, `NoSuchPort`, `PortBusy`, `PortForbidden`."""
     port, baud = split_options(rest)
-    opened = await in_thread(lambda: _open(port, baud), "open serial port")
+    opened = await in_thread(lambda: open_port(port, baud), "open serial port")
     descriptor = None if port.startswith("spy://") else _descriptor(opened)
     if descriptor is None:
         from dermalink.links.serial_threads import ThreadPipe
@@ -65,12 +65,10 @@ def _descriptor(port: Any) -> int | None:
     return int(number)
 
 
-def _open(name: str, baud: int) -> Any:
-    """pyserial's object, open; lines are set low before, since opening raises them otherwise and resets boards."""
+def open_port(name: str, baud: int) -> Any:
+    """pyserial's object, open and ours alone; lines are set low before: opening raises them and resets boards."""
     try:
-        port = serial.serial_for_url(
-            name, baudrate=baud, timeout=0, write_timeout=WRITE_WITHIN_S, exclusive=True, do_not_open=True
-        )
+        port = serial.serial_for_url(name, baudrate=baud, timeout=0, exclusive=True, do_not_open=True)
         port.dtr = port.rts = False
         port.open()
     except ValueError as error:
@@ -80,7 +78,7 @@ def _open(name: str, baud: int) -> Any:
     try:
         _claim(name, port)
     except LinkError:
-        port.close()
+        close_port(port)
         raise
     return port
 
@@ -97,6 +95,18 @@ def _claim(name: str, port: Any) -> None:
         fcntl.ioctl(number, termios.TIOCEXCL)
     except OSError as error:
         raise _opening_error(name, error) from error
+
+
+def close_port(port: Any) -> None:
+    """Close pyserial's object, whatever state it is in; may sleep, so it is called in a thread.
+
+    pyserial 3.5's socket:// leaves its socket open when the far end hung up first (`shutdown` raises before `close`).
+    """
+    left_open = getattr(port, "_socket", None)
+    with contextlib.suppress(OSError, serial.SerialException):  # hung up already
+        port.close()
+    if left_open is not None:
+        left_open.close()
 
 
 def _opening_error(name: str, error: Exception) -> CannotOpen:

@@ -8,7 +8,7 @@ from dermalink.errors import LinkLost
 from dermalink.links.background import in_thread
 from dermalink.links.link import BytePipe
 from dermalink.links.reading import Inbox
-from dermalink.links.serial import CLOSE_WITHIN_S
+from dermalink.links.serial import CLOSE_WITHIN_S, close_port
 
 READ_BYTES: Final = 65_536
 FLUSH_WITHIN_S: Final = 0.25  # a Stop just written gets out
@@ -125,6 +125,6 @@ class DescriptorPipe(BytePipe):
         self._lose()
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                await in_thread(self._port.close, "close serial port")
-        except (OSError, TimeoutError):  # hung up already, or still draining: the thread goes on alone
+                await in_thread(lambda: close_port(self._port), "close serial port")
+        except TimeoutError:  # still draining: the thread goes on alone
             return

@@ -12,7 +12,7 @@ from dermalink.errors import LinkLost
 from dermalink.links.background import in_thread
 from dermalink.links.link import BytePipe
 from dermalink.links.reading import Inbox
-from dermalink.links.serial import CLOSE_WITHIN_S
+from dermalink.links.serial import CLOSE_WITHIN_S, close_port
 
 READ_TIMEOUT_S: Final = 0.05  # how long a port that knows no `cancel_read` keeps its thread after `close`
 READ_BYTES: Final = 4_096
@@ -144,7 +144,7 @@ class ThreadPipe(BytePipe):
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await in_thread(self._end, "close serial port")
-        except (OSError, SerialException, TimeoutError):  # hung up already, or still draining: it goes on alone
+        except TimeoutError:  # still draining: the thread goes on alone
             return
 
     def _end(self) -> None:
@@ -153,4 +153,4 @@ class ThreadPipe(BytePipe):
                 getattr(self._port, cancel)()
         for thread in self._threads:
             thread.join(CLOSE_WITHIN_S)
-        self._port.close()
+        close_port(self._port)

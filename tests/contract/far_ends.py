@@ -1,0 +1,185 @@
+"""For each kind of link: how to open one, with the far end in the test's hand, and how to clog it."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from dermalink.links.link import Link
+from dermalink.links.open import open_link
+from dermalink.links.serial import open_port
+from dermalink.links.serial_threads import ThreadPipe
+from dermalink.links.stream import StreamLink
+from tests.support.memory_pipe import MemoryPipe
+
+
+class FarEnd(Protocol):
+    """What a test does at the other end."""
+
+    link: Link
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes to the link."""
+
+    async def read(self, size: int) -> bytes:
+        """Exactly `size` bytes that the link has sent."""
+
+    async def die(self) -> None:
+        """Be gone, as a pen whose cable is pulled."""
+
+
+Maker = Callable[[], AbstractAsyncContextManager[FarEnd]]
+
+
+class SocketEnd:
+    """A far end that is a connected socket."""
+
+    def __init__(self, link: Link, far: socket.socket) -> None:
+        self.link = link
+        self._far = far
+        far.setblocking(False)
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._far, data)
+
+    async def read(self, size: int) -> bytes:
+        got = b""
+        while len(got) < size:
+            got += await asyncio.get_running_loop().sock_recv(self._far, size - len(got))
+        return got
+
+    async def die(self) -> None:
+        self._far.close()
+
+
+@contextlib.asynccontextmanager
+async def _socket_pair(url: Callable[[int], str]) -> AsyncIterator[FarEnd]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        listener.setblocking(False)
+        accepting = asyncio.ensure_future(asyncio.get_running_loop().sock_accept(listener))
+        link = await open_link(url(listener.getsockname()[1]))
+        far, _ = await accepting
+        with far:
+            try:
+                yield SocketEnd(link, far)
+            finally:
+                await link.close()
+
+
+def tcp() -> AbstractAsyncContextManager[FarEnd]:
+    return _socket_pair(lambda port: f"tcp:127.0.0.1:{port}")
+
+
+def serial_socket() -> AbstractAsyncContextManager[FarEnd]:
+    return _socket_pair(lambda port: f"serial:socket://127.0.0.1:{port}")
+
+
+class PtyEnd:
+    """A far end that is a PTY's controlling side."""
+
+    def __init__(self, link: Link, controller: int) -> None:
+        self.link = link
+        self._controller = controller
+        os.set_blocking(controller, False)
+
+    async def send(self, data: bytes) -> None:
+        while data:
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(self._controller, data) :]
+            await asyncio.sleep(0)
+
+    async def read(self, size: int) -> bytes:
+        got = b""
+        while len(got) < size:
+            try:
+                got += os.read(self._controller, size - len(got))
+            except BlockingIOError:
+                await asyncio.sleep(0.001)
+        return got
+
+    async def die(self) -> None:
+        os.close(self._controller)
+        self._controller = -1
+
+    def tidy(self) -> None:
+        if self._controller >= 0:
+            os.close(self._controller)
+
+
+@contextlib.asynccontextmanager
+async def _pty(opening: Callable[[str], Awaitable[Link]]) -> AsyncIterator[FarEnd]:
+    import pty
+    import tty
+
+    controller, terminal = pty.openpty()
+    tty.setraw(terminal)
+    try:
+        link = await opening(os.ttyname(terminal))
+    finally:
+        os.close(terminal)
+    end = PtyEnd(link, controller)
+    try:
+        yield end
+    finally:
+        end.tidy()
+        await link.close()
+
+
+def serial_pty() -> AbstractAsyncContextManager[FarEnd]:
+    return _pty(lambda name: open_link(f"serial:{name}"))
+
+
+def serial_pty_threads() -> AbstractAsyncContextManager[FarEnd]:
+    """The same port by threads, as on Windows and for pyserial's URLs without a descriptor."""
+
+    async def opening(name: str) -> Link:
+        return StreamLink(ThreadPipe(open_port(name, 115_200), asyncio.get_running_loop()), f"serial:{name}")
+
+    return _pty(opening)
+
+
+class MemoryEnd:
+    """A far end in memory."""
+
+    def __init__(self, link: Link, pipe: MemoryPipe) -> None:
+        self.link = link
+        self._pipe = pipe
+
+    async def send(self, data: bytes) -> None:
+        self._pipe.feed(data)
+
+    async def read(self, size: int) -> bytes:
+        self._pipe.unclog()
+        while sum(map(len, self._pipe.far)) < size:
+            await self._pipe.written()
+        got = b"".join(self._pipe.far)
+        self._pipe.far[:] = [got[size:]]
+        return got[:size]
+
+    async def die(self) -> None:
+        self._pipe.cut()
+
+    def clog(self) -> None:
+        self._pipe.clog()
+
+
+@contextlib.asynccontextmanager
+async def memory() -> AsyncIterator[FarEnd]:
+    pipe = MemoryPipe()
+    link = StreamLink(pipe, "memory:")
+    try:
+        yield MemoryEnd(link, pipe)
+    finally:
+        await link.close()
+
+
+MAKERS: list[Maker] = [memory, tcp, serial_socket]
+if sys.platform != "win32":
+    MAKERS += [serial_pty, serial_pty_threads]
