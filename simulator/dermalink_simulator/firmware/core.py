@@ -4,7 +4,6 @@ from zlib import crc32
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import StateChanged, StatusFlag
-
 from dermalink_simulator.firmware import effects
 from dermalink_simulator.firmware.inside import Inside, Trace
 from dermalink_simulator.therapy import gate
@@ -27,7 +26,7 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
         if answer[2]:
             effects.carry_out(pen, answer[2], event, before)
         if after[0] != before[0]:
-            effects.on_transition(pen, event, before)
+            effects.on_transition(pen, before)
             tell_state(pen)
     if trace is not None:
         trace(trace_line(pen, event, answer))

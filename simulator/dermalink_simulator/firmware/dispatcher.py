@@ -15,7 +15,6 @@ from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, later, records, stop, therapy
 from dermalink_protocol.schema import Effect, Message, Request
-
 from dermalink_simulator.firmware import effects, replies
 from dermalink_simulator.firmware.core import feed, wind
 from dermalink_simulator.firmware.identity import hello_reply
@@ -26,7 +25,8 @@ from dermalink_simulator.firmware.tags import halves
 from dermalink_simulator.therapy.answer import Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
 
-AUTHENTICATED: Final = 1  # until the sealed channel exists every door counts as authenticated: said here and nowhere else
+# Until the sealed channel exists every door counts as authenticated: said here and nowhere else.
+AUTHENTICATED: Final = 1
 HALF_RANGE: Final = 0x8000_0000
 TICK_MASK: Final = 0xFFFF_FFFF
 REFUSALS_MAX: Final = 0xFFFF_FFFF
@@ -68,9 +68,7 @@ def handle(pen: Inside, port: Port, data: bytes, trace: Trace | None) -> None:
     wind(pen)
 
 
-def _take(
-    pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | None, *, overtaken: bool = False
-) -> None:
+def _take(pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | None, *, overtaken: bool = False) -> None:
     """One frame: answered, or refused with its reason when it says whom to answer."""
     if isinstance(arrived, Broken):
         return
@@ -126,7 +124,7 @@ def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Messag
     return hello_reply(pen.store.factory, pen.profile, pen.boot_id, pen.tick_ms)
 
 
-def _history(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
+def _history(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
     if not _may_read(pen, port):
         return replies.refused(message.opcode, Reason.NOT_OWNER)
     record = pen.store.history.find(message.number)
@@ -135,7 +133,7 @@ def _history(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Mess
     return records.HistoryRecord(number=message.number, record=record)
 
 
-def _history_state(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
+def _history_state(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
     if not _may_read(pen, port):
         return replies.refused(message.opcode, Reason.NOT_OWNER)
     return replies.history_state(pen)

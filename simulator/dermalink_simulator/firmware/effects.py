@@ -24,8 +24,8 @@ from dermalink_protocol.history_entries import (
 )
 from dermalink_protocol.messages.identity import SelfTestStep
 from dermalink_protocol.zones import Direction, Symptom, Zone, pass_bits
-
-from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.firmware.flash_layout import StateRecord
+from dermalink_simulator.firmware.flash_store import Transaction, head_of
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.seam import PowerCause
@@ -54,6 +54,7 @@ def durable(pen: Inside) -> dict[str, Any]:
     return {
         "run_s": pen.run_s,
         "clock_s": pen.sensors.utc_s if pen.clock.trouble == Clock.SOUND else pen.store.record.clock_s,
+        "chip_s": pen.sensors.ran_s,
         "clock_trouble": pen.clock.trouble,
         "wait_s": max(state.wait_s, pen.limits.interval_s) if spending else state.wait_s,
         "lock_s": state.symptom_s,
@@ -73,9 +74,7 @@ def durable(pen: Inside) -> dict[str, Any]:
     }
 
 
-def write(
-    pen: Inside, *entries: Entry, token: int = UNTRACKED, to_ledger: bool = False, **changes: Any
-) -> None:
+def write(pen: Inside, *entries: Entry, token: int = UNTRACKED, to_ledger: bool = False, **changes: Any) -> None:
     """Write the durable fields and `entries` down, in one; a write that finds no room ends as failed at once.
 
     Entries that are not about a session are left out when only a session's own reserve is left.
@@ -94,21 +93,20 @@ def carry_out(pen: Inside, effects: int, event: Event, before: TherapyState) -> 
     """Do what the bits of `Effect` ask for."""
     if effects & Effect.START_SELF_TEST:
         pen.self_test.start()
-        write(pen)
+        if pen.booted:
+            write(pen)  # so that the storage is exercised; at power-up the boot's own record does that
     for effect, action in ACTIONS.items():
         if effects & effect:
             action(pen, event, before)
 
 
-def _open(pen: Inside, event: Event, before: TherapyState) -> None:
+def _open(pen: Inside, _event: Event, _before: TherapyState) -> None:
     number, digest = pen.host_record
-    entry = SessionOpenedEntry(
-        session_id=pen.state.session_id, host_record_number=number, host_record_hash=digest
-    )
+    entry = SessionOpenedEntry(session_id=pen.state.session_id, host_record_number=number, host_record_hash=digest)
     write(pen, entry, token=Write.OPEN)
 
 
-def _begin(pen: Inside, event: Event, before: TherapyState) -> None:
+def _begin(pen: Inside, _event: Event, _before: TherapyState) -> None:
     state = pen.state
     fresh = pen.head.begin(state.session_id)
     tag_id = pen.head.record.tag_id
@@ -143,7 +141,7 @@ def flush_head(pen: Inside) -> None:
         write(pen, to_ledger=True)
 
 
-def _end(pen: Inside, event: Event, before: TherapyState) -> None:
+def _end(pen: Inside, _event: Event, before: TherapyState) -> None:
     state = pen.state
     entry = PassEndedEntry(
         session_id=state.session_id,
@@ -157,7 +155,7 @@ def _end(pen: Inside, event: Event, before: TherapyState) -> None:
     write(pen, entry, token=Write.END, reserved_strokes=0, reserved_motor_s=0, wait_s=state.wait_s)
 
 
-def _close(pen: Inside, event: Event, before: TherapyState) -> None:
+def _close(pen: Inside, _event: Event, before: TherapyState) -> None:
     number, digest = pen.host_record
     touched = any(pen.state.done) or any(before.done)
     entry = SessionClosedEntry(
@@ -172,7 +170,7 @@ def _close(pen: Inside, event: Event, before: TherapyState) -> None:
     write(pen, entry, token=Write.CLOSE, to_ledger=head_worked, session_open=0)
 
 
-def _fault(pen: Inside, event: Event, before: TherapyState) -> None:
+def _fault(pen: Inside, _event: Event, _before: TherapyState) -> None:
     fault = Reason(pen.state.fault)
     limit = {
         Reason.DEPTH_EXCEEDED: pen.limits.depth_cap_um,
@@ -182,21 +180,19 @@ def _fault(pen: Inside, event: Event, before: TherapyState) -> None:
     write(pen, FaultLatched(fault=fault, measured=measured, limit=limit))
 
 
-def _cleared(pen: Inside, event: Event, before: TherapyState) -> None:
+def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
     pen.monitor, pen.monitor_told = type(pen.monitor)(), False
     write(pen, FaultCleared(fault=Reason(before.fault)))
 
 
 def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
     symptom = Symptom(event.symptom)
-    by_owner = int(event.port == 0 or event.port == before.owner)
+    by_owner = int(event.port in (0, before.owner))
     write(pen, SymptomEntry(symptom=symptom, by_owner=by_owner, session_id=before.session_id))
 
 
-def _set_clock(pen: Inside, event: Event, before: TherapyState) -> None:
-    entry = ClockSetEntry(
-        before_utc_s=pen.sensors.utc_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s
-    )
+def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
+    entry = ClockSetEntry(before_utc_s=pen.sensors.utc_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s)
     pen.clock_wanted_s, pen.clock_failed = event.utc_s, False
     write(pen, entry, token=CLOCK, clock_s=event.utc_s, clock_trouble=int(Clock.SOUND))
 
@@ -213,7 +209,7 @@ ACTIONS: Final = {
 }
 
 
-def on_transition(pen: Inside, event: Event, before: TherapyState) -> None:
+def on_transition(pen: Inside, before: TherapyState) -> None:
     """What the history tells of a change of state that no effect asked to be written."""
     after = pen.state
     if before.state == State.STOPPING:
@@ -245,6 +241,17 @@ def on_transition(pen: Inside, event: Event, before: TherapyState) -> None:
         pen.stop_ms = 0
 
 
+def _folded(record: StateRecord) -> dict[str, Any]:
+    """The head last worked with, with all that a pass which power cut short may have come to."""
+    return {
+        "head_tag_id": record.head_tag_id,
+        "head_sessions": record.head_sessions,
+        "head_strokes": record.head_strokes + record.reserved_strokes,
+        "head_motor_s": record.head_motor_s + record.reserved_motor_s,
+        "head_session_id": record.head_session_id,
+    }
+
+
 def powered_up(pen: Inside, cause: PowerCause) -> None:
     """The boot's own record, and the end of a session that power cut short: one write."""
     record = pen.store.record
@@ -269,19 +276,17 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
                 host_record_hash=bytes(32),
             ),
         )
-    changes = {
+    changes = durable(pen) | {
         "boot_count": record.boot_count + 1,
         "session_open": 0,
         "touched": 0,
         "passes": 0,
-        "head_strokes": record.head_strokes + record.reserved_strokes,
-        "head_motor_s": record.head_motor_s + record.reserved_motor_s,
+        **_folded(record),
         "reserved_strokes": 0,
         "reserved_motor_s": 0,
-        "run_s": pen.run_s,
-        "clock_s": pen.sensors.utc_s if pen.clock.trouble == Clock.SOUND else record.clock_s,
-        "clock_trouble": pen.clock.trouble,
     }
+    if record.head_sessions:
+        pen.store.ledger.hold(head_of(record._replace(**changes)))
     pen.store.submit(Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions)))
 
 

@@ -4,10 +4,10 @@ import pickle
 from random import Random
 from typing import Final
 
-from dermalink_protocol.codewords import Reason
+from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.firmware import core, dispatcher, effects, sensing
 from dermalink_simulator.firmware.button import button_step
-from dermalink_simulator.firmware.clock import at_boot
+from dermalink_simulator.firmware.clock import ClockWatch, at_boot
 from dermalink_simulator.firmware.gatt import GattCodec
 from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
 from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
@@ -18,8 +18,7 @@ from dermalink_simulator.firmware.selftest import Declared
 from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
 from dermalink_simulator.therapy import gate
 from dermalink_simulator.therapy.events import Event, EventKind
-from dermalink_simulator.therapy.state import MOVING, Clock
-from dermalink_protocol.codewords import State
+from dermalink_simulator.therapy.state import MOVING
 
 BUSY_WAKE_MS: Final = 10
 IDLE_WAKE_MS: Final = 1_000
@@ -66,15 +65,14 @@ class PenFirmware:
     def _boot(self, sensors: Sensors) -> None:
         """The rest of the boot, at the first tick: it needs the hardware's clock."""
         pen, record = self._pen, self._pen.store.record
-        pen.booted = True
         pen.sensors = sensors
         was_open = bool(record.reserved_strokes)
-        pen.clock, ran_s = at_boot(record.clock_s, record.clock_trouble, sensors.utc_s, pass_was_open=was_open)
+        recorded = ClockWatch(record.clock_s, record.chip_s, record.clock_trouble)
+        pen.clock, ran_s = at_boot(recorded, sensors.utc_s, sensors.ran_s, pass_was_open=was_open)
         pen.run_s = pen.checkpoint_s = record.run_s + ran_s
         fault = pen.store.trouble if pen.store.trouble is not Reason.NONE else record.fault
         if fault == Reason.NONE and pen.cause == PowerCause.WATCHDOG:
             fault = Reason.WATCHDOG
-        effects.powered_up(pen, pen.cause)
         loaded = Event(
             kind=EventKind.LOADED,
             boot_id=pen.boot_id,
@@ -87,6 +85,8 @@ class PenFirmware:
         sensing.tell_clock(pen, self._trace)
         if ran_s:
             core.feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran_s), self._trace)
+        effects.powered_up(pen, pen.cause)
+        pen.booted = True
 
     # Connections
 
@@ -182,7 +182,7 @@ class PenFirmware:
         """The next flash operation, taken."""
         return self._pen.store.next()
 
-    def flash_done(self, ok: bool) -> None:  # noqa: FBT001 (the seam's own)
+    def flash_done(self, ok: bool) -> None:
         """The operation taken by `flash_next` ended."""
         pen = self._pen
         ended = pen.store.done(ok)

@@ -15,14 +15,12 @@ history   0x080000    192        5461   a u16 length and a record of `dermalink_
 """
 
 import struct
-from functools import cache
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_type_hints
+from typing import Annotated, Final, NamedTuple, TypeVar, cast, get_type_hints
 from zlib import crc32
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import RECORD_BYTES_MAX
 from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
-
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
 FORMAT: Final = 1
@@ -100,13 +98,13 @@ class StateRecord(NamedTuple):
     """All that has to outlive a loss of power, whole, so that one write changes all of it at once.
 
     `sequence` grows by one a record. `run_s` is how long the pen's clock has really run, in all. `clock_s` is the last
-    sound time, `clock_trouble` a `therapy.state.Clock`. `wait_s` is what is left until a session may be opened, `lock_s`
-    of a symptom's lock. `session_id` is the newest session's. `touched` says that it may have touched skin. `head_*` is
-    the head last worked with, as it stood before the pass under way, and `reserved_*` what that pass may come to at
-    most: a boot that finds them counts them as spent. `ledger_slots` and `ledger_records` count slots written and sound
-    records in them, before this record. `history_number` and `history_hash` are those of the newest history record;
-    `history` holds those that came with this record, each with its u16 length, so that a boot can write what a loss of
-    power kept from being written.
+    sound time, `chip_s` the clock chip's own count then, `clock_trouble` a `therapy.state.Clock`. `wait_s` is what is
+    left until a session may be opened, `lock_s` of a symptom's lock. `session_id` is the newest session's. `touched`
+    says that it may have touched skin. `head_*` is the head last worked with, as it stood before the pass under way,
+    and `reserved_*` what that pass may come to at most: a boot that finds them counts them as spent. `ledger_slots` and
+    `ledger_records` count slots written and sound records in them, before this record. `history_number` and
+    `history_hash` are those of the newest history record; `history` holds those that came with this record, each with
+    its u16 length, so that a boot can write what a loss of power kept from being written.
     """
 
     magic: U32
@@ -115,6 +113,7 @@ class StateRecord(NamedTuple):
     boot_count: U32
     run_s: U32
     clock_s: U32
+    chip_s: U32
     clock_trouble: U8
     wait_s: U32
     lock_s: U32
@@ -145,6 +144,7 @@ FACTORY_NEW: Final = StateRecord(
     boot_count=0,
     run_s=0,
     clock_s=FACTORY_S,
+    chip_s=0,
     clock_trouble=0,
     wait_s=0,
     lock_s=0,
@@ -171,14 +171,23 @@ FACTORY_NEW: Final = StateRecord(
 R = TypeVar("R", FactoryRecord, HeadRecord, StateRecord)
 
 
-@cache
-def layout(kind: type[Any]) -> struct.Struct:
+Kind = type[FactoryRecord] | type[HeadRecord] | type[StateRecord]
+
+
+def layout(kind: Kind) -> struct.Struct:
     """The packing of a record's fields, as their annotations declare it."""
+    return LAYOUTS[kind]
+
+
+def _layout(kind: Kind) -> struct.Struct:
     codes = []
     for hint in get_type_hints(kind, include_extras=True).values():
         wire = hint.__metadata__[0]
         codes.append(f"{wire.size}s" if isinstance(wire, Raw) else cast(Wire, wire).code)
     return struct.Struct("<" + "".join(codes))
+
+
+LAYOUTS: Final[dict[Kind, struct.Struct]] = {kind: _layout(kind) for kind in (FactoryRecord, HeadRecord, StateRecord)}
 
 
 def seal(payload: bytes, slot_bytes: int) -> bytes:
@@ -201,7 +210,7 @@ def unpack(kind: type[R], slot: bytes) -> R | None:
     """The record in a slot, or None where there is no sound one."""
     if not is_sound(slot):
         return None
-    return cast(R, kind(*layout(kind).unpack_from(slot)))
+    return kind(*layout(kind).unpack_from(slot))
 
 
 def factory_flash(

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history_entries import Entry
-
 from dermalink_simulator.firmware.flash_layout import (
     FACTORY_A,
     FACTORY_B,
@@ -181,7 +180,7 @@ class FlashStore:
         return bool(self._queue or self._works or self._now is not None)
 
     def next(self) -> FlashOp | None:
-        """The next operation, taken; None while one is under way, when there is none, or when the store is in trouble."""
+        """The next operation, taken; None while one is under way, where there is none, and of a store in trouble."""
         if self._taken is not None or self.trouble is not Reason.NONE:
             return None
         if not self._works:
@@ -200,7 +199,7 @@ class FlashStore:
         region, slot = (HISTORY, self.history.slots) if work.step is Step.HISTORY else (LEDGER, self.ledger.slots)
         return FlashOp(region.address(slot), slot_of(work.data) if work.step is Step.HISTORY else work.data)
 
-    def done(self, ok: bool) -> tuple[int, bool] | None:  # noqa: FBT001 (the seam's own)
+    def done(self, ok: bool) -> tuple[int, bool] | None:
         """The operation ended; gives back a transaction's token, and whether all of it is on the flash."""
         work, self._taken = self._taken, None
         if work is None:

@@ -1,9 +1,8 @@
 """A port of characteristics: each value is a channel's number and a segment of a message."""
 
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.errors import ProtocolError, UnknownChannel
-from dermalink_protocol.segmentation import ATT_MTU_MIN, Reassembler, Segmenter
-
+from dermalink_protocol.errors import UnknownChannel
+from dermalink_protocol.segmentation import ATT_MTU_MIN, Joined, Reassembler, Segmenter
 from dermalink_simulator.firmware.ports import Arrived, Broken
 
 
@@ -20,11 +19,8 @@ class GattCodec:
             channel = Channel(data[0])
         except (IndexError, ValueError):
             return [Broken(UnknownChannel("a value was refused", limit="it begins with a channel's number"))]
-        try:
-            body = self._reassemblers[channel].feed(data[1:])
-        except ProtocolError as error:
-            return [Broken(error)]
-        return [] if body is None else [Arrived(channel, body)]
+        events = self._reassemblers[channel].feed(data[1:])
+        return [Arrived(channel, e.body) if isinstance(e, Joined) else Broken(e.error) for e in events]
 
     def encode(self, channel: Channel, body: bytes) -> list[bytes]:
         """The values in which a message goes out."""

@@ -4,7 +4,6 @@ from typing import Final
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import LEASE_DEFAULT_MS
-
 from dermalink_simulator.firmware.flash_layout import HeadRecord
 from dermalink_simulator.firmware.ledger import Ledger
 from dermalink_simulator.firmware.tags import NO_TAG_ID, halves, head_kind, legible, strokes_left
@@ -33,7 +32,7 @@ class SeatedHead:
         self._since_ms = 0
 
     def tick(self, dt_ms: int, *, present: int, moving: bool) -> None:
-        """Look whether there is a head; ask for its tag when it is new, and again and again while the motor may turn."""
+        """Look whether there is a head; ask for its tag when it is new, and again and again while the motor turns."""
         if bool(present) is not self.present:
             self.present = bool(present)
             self.changed = True

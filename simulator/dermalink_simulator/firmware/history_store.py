@@ -5,7 +5,6 @@ from typing import Final
 from dermalink_protocol.errors import BrokenRecord
 from dermalink_protocol.history import Anchor, check_chain, decode_record, encode_record, origin
 from dermalink_protocol.history_entries import Entry
-
 from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, is_sound, seal
 
 # What a session with all its passes can come to, and what closing it needs: kept free for records about therapy.

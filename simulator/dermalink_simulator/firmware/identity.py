@@ -18,7 +18,6 @@ from dermalink_protocol.limits import (
     TTL_MAX_MS,
 )
 from dermalink_protocol.messages.identity import Capability, HelloReply
-
 from dermalink_simulator.firmware.flash_layout import FactoryRecord
 from dermalink_simulator.firmware.safeguards import Profile
 

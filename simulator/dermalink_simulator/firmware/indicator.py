@@ -3,7 +3,6 @@
 from typing import Final
 
 from dermalink_protocol.codewords import State
-
 from dermalink_simulator.seam import Indicator
 
 DARK: Final = Indicator()

@@ -8,7 +8,6 @@ from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Head
-
 from dermalink_simulator.firmware.button import AT_POWER_UP
 from dermalink_simulator.firmware.clock import ClockWatch
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, shape_of

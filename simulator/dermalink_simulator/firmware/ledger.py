@@ -1,7 +1,6 @@
 """The ledger of heads: what each has done, by tag id; it only grows, and so does every number in it (SR-CART-1, 4)."""
 
 from dermalink_protocol.limits import LEDGER_HEADS_MAX
-
 from dermalink_simulator.firmware.flash_layout import LEDGER, HeadRecord, unpack
 
 NEVER_USED = HeadRecord(bytes(8), 0, 0, 0, 0)

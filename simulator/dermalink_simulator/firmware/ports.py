@@ -12,7 +12,6 @@ from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.framing import BrokenFrame, Frame, FrameDecoder, encode_frame
 from dermalink_protocol.schema import Message
-
 from dermalink_simulator.seam import PortKind
 
 REPLIES_MAX: Final = 64  # replies that wait for a host that does not read; about 8 KiB of a pen's memory (assumption)
@@ -129,9 +128,7 @@ class Port:
         """Say something unasked; the oldest of its kind is lost when nobody reads."""
         assert message.channel is not None
         queue, most = (
-            (self._telemetry, TELEMETRY_MAX)
-            if message.channel is Channel.TELEMETRY
-            else (self._changes, CHANGES_MAX)
+            (self._telemetry, TELEMETRY_MAX) if message.channel is Channel.TELEMETRY else (self._changes, CHANGES_MAX)
         )
         if len(queue) >= most:
             queue.popleft()

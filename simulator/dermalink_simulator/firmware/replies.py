@@ -21,7 +21,6 @@ from dermalink_protocol.messages import identity, records, refusal, stop, therap
 from dermalink_protocol.messages.identity import CartridgeFlag
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Head
-
 from dermalink_simulator.firmware.core import status_flags
 from dermalink_simulator.firmware.effects import passes_done
 from dermalink_simulator.firmware.inside import Inside
@@ -124,42 +123,42 @@ def history_state(pen: Inside) -> records.HistoryState:
     )
 
 
-def _open(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _open(pen: Inside, _request: Any, applied: dict[str, Any]) -> Message:
     anchor = pen.store.history.anchor
     return therapy.SessionOpened(
         **applied, session_id=pen.state.session_id, history_number=anchor.number, history_hash=anchor.hash
     )
 
 
-def _adopt(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _adopt(pen: Inside, _request: Any, applied: dict[str, Any]) -> Message:
     return therapy.SessionAdopted(**applied, session_id=pen.state.session_id, passes_done=passes_done(pen.state))
 
 
-def _close(pen: Inside, request: Any, done: dict[str, Any]) -> Message:
+def _close(pen: Inside, _request: Any, done: dict[str, Any]) -> Message:
     anchor = pen.store.history.anchor
     return therapy.SessionClosed(**done, history_number=anchor.number, history_hash=anchor.hash)
 
 
-def _prepare(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _prepare(pen: Inside, _request: Any, applied: dict[str, Any]) -> Message:
     state = pen.state
     left = pen.limits.zone_budget[state.zone] - state.spent[state.zone]
     budget = min(pen.limits.pass_budget[state.zone], max(0, left))
     return therapy.Prepared(**applied, frame_id=state.frame_id, budget=budget)
 
 
-def _begin(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _begin(pen: Inside, _request: Any, applied: dict[str, Any]) -> Message:
     return therapy.PassBegun(**applied, press_within_ms=pen.state.timer_ms)
 
 
-def _resume(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _resume(pen: Inside, _request: Any, applied: dict[str, Any]) -> Message:
     return therapy.PassResumed(**applied, press_within_ms=pen.state.timer_ms, punctures_left=pen.state.pass_left)
 
 
-def _renew(pen: Inside, request: Any, done: dict[str, Any]) -> Message:
+def _renew(pen: Inside, _request: Any, _done: dict[str, Any]) -> Message:
     return therapy.LeaseRenewed(tick_ms=pen.tick_ms, lease_left_ms=pen.state.lease_left_ms)
 
 
-def _clock(pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
+def _clock(_pen: Inside, request: Any, applied: dict[str, Any]) -> Message:
     return therapy.ClockSet(**applied, utc_s=request.utc_s)
 
 

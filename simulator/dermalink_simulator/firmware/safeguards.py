@@ -1,4 +1,4 @@
-"""The safeguards that a test may switch off, to see that something breaks without it; a product has no such switches."""
+"""The safeguards that a test may switch off, to see that something breaks without them; a product has no switches."""
 
 from enum import Enum
 from typing import Final

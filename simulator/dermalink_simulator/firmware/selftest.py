@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import DEPTH_CAP_UM, SENSOR_DISAGREE_MAX_UM, WATCHDOG_MS
 from dermalink_protocol.messages.identity import SelfTestStep
-
 from dermalink_simulator.firmware.monitor import CLEAR, Reading, watch
 from dermalink_simulator.seam import EXERCISE_STOP_UM, DriveOrder, Sensors
 from dermalink_simulator.therapy.core_limits import CoreLimits

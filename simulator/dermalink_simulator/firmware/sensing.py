@@ -3,7 +3,6 @@
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.zones import Head
-
 from dermalink_simulator.firmware import effects
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import look, was_set
@@ -38,7 +37,7 @@ def conditions(pen: Inside) -> dict[str, int]:
     sensors = pen.sensors
     reason = Reason.NONE
     coldest, hottest = min(sensors.temperature_c, sensors.motor_c), max(sensors.temperature_c, sensors.motor_c)
-    if not (TEMPERATURE_MIN_C <= coldest and hottest <= TEMPERATURE_MAX_C):
+    if not (coldest >= TEMPERATURE_MIN_C and hottest <= TEMPERATURE_MAX_C):
         reason = Reason.TEMPERATURE
     elif not pen.store.history.has_room:
         reason = Reason.HISTORY_FULL
@@ -83,7 +82,7 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     pen.contact = 1 if sensors.contact or pen.raw_contact else 0
     pen.raw_contact = sensors.contact
     feed(pen, Event(_TICK, dt_ms=dt_ms, contact=pen.contact), trace)
-    _time(pen, dt_ms, sensors, trace)
+    _time(pen, sensors, trace)
     if pen.self_test.runs:
         _self_test(pen, dt_ms, sensors, trace)
     settle_writes(pen, trace)
@@ -182,16 +181,18 @@ def _dwell(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> No
         feed(pen, Event(kind=EventKind.DETECTED_PAUSE, reason=reason), trace)
 
 
-def _time(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+def _time(pen: Inside, sensors: Sensors, trace: Trace | None) -> None:
     """What the clock really ran, and whether it is still sound."""
     if pen.clock_out_s:
         return
     before = pen.clock.trouble
-    pen.clock, ran = look(pen.clock, dt_ms, sensors.utc_s)
-    if not ran.seconds:
+    clock, ran = look(pen.clock, sensors.utc_s, sensors.ran_s)
+    if clock is pen.clock:
         return
-    pen.run_s += ran.seconds
-    feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
+    pen.clock = clock
+    if ran.seconds:
+        pen.run_s += ran.seconds
+        feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
     if pen.clock.trouble != before:
         tell_clock(pen, trace)
         effects.write(pen)

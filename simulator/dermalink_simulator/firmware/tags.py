@@ -8,7 +8,6 @@ from typing import Final
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import HEAD_STROKES_MAX
 from dermalink_protocol.zones import Head
-
 from dermalink_simulator.seam import Tag
 
 NO_TAG_ID: Final = bytes(8)
@@ -25,7 +24,7 @@ def legible(tag: Tag | None) -> Reason:
 
 
 def strokes_left(tag: Tag, strokes: int) -> int:
-    """What a head may still make that has made `strokes`: the tag's number or the general one, the lesser (SR-CART-4)."""
+    """What a head that made `strokes` may still make: of the tag's number or the general one, the lesser."""
     return max(0, min(tag.strokes_max, int(HEAD_STROKES_MAX)) - strokes)
 
 

@@ -1,6 +1,7 @@
 """Fresh presses of the pen's own button."""
 
 import pytest
+
 from dermalink_simulator.firmware.button import AT_POWER_UP, HELD_MAX_MS, Button, button_step
 
 

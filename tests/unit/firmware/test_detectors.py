@@ -1,6 +1,7 @@
 """Dwell, pressure and rate, as pure steps."""
 
 import pytest
+
 from dermalink_protocol.codewords import Reason
 from dermalink_simulator.firmware.detectors import (
     FRESH,

@@ -1,6 +1,7 @@
 """The depth monitor as a pure function of its readings."""
 
 import pytest
+
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import ACCURACY_MAX_UM, DEPTH_CAP_UM, TOLERANCE_MAX_UM
 from dermalink_simulator.firmware.monitor import CLEAR, Monitor, Reading, declared, watch

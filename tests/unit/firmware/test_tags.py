@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from dermalink_protocol.codewords import Reason
 from dermalink_simulator.firmware.tags import strokes_allowed, verdict
 from dermalink_simulator.seam import Tag

@@ -1,6 +1,7 @@
 """Telemetry's sampler."""
 
 import pytest
+
 from dermalink_protocol.samples import ARMED, CONTACT, NEEDLES_OUT, view_samples
 from dermalink_simulator.firmware.telemetry import Sampler, rate_hz
 
