@@ -73,7 +73,7 @@ class Faults:
             case "flash", "write_failure":
                 board.flash.failing = values["operations"]
             case "clock", "lost":
-                board.clock.lose()
+                board.clock.lose(board.now_ms)
             case "battery", "low":
                 board.mechanism.battery.set_percent(values["percent"])
             case _:

@@ -187,7 +187,7 @@ class Clock:
 
     def lose(self) -> None:
         """The clock's own battery was empty for a moment."""
-        self._board.clock.lose()
+        self._board.clock.lose(self._board.now_ms)
         self._board.wake()
 
 

@@ -37,8 +37,8 @@ class Sensors(NamedTuple):
     "Since the last tick" is since the last call of the same kind, `tick` or `guard_tick`. `tag_ok` is 1 when the tag
     could be read; the tag itself is asked for through `Tag`. `utc_s` is 0 when the clock was lost, until it is set.
     `ran_s` counts the seconds that the clock chip has really run, on and off; nobody can set it, and it starts anew
-    when the clock is lost. `travel_um` and `travel_feedback_um` are the carriage's travel above its parked position, by sensor and by drive;
-    they mean something only while `DriveOrder.exercise` is ordered and until the carriage is back.
+    when the clock is lost. `travel_um` and `travel_feedback_um` are the carriage's travel above its parked position, by
+    sensor and by drive; they mean something only while `DriveOrder.exercise` is ordered and until the carriage is back.
     """
 
     depth_um: U16 = 0

@@ -97,11 +97,12 @@ class RawHost:
 
     def wait_for(self, *states: State, within_ms: int = 20_000) -> identity.Status:
         """Let time pass, with the lease renewed, until the pen stands in one of these states."""
+        status = self.status()
         for _ in range(within_ms // 10):
-            status = self.status()
             if status.state in states:
                 return status
             self.run(10)
+            status = self.status()
         raise NoAnswerError(f"the pen stands in {status.state!r} ({status.reason!r}) and not in {states}")
 
     def open(self) -> int:

@@ -11,7 +11,6 @@ class BatteryClock:
     def __init__(self, utc_s: int, ran_s: int = 0) -> None:
         self._utc_ms = utc_s * 1_000
         self._ran_ms = ran_s * 1_000
-        self._now_ms = 0
         self._valid = True
 
     def utc_s(self, now_ms: int) -> int:
@@ -20,7 +19,6 @@ class BatteryClock:
 
     def ran_s(self, now_ms: int) -> int:
         """The seconds that the chip has run at `now_ms`, whatever it was set to (SR-INT-2)."""
-        self._now_ms = now_ms
         return min((self._ran_ms + now_ms) // 1_000, UTC_MAX_S)
 
     def skip(self, seconds: int) -> None:
@@ -33,7 +31,7 @@ class BatteryClock:
         self._utc_ms = utc_s * 1_000 - now_ms
         self._valid = True
 
-    def lose(self) -> None:
+    def lose(self, now_ms: int) -> None:
         """The clock's battery was empty for a moment."""
         self._valid = False
-        self._ran_ms = -self._now_ms
+        self._ran_ms = -now_ms

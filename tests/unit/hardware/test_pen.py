@@ -65,9 +65,23 @@ def test_a_pen_that_was_off_stays_off() -> None:
 
 def test_time_never_goes_back() -> None:
     rig = Rig()
-    for back in (lambda: rig.pen.advance(-1), lambda: rig.pen.clock.advance(-1)):
-        with pytest.raises(DermalinkError, match="forwards"):
-            back()
+    with pytest.raises(DermalinkError, match="forwards"):
+        rig.pen.advance(-1)
+    with pytest.raises(DermalinkError, match="forwards"):
+        rig.pen.clock.advance(-1)
+
+
+@pytest.mark.sr("SR-INT-2", side="P")
+def test_what_the_clock_ran_is_apart_from_what_it_shows() -> None:
+    rig = Rig()
+    rig.pen.clock.advance(100)
+    rig.pen.clock.set(1_900_000_000)
+    rig.pen.clock.advance(7_200)
+    rig.pen.advance(1_000)
+    assert rig.pen.clock.ran_s == rig.firmware.ticks[-1].ran_s == 7_301
+    rig.pen.clock.lose()
+    rig.pen.advance(5_000)
+    assert rig.pen.clock.ran_s == 5
 
 
 @pytest.mark.parametrize("utc_s", [0, -1, 1 << 32])
