@@ -61,6 +61,25 @@ def _paused(event: events.PassPaused) -> str:
     return f"Paused: {event.words}. The needles are in. It can go on {left}: r to go on, e to end this pass."
 
 
+def _started(event: events.PassStarted) -> str:
+    how = "Going on" if event.resumed else "Started"
+    return f"{how}: glide lightly and evenly, and lift the pen when the zone is covered."
+
+
+def _alarm(event: events.Alarm) -> str:
+    return f"This program stopped the pen: {event.words}"
+
+
+def _link_gone(event: events.LinkGone) -> str:
+    then = "Trying to connect again." if event.trying_again else "Lift the pen off the skin."
+    return f"{event.words}. Without a link the pen takes its needles in by itself within half a second. {then}"
+
+
+def _link_back(event: events.LinkBack) -> str:
+    needles = "its needles are in" if event.needles_in else "its needles are NOT measured in: lift it straight off"
+    return f"Connected again after {duration(event.seconds)}; {needles}. Nothing moves until you say so."
+
+
 def _over(event: events.PassOver) -> str:
     return (
         f"{pass_name(event.step)}: over after {duration(event.seconds)} ({event.words});"
@@ -103,6 +122,10 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.PressAsked: _press,
     events.PressMissed: _missed,
     events.PassPaused: _paused,
+    events.PassStarted: _started,
+    events.Alarm: _alarm,
+    events.LinkGone: _link_gone,
+    events.LinkBack: _link_back,
     events.PassOver: _over,
     events.StopConfirmed: _stop,
     events.SymptomSaid: _symptom,

@@ -99,6 +99,37 @@ class PressMissed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassStarted(Event):
+    """The button was pressed; the needles come out when the head touches skin."""
+
+    step: PassPlan
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm(Event):
+    """The host stopped the pen on its own account."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkGone(Event):
+    """The link was lost; the pen takes its needles in by itself when the lease lapses."""
+
+    words: str
+    trying_again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkBack(Event):
+    """Connected again, and the session adopted, disarmed."""
+
+    seconds: float
+    needles_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
     """How a running pass stands. `coverage_percent` is an estimate; `cap_um` is this pass's setting."""
 

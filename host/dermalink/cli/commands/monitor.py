@@ -1,0 +1,28 @@
+"""`dermalink monitor`."""
+
+import click
+
+from dermalink.cli.lazy import Command
+from dermalink.cli.options import json_option, pen_option, verbose_option
+from dermalink.cli.running import asynchronous
+
+EPILOG = """\b
+Examples:
+  dermalink monitor --pen serial:/dev/ttyACM0       until Ctrl-C
+  dermalink monitor --seconds 10 --json > telemetry.jsonl
+"""
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@pen_option
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop watching after so long.")
+@json_option("Print one JSON object a batch and a change of state.")
+@verbose_option
+@asynchronous
+async def monitor(*, pen: str | None, seconds: float | None, as_json: bool) -> None:
+    """Watch a pen's telemetry and state. Watching moves nothing, and stops nothing."""
+    from dermalink.cli.connecting import connected
+    from dermalink.cli.monitoring import watch
+
+    async with connected(pen, inspect_only=True) as found:
+        await watch(found, seconds, as_json=as_json)

@@ -1,0 +1,154 @@
+"""All that a pen says of itself, for a person and as JSON."""
+
+from datetime import UTC, datetime
+from enum import Enum, IntFlag
+from typing import Any
+
+from dermalink.claims import looser_claims, therapy_bars
+from dermalink.pen import Pen
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.messages.identity import (
+    Cartridge,
+    CartridgeFlag,
+    GetCartridge,
+    GetSelfTest,
+    HelloReply,
+    SelfTestReport,
+    Status,
+)
+from dermalink_protocol.wording import WORDING
+from dermalink_protocol.zones import Head
+
+Rows = list[tuple[str, str]]
+DAY_S = 86_400
+
+
+class PenInfo:
+    """What was read of a pen at one moment."""
+
+    def __init__(self, pen: Pen, status: Status, cartridge: Cartridge, self_test: SelfTestReport) -> None:
+        self.url, self.serial_number, self.hello = pen.connection.link.url, pen.serial_number, pen.hello
+        self.status, self.cartridge, self.self_test = status, cartridge, self_test
+
+    @classmethod
+    async def read(cls, pen: Pen) -> "PenInfo":
+        """Ask the pen; asking changes nothing."""
+        return cls(pen, await pen.status(), await pen.request(GetCartridge()), await pen.request(GetSelfTest()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`: the contract's own field names, code words and flags by name."""
+        return {
+            "pen": self.url,
+            "serial_number": self.serial_number,
+            "firmware": firmware(self.hello),
+            "hello": plain(self.hello),
+            "status": plain(self.status),
+            "cartridge": plain(self.cartridge),
+            "self_test": plain(self.self_test),
+            "findings": self.findings(),
+        }
+
+    def findings(self) -> list[str]:
+        """Why this pen gets no therapy from this host; empty for one that may get it."""
+        return [finding.said for finding in (*looser_claims(self.hello), *therapy_bars(self.hello))]
+
+    def sections(self) -> list[tuple[str, Rows]]:
+        """Headings, each with its rows."""
+        return [
+            (f"Pen {self.serial_number} on {self.url}", self._identity()),
+            ("Its own limits", self._limits()),
+            ("Head", self._head()),
+            ("Now", self._now()),
+        ]
+
+    def _identity(self) -> Rows:
+        capabilities = ", ".join(names(self.hello.capabilities)) or "none beyond the basics"
+        return [
+            ("firmware", f"{firmware(self.hello)}, protocol {self.hello.protocol_version}"),
+            ("capabilities", capabilities),
+            ("calibration", f"{self.hello.calibration_id:08x}"),
+            ("for this host", "; ".join(self.findings()) or "fits: its limits are as strict as the host's"),
+        ]
+
+    def _limits(self) -> Rows:
+        hello = self.hello
+        return [
+            ("depth", f"{hello.depth_min_um} to {hello.depth_cap_um} µm in steps of {hello.depth_step_um} µm"),
+            ("tolerance, accuracy", f"{hello.drive_tolerance_um} µm, {hello.sensor_accuracy_um} µm"),
+            ("rate", f"{hello.rate_min_hz} to {hello.rate_max_hz} Hz, up to {hello.needles_max} needles"),
+            ("passes", f"{hello.passes_per_zone} a zone, {hello.budget_per_cm2} punctures per cm² each"),
+            ("lease", f"up to {hello.lease_max_ms} ms"),
+            ("session", f"up to {hello.session_max_s // 60} min, {hello.interval_s // DAY_S} days apart"),
+        ]
+
+    def _head(self) -> Rows:
+        head = self.cartridge
+        if CartridgeFlag.PRESENT not in head.flags:
+            return [("head", "none is fitted")]
+        if CartridgeFlag.READABLE not in head.flags:
+            return [("head", "its tag can't be read")]
+        kind = Head(head.head).name.lower() if head.head in set(Head) else f"unknown kind {head.head}"
+        fit = "fit for a session" if head.reason is Reason.NONE else f"refused: {WORDING[head.reason].said}"
+        return [
+            ("kind", f"{kind}, {head.needles} needles, {head.width_um / 1000:g} mm wide"),
+            ("reach", f"at most {head.protrusion_um} µm"),
+            ("tag", f"{head.tag_id.hex()}, maker {head.maker}, lot {head.lot}"),
+            ("sterile until", utc(head.sterile_until_s)),
+            ("used", f"{head.sessions_used} of {head.sessions_allowed} sessions, {head.strokes} strokes"),
+            ("verdict", fit),
+        ]
+
+    def _now(self) -> Rows:
+        status = self.status
+        said = status.state.name.lower().replace("_", " ")
+        why = "" if status.reason is Reason.NONE else f" ({WORDING[status.reason].said})"
+        test = self.self_test
+        failed = ", ".join(names(test.failed))
+        passed = f"passed, needles in after {test.retraction_ms} ms" if test.done else "not done yet"
+        return [
+            ("state", said + why),
+            ("measured", ", ".join(names(status.flags)) or "nothing"),
+            ("session", f"{status.session_id:08x}" if status.session_id else "none"),
+            ("next session", "may be opened" if not status.wait_s else f"in {days(status.wait_s)}"),
+            ("self-test", f"failed: {failed}" if test.failed else passed),
+            ("battery", f"{status.battery_percent} %"),
+            ("clock", utc(status.utc_s)),
+        ]
+
+
+def firmware(hello: HelloReply) -> str:
+    """The firmware's version as people write it."""
+    version = hello.firmware_version
+    return f"{version >> 16}.{version >> 8 & 0xFF}.{version & 0xFF}"
+
+
+def names(flags: IntFlag) -> list[str]:
+    """The names of the flags that are set, as words."""
+    return [(flag.name or "?").lower().replace("_", " ") for flag in flags]
+
+
+def utc(seconds: int) -> str:
+    """A date and time in UTC; "lost" for 0."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "lost"
+
+
+def days(seconds: int) -> str:
+    """A wait, rounded up: days, or hours when it is less than two days."""
+    if seconds >= 2 * DAY_S:
+        return f"{-(-seconds // DAY_S)} days"
+    return f"{-(-seconds // 3_600)} h"
+
+
+def plain(message: Any) -> dict[str, Any]:
+    """A message's fields as JSON holds them."""
+    return {name: _value(value) for name, value in message.as_dict().items()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, IntFlag):
+        return names(value)
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if isinstance(value, bytes):
+        return value.hex()
+    return value

@@ -1,0 +1,62 @@
+"""Everything that a session's loop waits for, in one queue: what the pen says, and what the person says."""
+
+import asyncio
+from typing import Any, Final, NamedTuple
+
+from dermalink.errors import LinkError
+from dermalink.session.words import Word
+from dermalink_protocol.messages.identity import StateChanged, Status
+from dermalink_protocol.messages.telemetry import Telemetry
+from dermalink_protocol.schema import Notification
+
+
+class Ended(NamedTuple):
+    """Somebody or something ended the session from outside its loop."""
+
+    why: str
+
+
+Item = Telemetry | StateChanged | Status | Word | LinkError | Ended
+
+
+class Inbox:
+    """The queue; also a sink of the pen's connection."""
+
+    kinds: tuple[type[Notification], ...] = (Telemetry, StateChanged)
+
+    def __init__(self) -> None:
+        self._items: Final[asyncio.Queue[Item]] = asyncio.Queue()
+
+    def offer(self, notification: Any) -> None:
+        """The pen said something."""
+        self._items.put_nowait(notification)
+
+    def end(self, error: LinkError) -> None:
+        """The link is gone."""
+        self._items.put_nowait(error)
+
+    def put(self, item: Item) -> None:
+        """Anything else; never waits."""
+        self._items.put_nowait(item)
+
+    def clear_pen(self) -> None:
+        """Forget what the pen said; what the person said stays."""
+        kept = []
+        while not self._items.empty():
+            item = self._items.get_nowait()
+            if isinstance(item, Word | Ended):
+                kept.append(item)
+        for item in kept:
+            self._items.put_nowait(item)
+
+    async def get(self, within_s: float) -> Item | None:
+        """The next item; None when there was none in time."""
+        try:
+            return self._items.get_nowait()
+        except asyncio.QueueEmpty:
+            pass
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._items.get()
+        except TimeoutError:
+            return None

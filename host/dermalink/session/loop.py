@@ -1,0 +1,252 @@
+"""A session's loop: takes in what pen and person say, one thing at a time, and earns the lease by doing so.
+
+A renewal goes only after a batch was taken in and shown: when display, terminal or loop hang, the lease lapses and the
+pen takes its needles in by itself (SR-STOP-1). Stop and symptoms do not wait for the loop's turn (SR-STOP-4).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from dermalink.errors import DepthAlarm, LinkError, NoTelemetry, PenRefusal, Timeout
+from dermalink.lease import Lease
+from dermalink.pen import Pen
+from dermalink.session.events import Alarm, Event, SymptomSaid
+from dermalink.session.inbox import Ended, Inbox, Item
+from dermalink.session.outcome import Ending
+from dermalink.session.tally import PassTally
+from dermalink.session.words import SYMPTOMS, Person, Word
+from dermalink.ticks import elapsed_ms
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
+from dermalink_protocol.messages.telemetry import Telemetry
+from dermalink_protocol.messages.therapy import Applied
+from dermalink_protocol.zones import Symptom
+
+STATUS_EVERY_S: Final = 0.5  # punctures and battery are in no telemetry
+WAITING_STATUS_EVERY_S: Final = 0.1  # while a press is awaited, status is what earns the lease: five in its 500 ms
+QUIET_S: Final = 1.5  # idle telemetry comes each second: after this long a silence the pen is asked how it stands
+
+MOVING: Final = (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
+UNDER_WAY: Final = (*MOVING, State.RECORDING, State.STOPPING)
+NOT_YET_MOVING: Final = (State.WAITING, State.RECORDING)
+LEASED: Final = (*MOVING, *NOT_YET_MOVING)
+
+
+class Leave(Exception):
+    """The session ends here, in good order."""
+
+    def __init__(self, ending: Ending, why: str = "") -> None:
+        super().__init__(why or ending.value)
+        self.ending, self.why = ending, why or ending.value
+
+
+class SessionLoop:
+    """See the module. `pen` may be replaced by `attach` when a link is lost and another connection takes over."""
+
+    def __init__(self, person: Person, show: Callable[[Event], None]) -> None:
+        """`show` is called on the loop, and is quick; `person` is asked for words as they come."""
+        self.show: Final = show
+        self.state = State.BOOT
+        self.reason = Reason.NONE
+        self.tally: PassTally | None = None
+        self.lowest_margin_ms: int | None = None
+        self.stopped_at_s: float | None = None
+        self.stop_confirmed: bool | None = None
+        self.session_id = 0
+        self._person = person
+        self._pen: Pen | None = None
+        self._inbox = Inbox()
+        self._lease: Lease | None = None
+        self._tick: int | None = None
+        self._asked_s = 0.0
+        self._lost_before = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # The pen, and who listens
+
+    def attach(self, pen: Pen) -> None:
+        """Work with `pen` from now on."""
+        self._pen = pen
+        self._tick = None
+        pen.connection.listen(self._inbox)
+
+    async def detach(self) -> None:
+        """Let go of the pen: nothing of it is taken in any more."""
+        await self._end_lease()
+        if self._pen is not None:
+            self._lost_before = self.lost
+            self._pen.connection.forget(self._inbox)
+        self._inbox.clear_pen()
+
+    @property
+    def pen(self) -> Pen:
+        """The pen that is worked with now."""
+        assert self._pen is not None
+        return self._pen
+
+    def listen(self) -> None:
+        """Begin to hear the person; `close` ends it."""
+        self._spawn(self._hear())
+
+    async def close(self) -> None:
+        """Let go of everything that was begun in here."""
+        await self.detach()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def lost(self) -> int:
+        """Notifications of the pen that never came, over all connections of this session."""
+        kinds = (Telemetry, StateChanged)
+        return self._lost_before + sum(self.pen.connection.sequence(kind).missing for kind in kinds)
+
+    # From outside, at once
+
+    def interrupt(self, why: str) -> None:
+        """Somebody ends this program: Stop goes out before this returns."""
+        self.stop_at_once()
+        self._inbox.put(Ended(why))
+
+    def stop_at_once(self) -> None:
+        """Stop goes out before this returns, if there is a link to send it on."""
+        if self.stopped_at_s is None:
+            self.stopped_at_s = asyncio.get_running_loop().time()
+        if self._pen is not None:
+            with contextlib.suppress(LinkError):  # without a link the lease does it
+                self._pen.stop_now()
+
+    async def _hear(self) -> None:
+        """What stops goes out here, not when the loop comes to it."""
+        while True:
+            word = await self._person.next_word()
+            if word is Word.STOP:
+                self.stop_at_once()
+            elif word in SYMPTOMS:
+                self.stop_at_once()
+                self._spawn(self._report(SYMPTOMS[word]))
+            self._inbox.put(word)
+
+    async def _report(self, symptom: Symptom) -> None:
+        with contextlib.suppress(LinkError, Timeout, PenRefusal):  # it is in the journal, and the pen is told later
+            await self.pen.report_symptom(symptom)
+
+    # One thing at a time
+
+    async def next(self) -> Word | None:
+        """Take in the next thing; returns the person's word, or None for anything else, also for a silence.
+
+        Raises `Leave` for what ends the session, and `LinkError` when the link is gone.
+        """
+        item = await self._inbox.get(WAITING_STATUS_EVERY_S if self.state in NOT_YET_MOVING else QUIET_S)
+        if self.pen.alarm is not None:
+            self._alarmed()
+        if isinstance(item, Word):
+            return self._word(item)
+        await self._take(item)
+        return None
+
+    async def until_not(self, *states: State) -> None:
+        """Take things in until the pen is in none of these states; words are for nobody then."""
+        while self.state in states:
+            await self.next()
+
+    def _word(self, word: Word) -> Word:
+        if word is Word.STOP:
+            raise Leave(Ending.STOPPED)
+        if word in SYMPTOMS:
+            self.show(SymptomSaid(symptom=SYMPTOMS[word]))
+            raise Leave(Ending.SYMPTOM)
+        return word
+
+    async def _take(self, item: Item | None) -> None:
+        if isinstance(item, Telemetry):
+            await self._telemetry(item)
+        elif isinstance(item, StateChanged):
+            self._at(item.tick_ms, item.state, item.reason)
+        elif isinstance(item, Status):
+            self.take_status(item)
+            await self._earn(item)
+        elif isinstance(item, LinkError):
+            raise item
+        elif isinstance(item, Ended):
+            raise Leave(Ending.OUTSIDE, item.why)
+        else:
+            self._ask_status()
+
+    async def _telemetry(self, batch: Telemetry) -> None:
+        if self.tally is not None and self.state in UNDER_WAY:
+            self.tally.telemetry(batch)
+            self.show(self.tally.progress(self.state, self._lease, self.lost))
+            self._ask_status()
+        await self._earn(batch)
+
+    def take_status(self, status: Status) -> None:
+        """How the pen stands, as it says itself."""
+        self._at(status.tick_ms, status.state, status.reason)
+        if self.tally is not None:
+            self.tally.status(status)
+
+    def took(self, reply: Applied) -> None:
+        """A therapy command was applied, and led to a state."""
+        self._at(reply.tick_ms, reply.state, self.reason)
+
+    def _at(self, tick_ms: int, state: State, reason: Reason) -> None:
+        if self._tick is not None and elapsed_ms(self._tick, tick_ms) < 0:
+            return
+        self._tick, self.state, self.reason = tick_ms, state, reason
+
+    def _alarmed(self) -> None:
+        alarm, self.pen.alarm = self.pen.alarm, None
+        self.stopped_at_s = self.stopped_at_s or asyncio.get_running_loop().time()
+        self.show(Alarm(words=str(alarm)))
+        if isinstance(alarm, DepthAlarm):
+            raise Leave(Ending.PEN, "needles were measured too deep")
+
+    # Asking, and keeping alive
+
+    def _ask_status(self) -> None:
+        now = asyncio.get_running_loop().time()
+        every_s = WAITING_STATUS_EVERY_S if self.state in NOT_YET_MOVING else STATUS_EVERY_S
+        if now - self._asked_s >= every_s * 0.9:  # a timer may come a little early
+            self._asked_s = now
+            self._spawn(self._fetch_status())
+
+    async def _fetch_status(self) -> None:
+        with contextlib.suppress(LinkError, Timeout, PenRefusal):  # a lost link says so by itself; the next one comes
+            self._inbox.put(await self.pen.request(GetStatus()))
+
+    async def begin_lease(self) -> None:
+        """A press is awaited, so from now on what is taken in earns renewals."""
+        await self._end_lease()
+        self._lease = self.pen.lease(self.session_id)
+
+    async def _end_lease(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        margins = [margin for margin in (self.lowest_margin_ms, lease.lowest_margin_ms) if margin is not None]
+        self.lowest_margin_ms = min(margins, default=None)
+        await lease.close()
+
+    async def _earn(self, news: Telemetry | Status) -> None:
+        """A refused renewal is no error of its own: the pen has stopped by itself, and says why by its state."""
+        lease = self._lease
+        if lease is None or self.state not in LEASED:
+            return
+        lease.earn(news)
+        try:
+            if lease.earned:
+                await lease.renew()
+        except (PenRefusal, Timeout, NoTelemetry):
+            self._ask_status()
+            if self._lease is lease:
+                await self.begin_lease()

@@ -1,0 +1,213 @@
+"""One pass, from the person's word to its end; led by the pen's own state, so that it can be taken up anywhere."""
+
+import asyncio
+from typing import Final, TypeVar
+
+from dermalink.errors import PenRefusal, Refusal, UnknownOutcome
+from dermalink.gate import Checked
+from dermalink.outcome import Applied, Refused
+from dermalink.rules import Facts
+from dermalink.session.events import PassOver, PassPaused, PassStarted, PressAsked, PressMissed, ReadyAsked
+from dermalink.session.loop import UNDER_WAY, Leave, SessionLoop
+from dermalink.session.outcome import Ending
+from dermalink.session.tally import PassTally
+from dermalink.session.words import Word
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.schema import Reply
+from dermalink_protocol.wording import WORDING
+
+A = TypeVar("A", bound=Reply)
+
+COVERED_PERCENT: Final = 95  # an estimate this high and a lift end a pass; the last edge is never exactly met
+PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
+SETTLE_TRIES: Final = 3
+BEFORE: Final = (State.OPEN, State.PREPARED)
+NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
+
+
+async def apply(loop: SessionLoop, checked: Checked[A]) -> A | None:
+    """Send a checked command: its reply, or None when its outcome was unknown and is settled now; then the state tells.
+
+    Raises the `Refusal`, or `UnknownOutcome` when it can't be settled.
+    """
+    outcome = await loop.pen.apply(checked)
+    if isinstance(outcome, Applied):
+        return outcome.reply
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+    for left in reversed(range(SETTLE_TRIES)):
+        try:
+            await loop.pen.settle()
+        except UnknownOutcome:
+            if not left:
+                raise
+        else:
+            break
+    return None
+
+
+class PassRunner:
+    """Leads a person through passes; `ask_ready` is whether each one waits for the person's word as well."""
+
+    def __init__(self, loop: SessionLoop, *, ask_ready: bool) -> None:
+        self._loop = loop
+        self._ask_ready = ask_ready
+        self._missed = 0
+
+    async def run(self, tally: PassTally) -> PassOver:
+        """Make the pass, or go on with it where it stands. Raises `Leave`, a `Refusal`, or a `LinkError`."""
+        loop = self._loop
+        loop.tally = tally
+        while True:
+            if loop.state in UNDER_WAY:
+                await self._under_way(tally)
+            elif loop.state is State.WAITING:
+                await self._press(tally)
+            else:
+                facts = await loop.pen.look()
+                loop.take_status(facts.status)
+                if (over := await self._at_rest(tally, facts)) is not None:
+                    return over
+
+    async def _at_rest(self, tally: PassTally, facts: Facts) -> PassOver | None:
+        state = facts.status.state
+        if state is State.PAUSED:
+            await self._paused(tally)
+        elif state not in BEFORE:
+            if state not in UNDER_WAY and state is not State.WAITING:
+                raise Leave(Ending.PEN, WORDING[facts.status.reason].said)
+        elif (tally.step.zone, tally.step.direction) in facts.pen.passes:
+            return self._over(tally, facts)
+        elif state is State.OPEN:
+            await self._ready(tally)
+            await self._prepare(tally)
+        else:
+            await self._begin(tally, facts)
+        return None
+
+    def _over(self, tally: PassTally, facts: Facts) -> PassOver:
+        self._missed = 0
+        over = tally.over(facts.status.reason, self._now(), used_up=True)
+        self._loop.tally = None
+        self._loop.show(over)
+        return over
+
+    async def _ready(self, tally: PassTally) -> None:
+        """Wait for the person's word; while waiting the pen is at rest."""
+        loop = self._loop
+        if not self._ask_ready:
+            return
+        loop.show(ReadyAsked(step=tally.step))
+        while loop.state in BEFORE:
+            word = await loop.next()
+            if word is Word.GO:
+                return
+            if word is Word.GONE:
+                raise Leave(Ending.NOBODY)
+
+    async def _prepare(self, tally: PassTally) -> None:
+        loop, step = self._loop, tally.step
+        await loop.pen.look()
+        reply = await apply(
+            loop,
+            loop.pen.gate.prepare(
+                zone=step.zone,
+                direction=step.direction,
+                depth_um=step.depth_um,
+                rate_hz=step.rate_hz,
+                speed_mm_s=step.speed_mm_s,
+            ),
+        )
+        if reply is not None:
+            tally.budget = reply.budget
+            loop.took(reply)
+
+    async def _begin(self, tally: PassTally, facts: Facts) -> None:
+        """Begin the frame that is prepared, if it is this pass's and asked for by this host; else drop it."""
+        loop, frame = self._loop, facts.pen.frame
+        if frame is None or frame.place != (tally.step.zone, tally.step.direction):
+            await loop.pen.end_pass()
+            return
+        if self._missed:
+            await self._ready(tally)
+            await loop.pen.look()
+        reply = await apply(loop, loop.pen.gate.begin_pass())
+        if reply is not None:
+            loop.took(reply)
+            loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=False))
+
+    async def _press(self, tally: PassTally) -> None:
+        """Wait until the button is pressed, or was not; renewals are earned meanwhile."""
+        loop = self._loop
+        resuming = tally.began_s is not None
+        await loop.begin_lease()
+        while loop.state is State.WAITING:
+            if await loop.next() in (Word.PAUSE, Word.END):
+                await loop.pen.end_pass()
+        if loop.state in UNDER_WAY:
+            tally.begin(self._now())
+            loop.show(PassStarted(step=tally.step, resumed=resuming))
+        elif loop.reason is Reason.PRESS_TIMEOUT:
+            self._missed += 1
+            loop.show(PressMissed(step=tally.step))
+            if self._missed >= PRESSES_MISSED_MAX:
+                raise Leave(Ending.NOBODY, "the button was not pressed")
+
+    async def _under_way(self, tally: PassTally) -> None:
+        """Needles may be out: take in all that comes; covered and lifted, the pass is ended."""
+        loop = self._loop
+        tally.begin(self._now())
+        while loop.state in UNDER_WAY:
+            word = await loop.next()
+            if word is Word.END or (loop.state is State.LIFTED and tally.coverage.percent >= COVERED_PERCENT):
+                await self._end()
+            elif word is Word.PAUSE:
+                try:
+                    await loop.pen.pause()
+                except PenRefusal:  # it has stopped by itself meanwhile
+                    continue
+
+    async def _paused(self, tally: PassTally) -> None:
+        loop = self._loop
+        tally.interruptions += 1
+        words = WORDING[loop.reason].said
+        loop.show(PassPaused(step=tally.step, reason=loop.reason, words=words, resumes_left=tally.resumes_left))
+        if not tally.resumes_left:
+            await self._end()
+        while loop.state is State.PAUSED:
+            word = await loop.next()
+            if word is Word.RESUME:
+                await self._resume(tally)
+                return
+            if word is Word.END:
+                await self._end()
+            if word is Word.GONE:
+                raise Leave(Ending.NOBODY)
+
+    async def _resume(self, tally: PassTally) -> None:
+        loop = self._loop
+        try:
+            await loop.pen.look()
+            reply = await apply(loop, loop.pen.gate.resume_pass())
+        except Refusal as refusal:
+            if refusal.reason not in NO_RESUME:
+                raise
+            await self._end()
+            return
+        if reply is not None:
+            loop.took(reply)
+            loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=True))
+
+    async def _end(self) -> None:
+        """End the pass; when the pen has ended it by itself, that is as good."""
+        loop = self._loop
+        try:
+            await loop.pen.end_pass()
+        except PenRefusal as refusal:
+            if refusal.reason not in (Reason.NO_PASS, Reason.WRONG_STATE):
+                raise
+        loop.take_status((await loop.pen.look()).status)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
