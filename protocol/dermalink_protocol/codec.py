@@ -107,7 +107,10 @@ def declare(cls: type[Packed]) -> None:
     Raises `DeclarationError` for a field without exactly one wire type, or one that its Python type can't fill.
     """
     cls.fields = _fields_of(cls)
+    taken = _taken_names(cls)
     for field in cls.fields:
+        if field.name.startswith("_") or field.name in taken:
+            raise DeclarationError(f"{cls.__name__}.{field.name} is a name that every record has already")
         _check_field(cls, field, last=field is cls.fields[-1])
     _generate(cls)
 
@@ -126,8 +129,6 @@ def _fields_of(cls: type[Packed]) -> tuple[Field, ...]:
 
 def _check_field(cls: type[Packed], field: Field, *, last: bool) -> None:
     where = f"{cls.__name__}.{field.name}"
-    if field.name.startswith("_") or field.name in _taken_names(cls):
-        raise DeclarationError(f"{where} is a name that every record has already")
     if isinstance(field.wire, Wire):
         if not issubclass(field.python, int) or issubclass(field.python, bool):
             raise DeclarationError(f"{where} is on the wire as an integer, so it is one in Python")
@@ -168,7 +169,7 @@ def check_integer(cls: type[Packed], field: Field, value: object) -> int:
     if issubclass(field.python, IntFlag):
         return _check_flags(cls, field, value)
     if issubclass(field.python, IntEnum):
-        if value not in _values(field.python):
+        if value not in _members(field.python):
             limit = f"it is no {field.python.__name__}"
             reason = wire.over or UnknownCodeword.reason
             raise UnknownCodeword(f"{where} = {value:#x} was refused", rule=rule_of(reason), limit=limit, reason=reason)
@@ -213,8 +214,8 @@ def check_octets(cls: type[Packed], field: Field, value: object) -> bytes:
 
 
 @cache
-def _values(members: type[IntEnum]) -> frozenset[int]:
-    return frozenset(int(member) for member in members)
+def _members(enumeration: type[IntEnum]) -> dict[int, IntEnum]:
+    return {int(member): member for member in enumeration}
 
 
 class _Flags(dict[int, IntFlag]):
@@ -234,12 +235,14 @@ class _Flags(dict[int, IntFlag]):
 def _reader(field: Field, index: int) -> property:
     """The property that reads a field: the number itself, or the enumeration's member for it."""
     doc = f"Field {index} of the record."
-    if isinstance(field.wire, Wire) and issubclass(field.python, IntEnum | IntFlag):
-        members: Any = _Flags(field.python) if issubclass(field.python, IntFlag) else {int(m): m for m in field.python}
-        scope = {"members": members}
-        exec(f"def read(self): return members[self[{index}]]", scope)  # noqa: S102 (a number of ours)
-        return property(cast(Any, scope["read"]), doc=doc)
-    return property(itemgetter(index), doc=doc)
+    if not isinstance(field.wire, Wire) or not issubclass(field.python, IntEnum | IntFlag):
+        return property(itemgetter(index), doc=doc)
+    members = _Flags(field.python) if issubclass(field.python, IntFlag) else _members(field.python)
+
+    def read(self: tuple[int, ...]) -> IntEnum | IntFlag:
+        return members[self[index]]
+
+    return property(read, doc=doc)
 
 
 def _generate(cls: type[Packed]) -> None:
@@ -251,6 +254,7 @@ def _generate(cls: type[Packed]) -> None:
     form = tail or Tail(1, 0, 0)
     cls.size = layout.size + form.item * form.least, layout.size + form.item * form.most
     scope: dict[str, Any] = {
+        "cls": cls,
         "new": tuple.__new__,
         "pack": layout.pack,
         "unpack": layout.unpack_from if tail else layout.unpack,
@@ -267,12 +271,12 @@ def _generate(cls: type[Packed]) -> None:
         made = scope[name]
         made.__qualname__, made.__module__ = f"{cls.__qualname__}.{name}", cls.__module__
         made.__doc__ = getattr(Packed, name).__doc__
-        setattr(cls, name, classmethod(made) if name == "decode" else made)
+        setattr(cls, name, staticmethod(made) if name == "decode" else made)  # no binding at each call
 
 
 def _constructor(cls: type[Packed], scope: dict[str, Any]) -> list[str]:
     names = [field.name for field in cls.fields]
-    lines = [f"def __new__(cls, {'*, ' if names else ''}{', '.join(names)}):"]
+    lines = [f"def __new__(cls_, {'*, ' if names else ''}{', '.join(names)}):"]
     for index, field in enumerate(cls.fields):
         scope[f"field_{index}"] = field
         name, wire = field.name, field.wire
@@ -288,11 +292,11 @@ def _constructor(cls: type[Packed], scope: dict[str, Any]) -> list[str]:
         else:
             quick = f"type({name}) is int and {wire.low} <= {name} <= {wire.high}"
             lines.append(f"    {name} = {name} if {quick} else integer(cls, field_{index}, {name})")
-    return [*lines, f"    return new(cls, ({''.join(f'{name}, ' for name in names)}))"]
+    return [*lines, f"    return new(cls_, ({''.join(f'{name}, ' for name in names)}))"]
 
 
 def _decoder(cls: type[Packed], size: int, tail: Tail | None, scope: dict[str, Any]) -> list[str]:
-    lines = ["def decode(cls, payload):"]
+    lines = ["def decode(payload):"]
     conditions = []
     if tail is None:
         lines += ["    try:", "        values = unpack(payload)"]
@@ -319,7 +323,7 @@ def _condition(field: Field, index: int, scope: dict[str, Any]) -> list[str]:
         unknown = WIDTHS[wire.code].high & ~known_bits(field.python)
         return [f"not values[{index}] & {unknown}"] if unknown else []
     if issubclass(field.python, IntEnum):
-        scope[f"values_{index}"] = _values(field.python)
+        scope[f"values_{index}"] = frozenset(_members(field.python))
         return [f"values[{index}] in values_{index}"]
     width = WIDTHS[wire.code]
     return [] if (wire.low, wire.high) == (width.low, width.high) else [f"{wire.low} <= values[{index}] <= {wire.high}"]
