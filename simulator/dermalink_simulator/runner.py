@@ -1,7 +1,7 @@
 """Runs a simulated pen along an event loop's clock, real or virtual: no polling, the next wake-up is a timer.
 
 Before anything touches the pen (bytes, a press, a fault) it is brought up to the loop's present, so what a host or a
-tester does happens at the millisecond at which they do it.
+tester does happens at the millisecond at which they do it. What the pen says is handed on after that, never within.
 """
 
 import asyncio
@@ -19,16 +19,20 @@ CATCH_UP_MS: Final = 100
 
 
 class PortOfAPen(Protocol):
-    """A pen's end of a link."""
+    """A pen's end of a link; its callbacks come while the pen works, and only take note."""
 
     on_output: Callable[[bytes], None] | None
     on_hang_up: Callable[[], None] | None
+    closed: bool
 
     def write(self, data: bytes) -> None:
         """Bytes for the pen."""
 
+    def clog(self, *, clogged: bool) -> None:
+        """While a link is clogged the pen keeps, or drops by its own rules, what it has to say on it."""
+
     def close(self) -> None:
-        """The link is gone."""
+        """The host is gone."""
 
 
 class RunnablePen(Protocol):
@@ -45,7 +49,7 @@ class RunnablePen(Protocol):
         """How long nothing happens in the pen by itself."""
 
     def connect(self) -> PortOfAPen:
-        """A new link."""
+        """A new link; a `DermalinkError` when the pen takes none."""
 
 
 class PenFailedError(DermalinkError):
@@ -53,43 +57,62 @@ class PenFailedError(DermalinkError):
 
 
 class RunningPort:
-    """One link to a running pen; whoever opened it gets the pen's bytes by callback."""
+    """One link to a running pen; whoever opened it gets the pen's bytes, and its hanging up, by callback."""
 
-    def __init__(self, runner: "PenRunner", port: PortOfAPen, hang_up: Callable[[], None]) -> None:
+    def __init__(self, runner: "PenRunner", port: PortOfAPen) -> None:
         """Made by `PenRunner.connect`."""
-        self._runner, self._port, self._hang_up = runner, port, hang_up
+        self._runner, self._port = runner, port
         self._open = True
 
     def feed(self, data: bytes) -> None:
-        """Bytes for the pen; Stop takes effect before this returns. Nothing happens on a closed link."""
+        """Bytes for the pen; Stop takes effect before this returns. On a link that is gone they are lost."""
         if self._open:
-            self._runner.act(lambda: self._port.write(data))
+            self._runner.exchange(lambda: None if self._port.closed else self._port.write(data))
+
+    def clog(self, *, clogged: bool) -> None:
+        """Say whether the host reads too slowly for what the pen says."""
+        if self._open:
+            self._runner.exchange(lambda: self._port.clog(clogged=clogged))
 
     def close(self) -> None:
         """The host is gone; may be called twice."""
         if self._open:
             self._open = False
             self._runner.forget(self)
-            self._runner.act(self._port.close)
+            self._runner.exchange(self._port.close)
 
-    def hang_up(self) -> None:
-        """The pen's side is gone (power, a cut link): tell whoever opened the link."""
-        if self._open:
-            self._hang_up()
+
+class _Link:
+    """A port of the pen with what the runner owes its host."""
+
+    __slots__ = ("forgotten", "noted", "on_hang_up", "on_output", "port", "said")
+
+    def __init__(
+        self, port: PortOfAPen, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]
+    ) -> None:
+        self.port, self.on_output, self.on_hang_up = port, on_output, on_hang_up
+        self.said: list[bytes] = []
+        self.noted = self.forgotten = False
 
 
 class PenRunner:
-    """A pen that lives along the running loop's clock, `speed` times as fast."""
+    """A pen that lives along the running loop's clock, `speed` times as fast.
+
+    `failed` ends with an error when the pen can't go on, and is cancelled by `stop`. `after` is called whenever time
+    has passed in the pen or something was done to it.
+    """
 
     def __init__(self, pen: RunnablePen, *, speed: int = 1) -> None:
         """`speed` is 1 to 100; more than 1 means something only to a tester. Must be called on the loop."""
         if not 1 <= speed <= SPEED_MAX:
             raise ValueError(f"a speed of {speed} was refused: 1 to {SPEED_MAX}")
         self.pen = pen
+        self.after: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._at_once = isinstance(self._loop, VirtualTimeLoop)
         self._ms_per_s = 1_000 * speed
-        self._links: set[RunningPort] = set()
+        self._links: dict[RunningPort, _Link] = {}
+        self._noted: list[_Link] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms = 0
         self._stopped = False
@@ -98,32 +121,70 @@ class PenRunner:
         self._plan()
 
     def connect(self, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]) -> RunningPort:
-        """A new link: `on_output` gets every write of the pen, `on_hang_up` is told when the pen's side goes."""
-        port = self.act(self.pen.connect)
-        link = RunningPort(self, port, on_hang_up)
-        port.on_output = on_output
-        port.on_hang_up = link.hang_up
-        self._links.add(link)
-        return link
+        """A new link: `on_output` gets what the pen says, `on_hang_up` is told when the pen's side goes.
 
-    def forget(self, link: RunningPort) -> None:
-        """The link is closed."""
-        self._links.discard(link)
+        Raises a `DermalinkError` when the pen takes no link: it is off, or all its ports are in use.
+        """
+        port = self.act(self.pen.connect)
+        link = _Link(port, on_output, on_hang_up)
+
+        def note() -> None:
+            if not link.noted:
+                link.noted = True
+                self._noted.append(link)
+
+        def take(data: bytes) -> None:
+            link.said.append(data)
+            note()
+
+        port.on_output, port.on_hang_up = take, note
+        running = RunningPort(self, port)
+        self._links[running] = link
+        return running
+
+    def forget(self, running: RunningPort) -> None:
+        """The link is closed by its host, who wants to hear no more."""
+        link = self._links.pop(running, None)
+        if link is not None:
+            link.forgotten = True
 
     def act(self, do: Callable[[], T]) -> T:
-        """Bring the pen to the present, do something to it, and plan its next wake-up."""
+        """Bring the pen to the present, do something to it, hand on what it says, and plan its next wake-up.
+
+        A `DermalinkError` of `do` comes out as it is; any other means that the pen broke (`PenFailedError`).
+        """
         try:
-            self._catch_up(in_steps=False)
-            before_ms = self.pen.now_ms
-            result = do()
+            return self._act(do)
         except DermalinkError:
             raise
         except Exception as error:
             raise self._broke(error) from error
-        if self.pen.now_ms != before_ms:  # the tester moved the clock
-            self._anchor()
-        self._plan()
-        return result
+
+    def exchange(self, do: Callable[[], None]) -> None:
+        """As `act`, for what a host does to its link: nothing comes out of it, a pen that broke is in `failed`."""
+        if self._stopped:
+            return
+        try:
+            self._act(do)
+        except Exception as error:  # noqa: BLE001 (whatever it is, everybody who waits for the pen is told)
+            self._broke(error)
+
+    def _act(self, do: Callable[[], T]) -> T:
+        self._catch_up()
+        before_ms = self.pen.now_ms
+        try:
+            return do()
+        finally:
+            if self.pen.now_ms != before_ms:  # the tester moved time itself
+                self._anchor()
+            self._settle()
+
+    def fail(self, error: DermalinkError) -> None:
+        """The pen can't go on: whoever waits for `failed` gets `error`, and everybody is hung up."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+            self.failed.exception()  # whoever does not wait for it gets no second report
+        self.stop()
 
     def stop(self) -> None:
         """Stand still and hang up; may be called twice."""
@@ -132,8 +193,8 @@ class PenRunner:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        for link in list(self._links):
-            link.hang_up()
+        for link in list(self._links.values()):
+            link.on_hang_up()
         if not self.failed.done():
             self.failed.cancel()
 
@@ -142,28 +203,41 @@ class PenRunner:
         self._zero_s = self._loop.time()
         self._zero_ms = self.pen.now_ms
 
-    def _behind_ms(self) -> int:
+    def _catch_up(self, at_most_ms: int | None = None) -> bool:
+        """Advance the pen to the present; False if it is still behind after `at_most_ms`."""
         elapsed_s = self._loop.time() - self._zero_s
         # A timer set for a millisecond may come a rounding error early.
-        return self._zero_ms + int(elapsed_s * self._ms_per_s + 1e-4) - self.pen.now_ms
-
-    def _catch_up(self, *, in_steps: bool) -> bool:
-        """Advance the pen to the present; with `in_steps` at most one step, and False if more are due."""
-        behind_ms = self._behind_ms()
+        behind_ms = self._zero_ms + int(elapsed_s * self._ms_per_s + 1e-4) - self.pen.now_ms
         if self._stopped or behind_ms <= 0:
             return True
-        if in_steps and behind_ms > CATCH_UP_MS:
-            self.pen.advance(CATCH_UP_MS)
+        if at_most_ms is not None and behind_ms > at_most_ms:
+            self.pen.advance(at_most_ms)
             return False
         self.pen.advance(behind_ms)
         return True
 
+    def _settle(self) -> None:
+        """Hand on what was said and who hung up, then plan."""
+        if self.after is not None:
+            self.after()
+        while self._noted:
+            link = self._noted.pop()
+            link.noted = False
+            said, link.said = link.said, []
+            if said and not link.forgotten:
+                link.on_output(said[0] if len(said) == 1 else b"".join(said))
+            if link.port.closed and not link.forgotten:
+                link.on_hang_up()
+        self._plan()
+
     def _plan(self) -> None:
         """A timer for the pen's next wake-up, unless there is an earlier one."""
-        due_ms = self.pen.now_ms + max(1, self.pen.next_wake_ms())
-        if self._stopped or (self._timer is not None and self._due_ms <= due_ms):
+        if self._stopped:
             return
+        due_ms = self.pen.now_ms + max(1, self.pen.next_wake_ms())
         if self._timer is not None:
+            if self._due_ms <= due_ms:
+                return
             self._timer.cancel()
         self._due_ms = due_ms
         at_s = self._zero_s + (due_ms - self._zero_ms) / self._ms_per_s
@@ -172,21 +246,13 @@ class PenRunner:
     def _wake(self) -> None:
         self._timer = None
         try:
-            present = self._catch_up(in_steps=not self._at_once)
-            if present:
-                self._plan()
-            else:
+            present = self._catch_up(None if self._at_once else CATCH_UP_MS)
+            if not present:
                 self._due_ms = self.pen.now_ms
                 self._timer = self._loop.call_at(self._loop.time(), self._wake)
+            self._settle()
         except Exception as error:  # noqa: BLE001 (whatever it is, everybody who waits for the pen is told)
             self._broke(error)
-
-    def fail(self, error: DermalinkError) -> None:
-        """The pen can't go on: whoever waits for `failed` gets `error`, and everybody is hung up."""
-        if not self.failed.done():
-            self.failed.set_exception(error)
-            self.failed.exception()  # whoever does not wait for it gets no second report
-        self.stop()
 
     def _broke(self, error: Exception) -> PenFailedError:
         failure = PenFailedError(

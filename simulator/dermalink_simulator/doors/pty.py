@@ -13,14 +13,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.errors import DoorError, NotOnThisSystemError
 from dermalink_simulator.doors.link_path import LinkPath
 from dermalink_simulator.runner import PenRunner, RunningPort
 
 # One host's bytes between two looks at everybody else (SR-SEC-5).
 READ_BYTES: Final = 4_096
-# What a host that doesn't read may leave lying; then whole writes of the pen are dropped.
-UNREAD_BYTES_MAX: Final = 65_536
 
 
 class PtyDoor:
@@ -34,7 +33,6 @@ class PtyDoor:
         self._port: RunningPort | None = None
         self._unsent = bytearray()
         self._closed = False
-        self.dropped_bytes = 0
 
     @classmethod
     async def open(cls, runner: PenRunner, path: Path) -> "PtyDoor":
@@ -121,7 +119,11 @@ class PtyDoor:
         if self._port is None:
             os.close(self._slave)
             self._slave = -1
-            self._port = self._runner.connect(self._send, self._hung_up)
+            try:
+                self._port = self._runner.connect(self._send, self._hung_up)
+            except DermalinkError:  # the pen takes no link: it is off
+                self._hung_up()
+                return
         self._port.feed(data)
 
     def _hung_up(self) -> None:
@@ -134,17 +136,15 @@ class PtyDoor:
             self._runner.fail(error)
 
     def _send(self, data: bytes) -> None:
-        """Bytes of the pen; dropped whole, and counted, when the host has not read for too long."""
+        """Bytes of the pen; when the host's end is full the pen is told, and keeps or drops by its own rules."""
         if self._unsent:
-            if len(self._unsent) + len(data) > UNREAD_BYTES_MAX:
-                self.dropped_bytes += len(data)
-            else:
-                self._unsent += data
+            self._unsent += data
             return
         sent = self._write(data)
-        if sent < len(data):
+        if sent < len(data) and self._port is not None:
             self._unsent += data[sent:]
             self._loop.add_writer(self._master, self._writable)
+            self._port.clog(clogged=True)
 
     def _write(self, data: bytes | bytearray) -> int:
         """How many bytes the terminal took; a hang-up is left to the reader."""
@@ -154,5 +154,6 @@ class PtyDoor:
 
     def _writable(self) -> None:
         del self._unsent[: self._write(self._unsent)]
-        if not self._unsent:
+        if not self._unsent and self._port is not None:
             self._loop.remove_writer(self._master)
+            self._port.clog(clogged=False)

@@ -1,16 +1,18 @@
 """The pen on a TCP port: each client is a port of the pen, as a cable is to a pen with several sockets."""
 
 import asyncio
+import contextlib
 from typing import Final
 
+from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.address import Address, listen
 from dermalink_simulator.runner import PenRunner, RunningPort
 
 CLIENTS_MAX: Final = 8
 # One client's bytes between two looks at everybody else, so that a flood delays no Stop (SR-SEC-5).
 READ_BYTES: Final = 4_096
-# What a client that doesn't read may leave lying, about 20 s of telemetry; then whole writes of the pen are dropped.
-UNREAD_BYTES_MAX: Final = 65_536
+# What a client that doesn't read may leave lying here; then the pen is told, and keeps or drops by its own rules.
+UNREAD_BYTES: Final = 4_096
 
 
 class TcpDoor:
@@ -42,11 +44,6 @@ class TcpDoor:
         """How a host on this machine reaches the door."""
         return f"tcp:{self.address}"
 
-    @property
-    def dropped_bytes(self) -> int:
-        """What the pen said to clients, now connected, that did not read."""
-        return sum(client.dropped_bytes for client in self._clients)
-
     async def close(self) -> None:
         """Hang up and stop listening; may be called twice."""
         if self._server is None:
@@ -59,13 +56,14 @@ class TcpDoor:
         await self._empty.wait()
 
     def let_in(self, client: "_Client") -> RunningPort | None:
-        """A port of the pen for `client`, or None when there are as many clients as the door takes."""
-        if len(self._clients) >= CLIENTS_MAX:
-            self.turned_away += 1
-            return None
+        """A port of the pen for `client`, or None when the door is full or the pen takes no link (it is off)."""
         self._clients.add(client)
         self._empty.clear()
-        return self._runner.connect(client.send, client.hang_up)
+        if len(self._clients) <= CLIENTS_MAX:
+            with contextlib.suppress(DermalinkError):
+                return self._runner.connect(client.send, client.hang_up)
+        self.turned_away += 1
+        return None
 
     def let_out(self, client: "_Client") -> None:
         """The client is gone."""
@@ -82,12 +80,12 @@ class _Client(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._transport: asyncio.Transport | None = None
         self._port: RunningPort | None = None
-        self.dropped_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there (asyncio sets TCP_NODELAY)."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
         self._port = self._door.let_in(self)
         if self._port is None:
             transport.abort()
@@ -109,13 +107,19 @@ class _Client(asyncio.BufferedProtocol):
             self._port.close()
         self._door.let_out(self)
 
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        if self._port is not None:
+            self._port.clog(clogged=True)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._port is not None:
+            self._port.clog(clogged=False)
+
     def send(self, data: bytes) -> None:
-        """Bytes of the pen; dropped whole, and counted, when the client has not read for too long."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() + len(data) > UNREAD_BYTES_MAX:
-            self.dropped_bytes += len(data)
-        else:
+        """Bytes of the pen."""
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def hang_up(self) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from dermalink_protocol.errors import DermalinkError
+
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until `condition` holds; at most 2 s."""
@@ -12,11 +14,19 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 class EchoPort:
+    """Keeps what it has to say while its link is clogged, up to `KEEPS` bytes, and counts what it drops."""
+
+    KEEPS = 1_000
+
     def __init__(self, pen: "EchoPen") -> None:
         self.pen = pen
         self.on_output: Callable[[bytes], None] | None = None
         self.on_hang_up: Callable[[], None] | None = None
-        self.closed = 0
+        self.closed = False
+        self.ends = 0
+        self.dropped = 0
+        self.clogged = False
+        self._out = bytearray()
 
     def write(self, data: bytes) -> None:
         self.pen.heard.append((self.pen.now_ms, data))
@@ -25,15 +35,32 @@ class EchoPort:
         self.say(data)
 
     def say(self, data: bytes) -> None:
-        assert self.on_output is not None
-        self.on_output(data)
+        if self.clogged and len(self._out) + len(data) > self.KEEPS:
+            self.dropped += len(data)
+            return
+        self._out += data
+        if not self.clogged:
+            self._send()
 
-    def hang_up(self) -> None:
-        assert self.on_hang_up is not None
-        self.on_hang_up()
+    def clog(self, *, clogged: bool) -> None:
+        self.clogged = clogged
+        if self._out and not clogged:
+            self._send()
+
+    def vanish(self) -> None:
+        self.closed = True
+        if self.on_hang_up is not None:
+            self.on_hang_up()
 
     def close(self) -> None:
-        self.closed += 1
+        self.closed = True
+        self.ends += 1
+
+    def _send(self) -> None:
+        assert self.on_output is not None
+        data = bytes(self._out)
+        self._out.clear()
+        self.on_output(data)
 
 
 class EchoPen:
@@ -45,19 +72,28 @@ class EchoPen:
         self.ports: list[EchoPort] = []
         self.heard: list[tuple[int, bytes]] = []
         self.beats: list[int] = []
+        self.off = False
 
     def connect(self) -> EchoPort:
+        if self.off:
+            raise DermalinkError("the pen is off")
         self.ports.append(EchoPort(self))
         return self.ports[-1]
 
+    def clogged(self, port: int) -> bool:
+        return self.ports[port].clogged
+
     def next_wake_ms(self) -> int:
-        return self.beat_ms - self.now_ms % self.beat_ms if self.beat_ms else 1_000
+        return self._to_beat() if self.beat_ms else 60_000
+
+    def _to_beat(self) -> int:
+        return self.beat_ms - self.now_ms % self.beat_ms
 
     def advance(self, ms: int) -> None:
         assert ms > 0
         until = self.now_ms + ms
-        while self.beat_ms and self.now_ms + self.next_wake_ms() <= until:
-            self.now_ms += self.next_wake_ms()
+        while self.beat_ms and self.now_ms + self._to_beat() <= until:
+            self.now_ms += self._to_beat()
             self.beats.append(self.now_ms)
             for port in self.ports:
                 if not port.closed:

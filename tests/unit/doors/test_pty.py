@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dermalink_simulator.doors.errors import NotOnThisSystemError, PathTakenError
-from dermalink_simulator.doors.pty import UNREAD_BYTES_MAX, PtyDoor
+from dermalink_simulator.doors.pty import PtyDoor
 from dermalink_simulator.runner import PenRunner
 from tests.unit.doors.echo_pen import EchoPen, until
 
@@ -66,6 +66,8 @@ def leave_lock(path: Path, target: str) -> None:
 def is_hung_up(host: int) -> bool:
     try:
         return os.read(host, 1) == b""
+    except BlockingIOError:
+        return False
     except OSError as error:
         return error.errno == errno.EIO
 
@@ -151,13 +153,15 @@ async def test_a_host_that_does_not_read_costs_bounded_memory(terminal: Path) ->
     os.write(host, b"x")
     assert await read(host, 1) == b"x"
     block = bytes(range(1, 251))
+    port = pen.ports[0]
     for _ in range(1_000):
-        pen.ports[0].say(block)
-    assert door.dropped_bytes > 0
-    assert door.dropped_bytes % len(block) == 0, "a write was cut in the middle"
-    assert len(door._unsent) <= UNREAD_BYTES_MAX
-    left = 1_000 * len(block) - door.dropped_bytes
+        runner.act(lambda: port.say(block))
+    assert pen.clogged(0)
+    assert port.dropped > 0
+    assert len(door._unsent) <= len(block)
+    left = 1_000 * len(block) - port.dropped
     assert await read(host, left) == block * (left // len(block))
+    await until(lambda: not pen.clogged(0))
     os.write(host, b"and now?")
     assert await read(host, 8) == b"and now?"
     os.close(host)
@@ -173,7 +177,7 @@ async def test_when_the_pen_hangs_up_the_host_sees_it_and_the_path_lives_on(term
     host = open_host(terminal)
     os.write(host, b"x")
     await read(host, 1)
-    pen.ports[0].hang_up()
+    runner.act(pen.ports[0].vanish)
     assert is_hung_up(host)
     os.close(host)
     host = open_host(terminal)
@@ -181,6 +185,25 @@ async def test_when_the_pen_hangs_up_the_host_sees_it_and_the_path_lives_on(term
     assert await read(host, 5) == b"again"
     os.close(host)
     await until_closed(pen, 1)
+    await door.close()
+    runner.stop()
+
+
+async def test_a_pen_that_is_off_answers_nobody(terminal: Path) -> None:
+    pen = EchoPen()
+    runner = PenRunner(pen)
+    door = await PtyDoor.open(runner, terminal)
+    pen.off = True
+    host = open_host(terminal)
+    os.write(host, b"x")
+    await until(lambda: is_hung_up(host))
+    os.close(host)
+    pen.off = False
+    host = open_host(terminal)
+    os.write(host, b"x")
+    assert await read(host, 1) == b"x"
+    os.close(host)
+    await until_closed(pen, 0)
     await door.close()
     runner.stop()
 

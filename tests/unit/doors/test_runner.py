@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.runner import PenFailedError, PenRunner
 from dermalink_simulator.virtual_time import VirtualTimeLoop
 from tests.unit.doors.echo_pen import EchoPen
@@ -93,7 +94,7 @@ def test_a_closed_link_hears_and_says_nothing() -> None:
         link.feed(b"lost")
         await asyncio.sleep(1)
         runner.stop()
-        assert (pen.heard, bytes(said), pen.ports[0].closed) == ([], b"", 1)
+        assert (pen.heard, bytes(said), pen.ports[0].ends) == ([], b"", 1)
 
     in_virtual_time(main)
 
@@ -103,12 +104,42 @@ def test_a_pen_that_breaks_says_so_to_everybody_once_and_stands_still() -> None:
         pen, hung_up = EchoPen(beat_ms=10), []
         runner = PenRunner(pen)
         link = runner.connect(lambda _: None, lambda: hung_up.append(True))
+        link.feed(b"break")
         with pytest.raises(PenFailedError, match=r"broke at 0 ms.*RuntimeError: a planted mistake"):
-            link.feed(b"break")
-        with pytest.raises(PenFailedError):
             await runner.failed
         await asyncio.sleep(1)
         assert (pen.beats, hung_up) == ([], [True])
+
+    in_virtual_time(main)
+
+
+def test_a_testers_mistake_comes_back_and_a_broken_pen_is_broken() -> None:
+    async def main() -> None:
+        pen = EchoPen(beat_ms=10)
+        runner = PenRunner(pen)
+
+        def refuse() -> None:
+            raise DermalinkError("no such head")
+
+        with pytest.raises(DermalinkError, match="no such head"):
+            runner.act(refuse)
+        await asyncio.sleep(0.01)
+        assert pen.beats == [10]
+        with pytest.raises(PenFailedError, match="ZeroDivisionError"):
+            runner.act(lambda: 1 // 0)
+        assert isinstance(runner.failed.exception(), PenFailedError)
+
+    in_virtual_time(main)
+
+
+def test_what_the_pen_does_about_time_is_noted() -> None:
+    async def main() -> None:
+        pen, noted = EchoPen(beat_ms=250), []
+        runner = PenRunner(pen)
+        runner.after = lambda: noted.append(pen.now_ms)
+        await asyncio.sleep(1)
+        runner.stop()
+        assert noted == [250, 500, 750, 1_000]
 
     in_virtual_time(main)
 

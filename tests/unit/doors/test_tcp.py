@@ -8,7 +8,7 @@ import pytest
 
 from dermalink_simulator.doors.address import Address, parse_address
 from dermalink_simulator.doors.errors import AddressRefusedError, AddressTakenError
-from dermalink_simulator.doors.tcp import CLIENTS_MAX, UNREAD_BYTES_MAX, TcpDoor
+from dermalink_simulator.doors.tcp import CLIENTS_MAX, UNREAD_BYTES, TcpDoor
 from dermalink_simulator.runner import PenRunner
 from tests.unit.doors.echo_pen import EchoPen, until
 
@@ -43,9 +43,9 @@ async def test_several_clients_have_each_a_port_of_the_pen() -> None:
     assert len(pen.ports) == 3
     await let_go(clients[1][1])
     await until(lambda: pen.ports[1].closed)
-    assert [port.closed for port in pen.ports] == [0, 1, 0]
+    assert [port.ends for port in pen.ports] == [0, 1, 0]
     await door.close()
-    assert [port.closed for port in pen.ports] == [1, 1, 1]
+    assert [port.ends for port in pen.ports] == [1, 1, 1]
     for number in (0, 2):
         await let_go_of_a_dead_one(*clients[number])
     runner.stop()
@@ -60,7 +60,8 @@ async def let_go_of_a_dead_one(reader: asyncio.StreamReader, writer: asyncio.Str
 
 
 async def test_more_clients_than_the_door_takes_are_turned_away_and_the_others_served() -> None:
-    runner = PenRunner(EchoPen())
+    pen = EchoPen()
+    runner = PenRunner(pen)
     door = await TcpDoor.open(runner, ANY_PORT)
     clients = [await asyncio.open_connection(*door.address) for _ in range(CLIENTS_MAX)]
     one_more = await asyncio.open_connection(*door.address)
@@ -69,7 +70,7 @@ async def test_more_clients_than_the_door_takes_are_turned_away_and_the_others_s
     clients[0][1].write(b"still here")
     assert await clients[0][0].readexactly(10) == b"still here"
     await let_go(clients[0][1])
-    await until(lambda: len(door._clients) < CLIENTS_MAX)
+    await until(lambda: pen.ports[0].ends)
     late = await asyncio.open_connection(*door.address)
     late[1].write(b"x")
     assert await late[0].readexactly(1) == b"x"
@@ -97,20 +98,31 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_holds_up_nob
     pen = EchoPen()
     runner = PenRunner(pen)
     door = await TcpDoor.open(runner, ANY_PORT)
-    _, slow = await asyncio.open_connection(*door.address)
+    slow_reader, slow = await asyncio.open_connection(*door.address)
+    slow.write(b"first")
+    await slow_reader.readexactly(5)
+    slow.transport.pause_reading()  # type: ignore[attr-defined]
     quick_reader, quick = await asyncio.open_connection(*door.address)
     quick.write(b"ready")
     assert await quick_reader.readexactly(5) == b"ready"
     block = bytes(1_000)
     for _ in range(20_000):
-        pen.ports[0].say(block)
-    clients = sorted(door._clients, key=lambda client: client.dropped_bytes)
-    assert clients[-1].dropped_bytes > 0
-    assert clients[-1].dropped_bytes % len(block) == 0, "a write was cut in the middle"
-    assert clients[-1]._transport is not None
-    assert clients[-1]._transport.get_write_buffer_size() <= UNREAD_BYTES_MAX
+        runner.act(lambda: pen.ports[0].say(block))
+    port = pen.ports[0]
+    assert pen.clogged(0)
+    assert port.dropped > 0
+    (client,) = (
+        client for client in door._clients if client._port is not None and client._port._port is port
+    )
+    assert client._transport is not None
+    assert client._transport.get_write_buffer_size() <= UNREAD_BYTES + len(block)
     quick.write(b"and I?")
     assert await quick_reader.readexactly(6) == b"and I?"
+    slow.transport.resume_reading()  # type: ignore[attr-defined]
+    left = 20_000 * len(block) - port.dropped
+    async with asyncio.timeout(5):
+        assert len(await slow_reader.readexactly(left)) == left
+    assert not pen.clogged(0)
     await let_go(quick)
     slow.transport.abort()
     await door.close()
@@ -125,9 +137,24 @@ async def test_when_the_pen_hangs_up_the_client_sees_it() -> None:
     reader, writer = await asyncio.open_connection(*door.address)
     writer.write(b"x")
     await reader.readexactly(1)
-    pen.ports[0].hang_up()
+    runner.act(pen.ports[0].vanish)
     await let_go_of_a_dead_one(reader, writer)
-    assert pen.ports[0].closed == 1
+    assert pen.ports[0].ends == 1
+    await door.close()
+    runner.stop()
+
+
+async def test_a_pen_that_is_off_answers_nobody() -> None:
+    pen = EchoPen()
+    runner = PenRunner(pen)
+    door = await TcpDoor.open(runner, ANY_PORT)
+    pen.off = True
+    await let_go_of_a_dead_one(*await asyncio.open_connection(*door.address))
+    pen.off = False
+    reader, writer = await asyncio.open_connection(*door.address)
+    writer.write(b"x")
+    assert await reader.readexactly(1) == b"x"
+    await let_go(writer)
     await door.close()
     runner.stop()
 
