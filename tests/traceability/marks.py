@@ -65,7 +65,8 @@ def collect() -> list[Mark]:
             check=False,
         )
         if ended.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            raise BadMark(f"pytest could not collect the tests:\n{ended.stdout}{ended.stderr}")
+            errors = ended.stdout[max(ended.stdout.find("= ERRORS ="), 0) :]
+            raise BadMark(f"pytest could not collect the tests:\n{errors}{ended.stderr}")
         found = json.loads(output.read_text(encoding="utf-8"))
     if found["bad"]:
         raise BadMark("\n".join(found["bad"]))
