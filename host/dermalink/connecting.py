@@ -10,6 +10,7 @@ from dermalink.errors import IncompatiblePen, PenRefusal, Timeout
 from dermalink.gate import Gate
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
+from dermalink.links.link import Link
 from dermalink.links.open import open_link
 from dermalink.pen import Pen, serial_text
 from dermalink.records import SymptomSaid
@@ -36,13 +37,28 @@ async def connect(
     utc: Callable[[], int],
 ) -> P:
     """See `Pen.connect`."""
-    gate = Gate()
-    kept: Journal | None = journal
     try:
-        connection = Connection(await open_link(url), admit=gate.admit)
+        link = await open_link(url)
     except BaseException:
-        await _let_go(None, kept)
+        if journal is not None:
+            await journal.close()
         raise
+    return await connect_over(kind, link, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
+
+
+async def connect_over(
+    kind: type[P],
+    link: Link,
+    *,
+    journal: Journal | None,
+    inspect_only: bool,
+    trace: Callable[[Connection], None] | None,
+    utc: Callable[[], int],
+) -> P:
+    """The same over a link that is open already; link and journal are owned from here on, and closed on failure."""
+    gate = Gate()
+    connection = Connection(link, admit=gate.admit)
+    kept = journal
     try:
         if trace is not None:
             trace(connection)
@@ -53,11 +69,7 @@ async def connect(
         if kept is None:
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
-        short_by = 0
-        if not inspect_only:
-            await settle_all(connection, keeper, serial_text(hello), utc())
-            await _tell_symptoms(connection, keeper, serial_text(hello), utc())
-            short_by = await _history_short_by(connection, keeper, serial_text(hello))
+        short_by = 0 if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
         last = await connection.request(GetLastCommand())
         return kind(
             connection,
@@ -70,15 +82,17 @@ async def connect(
             utc=utc,
         )
     except BaseException:
-        await _let_go(connection, kept)
+        await connection.close()
+        if kept is not None:
+            await kept.close()
         raise
 
 
-async def _let_go(connection: Connection | None, journal: Journal | None) -> None:
-    if connection is not None:
-        await connection.close()
-    if journal is not None:
-        await journal.close()
+async def _settle_first(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> int:
+    """What comes before all else: commands in the dark, symptoms untold; then how many records the pen has lost."""
+    await settle_all(connection, keeper, serial_number, utc_s)
+    await _tell_symptoms(connection, keeper, serial_number, utc_s)
+    return await _history_short_by(connection, keeper, serial_number)
 
 
 def _own_journal(hello: HelloReply) -> Journal:
