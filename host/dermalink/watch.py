@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dermalink.errors import DepthAlarm, LinkError, NoTelemetry
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import ACCURACY_MAX_UM, DEPTH_CAP_UM, OVER_SETTING_STROKES
+from dermalink_protocol.messages.identity import StateChanged, StatusFlag
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.samples import ARMED, NEEDLES_OUT, SAMPLE_BYTES, view_samples
 from dermalink_protocol.schema import Notification
@@ -63,7 +64,7 @@ def _alarm(depth_um: int, limit_um: int, what: str) -> DepthAlarm:
 class Guardian:
     """Watches one pen's telemetry while it may move, and calls `stop` at the first alarm; a sink of the connection."""
 
-    kinds: tuple[type[Notification], ...] = (Telemetry,)
+    kinds: tuple[type[Notification], ...] = (Telemetry, StateChanged)
 
     def __init__(self, stop: Callable[[DermalinkError], None], accuracy_um: int) -> None:
         """`stop` is called with the alarm, once for each pass."""
@@ -83,9 +84,13 @@ class Guardian:
         self._on = False
         self._disarm()
 
-    def offer(self, notification: Telemetry) -> None:
-        """Judge a batch as it comes."""
+    def offer(self, notification: Telemetry | StateChanged) -> None:
+        """Judge a batch as it comes; a pen that says that it is not armed any more owes no telemetry."""
         if not self._on:
+            return
+        if isinstance(notification, StateChanged):
+            if StatusFlag.ARMED not in notification.flags and StatusFlag.NEEDLES_IN in notification.flags:
+                self._disarm()
             return
         self._disarm()
         alarm = self._watch.check(view_samples(notification.samples))
