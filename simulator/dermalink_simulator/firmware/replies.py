@@ -47,7 +47,7 @@ def status(pen: Inside) -> identity.Status:
         rate_hz=state.rate_hz,
         peak_depth_um=pen.pass_peak_um,
         force_mn=sensors.force_mn,
-        punctures=pen.pass_punctures if state.zone else 0,
+        punctures=pen.pass_punctures,
         punctures_left=state.pass_left,
         resumes_left=int(RESUMES_PER_PASS) - state.resumes if has_pass else 0,
         lease_left_ms=state.lease_left_ms,
