@@ -29,7 +29,7 @@ class StopResult(NamedTuple):
 
     def sentence(self) -> str:
         """One line for a person."""
-        return f"{self.url}: {self.said}"
+        return self.said if self.said.startswith(self.url) else f"{self.url}: {self.said}"
 
 
 async def urls_to_stop(pen: str | None) -> list[str]:

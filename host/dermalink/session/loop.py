@@ -74,7 +74,7 @@ class SessionLoop:
 
     async def detach(self) -> None:
         """Let go of the pen: nothing of it is taken in any more."""
-        await self._end_lease()
+        await self.end_lease()
         if self._pen is not None:
             self._lost_before = self.lost
             self._pen.connection.forget(self._inbox)
@@ -226,10 +226,11 @@ class SessionLoop:
 
     async def begin_lease(self) -> None:
         """A press is awaited, so from now on what is taken in earns renewals."""
-        await self._end_lease()
+        await self.end_lease()
         self._lease = self.pen.lease(self.session_id)
 
-    async def _end_lease(self) -> None:
+    async def end_lease(self) -> None:
+        """Nothing moves any more, so nothing is renewed."""
         lease, self._lease = self._lease, None
         if lease is None:
             return

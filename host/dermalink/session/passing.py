@@ -64,6 +64,7 @@ class PassRunner:
             elif loop.state is State.WAITING:
                 await self._press(tally)
             else:
+                await loop.end_lease()
                 facts = await loop.pen.look()
                 loop.take_status(facts.status)
                 if (over := await self._at_rest(tally, facts)) is not None:
@@ -159,7 +160,8 @@ class PassRunner:
         tally.begin(self._now())
         while loop.state in UNDER_WAY:
             word = await loop.next()
-            if word is Word.END or (loop.state is State.LIFTED and tally.coverage.percent >= COVERED_PERCENT):
+            tally.covered = loop.state is State.LIFTED and tally.coverage.percent >= COVERED_PERCENT
+            if word is Word.END or tally.covered:
                 await self._end()
             elif word is Word.PAUSE:
                 try:

@@ -24,6 +24,7 @@ class PassTally:
         self.peak_um = self.punctures = self.budget = 0
         self.resumes_left = 0
         self.interruptions = 0
+        self.covered = False
         self._depth_um = self._force_mn = self._rate_hz = 0
         self._contact = False
         self._battery_percent = 0
@@ -44,13 +45,12 @@ class PassTally:
         self.peak_um = max(self.peak_um, depth)
 
     def status(self, status: Status) -> None:
-        """Take a status in; one that is about another frame tells only the battery."""
+        """Take a status in; before the press its counts are still the last pass's."""
         self._battery_percent = status.battery_percent
-        if (status.zone, status.direction) != (self.step.zone, self.step.direction):
+        if self.began_s is None:
             return
         self.peak_um = max(self.peak_um, status.peak_depth_um)
         self.punctures = max(self.punctures, status.punctures)
-        self.budget = max(self.budget, status.punctures + status.punctures_left)
         self.resumes_left = status.resumes_left
 
     def progress(self, state: State, lease: Lease | None, lost: int) -> Progress:
@@ -81,7 +81,7 @@ class PassTally:
         return PassOver(
             step=self.step,
             reason=reason,
-            words=WORDING[reason].said,
+            words="Covered, by the estimate, and lifted" if self.covered else WORDING[reason].said,
             punctures=self.punctures,
             budget=self.budget,
             coverage_percent=self.coverage.percent,

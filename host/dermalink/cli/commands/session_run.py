@@ -1,0 +1,50 @@
+"""`dermalink session run`."""
+
+from pathlib import Path
+
+import click
+
+from dermalink.cli.lazy import Command
+from dermalink.cli.options import json_option, pen_option, verbose_option
+from dermalink.cli.running import asynchronous
+
+EPILOG = """\b
+Examples:
+  dermalink session run plan.toml --pen serial:/dev/ttyACM0
+  dermalink session run plan.toml --pen tcp:127.0.0.1:7321 --json | tee session.jsonl
+
+\b
+While it runs, single keys (in a terminal) or lines (from a pipe) are your words:
+  Enter    go        begin the next pass (the pen's own button starts it)
+  space    pause     needles in; the pass can go on
+  r        resume    go on with the paused pass (again with the button)
+  e        end       end this pass
+  s, Esc   stop      stop and end the session
+  1 2 3    pain, bleeding, rash: stop, and no more passes
+Ctrl-C takes the needles in before anything else.
+"""
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("plan", type=click.Path(path_type=Path))
+@pen_option
+@click.option(
+    "--journal", type=click.Path(path_type=Path, dir_okay=False), help="Keep the journal in this file, not in your own."
+)
+@click.option(
+    "--no-ask", is_flag=True, help="Begin each pass without waiting for Enter; the pen's button still starts it."
+)
+@json_option("Print each event as one JSON line on stdout.")
+@verbose_option
+@asynchronous
+async def run(*, plan: Path, pen: str | None, journal: Path | None, no_ask: bool, as_json: bool) -> int:
+    """Run the plan file PLAN with a pen, pass by pass.
+
+    The whole plan is checked against the pen and its head first. Each pass waits for you, then for a press of the
+    pen's own button; while needles may be out, this program renews the pen's lease, and when it can't, the pen takes
+    the needles in by itself.
+    """
+    from dermalink.cli.session_running import run_session
+    from dermalink.plan.load import load_plan
+
+    return await run_session(load_plan(plan), pen, journal, ask_ready=not no_ask, as_json=as_json)
