@@ -1,9 +1,11 @@
 """The way of a hand over a zone: lanes side by side, turned at their ends, and what of the zone they cover.
 
-A zone is a square of its area around (0, 0); a lane is as wide as the head. Lengths in µm, times in ms.
+A zone is a square of its area around (0, 0); a lane is as wide as the head. A hand takes every second lane first and
+those between afterwards: no turn then stays within one head width, which would be dwell. Lengths in µm, times in ms.
 """
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from math import ceil, hypot, sqrt
 from random import Random
 from typing import Final, NamedTuple
@@ -14,6 +16,8 @@ from dermalink_protocol.zones import Direction, Zone
 SPEED_SPREAD: Final = 0.2  # a hand's speed from lane to lane (numbers for the simulation)
 STAMP_PRESS_MS: Final = 300  # under the 400 ms that a press may last
 STAMP_LIFT_MS: Final = 250  # under the 300 ms after which lifted needles go in
+APART: Final = 1.2  # head widths from one lane to the next, in time
+FASTEST_MM_S: Final = 80  # a hand on its way across (assumption)
 CELL_UM: Final = 1_000
 
 _SLANT: Final = sqrt(0.5)
@@ -67,23 +71,32 @@ def lanes(way: Way) -> list[tuple[float, float]]:
     return found
 
 
+def order(way: Way) -> list[int]:
+    """In which order the lanes are taken, so that neighbours in time are more than a head's width apart."""
+    count = len(lanes(way))
+    pitch = way.width_um * (100 - way.overlap_percent) / 100
+    stride = max(1, ceil(APART * way.width_um / pitch))
+    return [lane for first in range(stride) for lane in range(first, count, stride)]
+
+
 def sweep(way: Way, random: Random) -> Iterator[Leg]:
-    """Lane after lane, to the far side and back again, without end; the first leg begins at the first lane."""
+    """Lane after lane over the whole zone, and again, without end; the first leg begins on the first lane."""
     along_x, along_y = _ALONG[way.direction]
-    rows = lanes(way)
-    forth, number, sign, at = 1, 0, 1, (0, 0)
-    for turn in range(1 << 60):
+    rows, at, sign = lanes(way), None, 1
+    for number in cycle(order(way)):
         across, half = rows[number]
         begin = _point(along_x, along_y, -sign * half, across)
         end = _point(along_x, along_y, sign * half, across)
-        if turn:
-            yield Leg(way.turn_ms, *at, *begin, touching=True)
         speed = way.speed_mm_s * random.uniform(1 - SPEED_SPREAD, 1 + SPEED_SPREAD)
+        if at is not None:
+            yield Leg(_turn_ms(way, at, begin), *at, *begin, touching=True)
         yield Leg(max(1, round(2 * half / speed)), *begin, *end, touching=True)
         at, sign = end, -sign
-        if not 0 <= number + forth < len(rows):
-            forth = -forth
-        number += forth
+
+
+def _turn_ms(way: Way, at: tuple[int, int], to: tuple[int, int]) -> int:
+    """A turn takes its time; a long way across takes what that way takes."""
+    return max(way.turn_ms, round(hypot(to[0] - at[0], to[1] - at[1]) / FASTEST_MM_S))
 
 
 def stamp(way: Way) -> Iterator[Leg]:
@@ -100,9 +113,9 @@ def stamp(way: Way) -> Iterator[Leg]:
 
 
 def once_ms(way: Way) -> int:
-    """How long one going over the zone takes at even speed."""
-    rows = lanes(way)
-    return round(sum(2 * half for _, half in rows) / way.speed_mm_s) + way.turn_ms * (len(rows) - 1)
+    """About how long one going over the zone takes."""
+    legs = islice(sweep(way, Random(0)), 2 * len(lanes(way)) - 1)
+    return sum(leg.last_ms for leg in legs)
 
 
 def covered_percent(zone: Zone, runs: list[tuple[int, int, int, int]], width_um: int) -> int:

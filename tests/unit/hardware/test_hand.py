@@ -40,11 +40,11 @@ def test_going_over_a_zone_once_covers_it(way: Way) -> None:
     assert covered_percent(way.zone, runs, way.width_um) >= 95
 
 
-def test_half_the_lanes_cover_about_half() -> None:
+def test_half_the_lanes_cover_little_more_than_half() -> None:
     way = Way(Zone.FOREHEAD, Direction.VERTICAL)
     count = len(lanes(way)) // 2
     runs = [leg[1:5] for leg in islice(sweep(way, generator(0, "hand")), 2 * count - 1)][::2]
-    assert 45 <= covered_percent(way.zone, runs, way.width_um) <= 58
+    assert 55 <= covered_percent(way.zone, runs, way.width_um) <= 65  # apart, so they share no overlap
 
 
 def test_a_cheek_takes_about_a_minute() -> None:
@@ -57,15 +57,17 @@ def test_an_ordinary_sweep_is_no_dwell(zone: Zone, direction: Direction) -> None
     rig = Rig()
     rig.awake()
     rig.pen.hand.sweep(zone, direction)
-    places = [(0, 0)]
     for _ in range(1_500):
         rig.pen.advance(10)
-        x, y = places[-1]
-        last = rig.firmware.ticks[-1]
-        places.append((x + last.dx_um, y + last.dy_um))
     window = DWELL_WINDOW_MS // 10
-    nets = [(x1 - x0) ** 2 + (y1 - y0) ** 2 for (x0, y0), (x1, y1) in zip(places, places[window:], strict=False)]
-    assert min(nets[1:]) >= DWELL_TRAVEL_UM**2
+    looked = 0
+    for start in range(len(rig.firmware.ticks) - window):
+        ticks = rig.firmware.ticks[start : start + window]
+        if all(sensors.contact for sensors in ticks):
+            looked += 1
+            net = sum(sensors.dx_um for sensors in ticks) ** 2 + sum(sensors.dy_um for sensors in ticks) ** 2
+            assert net >= DWELL_TRAVEL_UM**2
+    assert looked > 100
 
 
 @settings(max_examples=20, deadline=None)
