@@ -40,10 +40,15 @@ class Frame(NamedTuple):
 
 
 class BrokenFrame(NamedTuple):
-    """What stood between two delimiters and is no frame: why, and the bytes as they came."""
+    """What stood between two delimiters and is no frame: what kind of error it is, and the bytes as they came."""
 
-    error: FrameError
+    kind: type[FrameError]
     raw: bytes
+
+    @property
+    def error(self) -> FrameError:
+        """The error in words; made when it is asked for, since a flood of broken frames comes cheap to its sender."""
+        return self.kind(f"{len(self.raw)} bytes were refused", limit=WORDS[self.kind])
 
 
 class Noise(NamedTuple):
@@ -51,6 +56,14 @@ class Noise(NamedTuple):
 
     raw: bytes
 
+
+WORDS: Final[dict[type[FrameError], str]] = {
+    FrameTooShort: f"a frame has at least {STUFFED_MIN}",
+    FrameTooLong: f"a frame has at most {STUFFED_MAX}",
+    BadCobs: "their byte stuffing is broken",
+    BadCrc: "their checksum does not match",
+    UnknownChannel: "they are for a channel that does not exist",
+}
 
 Event = Frame | BrokenFrame | Noise
 
@@ -63,22 +76,26 @@ def encode_frame(channel: Channel, body: bytes) -> bytes:
     return DELIMITER + fast_stuff(plain + _CRC.pack(crc32(plain))) + DELIMITER
 
 
-def decode_stuffed(stuffed: bytes) -> Frame:
-    """The frame in what stood between two delimiters; raises a `FrameError` for anything else."""
-    if len(stuffed) < STUFFED_MIN:
-        raise FrameTooShort(f"{len(stuffed)} bytes were refused", limit=f"a frame has at least {STUFFED_MIN}")
-    if len(stuffed) > STUFFED_MAX:
-        raise FrameTooLong(f"{len(stuffed)} bytes were refused", limit=f"a frame has at most {STUFFED_MAX}")
+def decode_stuffed(stuffed: bytes) -> Frame | BrokenFrame | Noise:
+    """What it is that stood between two delimiters."""
+    size = len(stuffed)
+    if size < STUFFED_MIN:
+        return _no_frame(FrameTooShort, stuffed)
+    if size > STUFFED_MAX:
+        return _no_frame(FrameTooLong, stuffed)
     try:
         plain = fast_unstuff(stuffed)
     except FastStuffingError:
-        raise BadCobs(f"{len(stuffed)} bytes were refused", limit="their byte stuffing is broken") from None
-    if crc32(plain[:-4]) != _CRC.unpack_from(plain, len(plain) - 4)[0]:
-        raise BadCrc(f"{len(stuffed)} bytes were refused", limit="their checksum does not match")
+        return _no_frame(BadCobs, stuffed)
+    if crc32(plain[:-4]) != _CRC.unpack_from(plain, size - 5)[0]:
+        return _no_frame(BadCrc, stuffed)
     channel = _CHANNELS.get(plain[0])
-    if channel is None:
-        raise UnknownChannel(f"a frame on channel {plain[0]} was refused", limit="no such channel exists")
-    return Frame(channel, plain[1:-4])
+    return Frame(channel, plain[1:-4]) if channel is not None else _no_frame(UnknownChannel, stuffed)
+
+
+def _no_frame(kind: type[FrameError], raw: bytes) -> BrokenFrame | Noise:
+    """Printed text is noise; everything else counts as a frame that was spoilt on its way."""
+    return BrokenFrame(kind, raw) if raw.translate(None, _TEXT) else Noise(raw)
 
 
 class FrameDecoder:
@@ -126,27 +143,14 @@ class FrameDecoder:
 
     def _end_run(self, run: bytes, events: list[Event]) -> None:
         run = self._cut(run, events)
-        if self._overlong:
-            events.append(Noise(run))
-            return
-        try:
-            events.append(decode_stuffed(run))
-        except FrameError as error:
-            events.append(_no_frame(error, run))
+        events.append(Noise(run) if self._overlong else decode_stuffed(run))
 
     def _cut(self, run: bytes, events: list[Event]) -> bytes:
         """Hand on the front of an overlong run in pieces of `STUFFED_MAX`; only the first counts as a broken frame."""
-        while len(run) > STUFFED_MAX:
-            piece, run = run[:STUFFED_MAX], run[STUFFED_MAX:]
-            if self._overlong:
-                events.append(Noise(piece))
-            else:
-                limit = f"a frame has at most {STUFFED_MAX} bytes"
-                events.append(_no_frame(FrameTooLong("a run without a delimiter was refused", limit=limit), piece))
+        start = 0
+        while len(run) - start > STUFFED_MAX:
+            piece = run[start : start + STUFFED_MAX]
+            start += STUFFED_MAX
+            events.append(Noise(piece) if self._overlong else _no_frame(FrameTooLong, piece))
             self._overlong = True
-        return run
-
-
-def _no_frame(error: FrameError, raw: bytes) -> BrokenFrame | Noise:
-    """Text is noise; everything else counts as a frame that was spoilt on its way."""
-    return BrokenFrame(error, raw) if raw.translate(None, _TEXT) else Noise(raw)
+        return run[start:]

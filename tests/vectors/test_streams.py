@@ -18,8 +18,9 @@ def event_as_json(event: Event) -> list[str]:
     match event:
         case Frame(channel, body):
             return ["frame", channel.name, body.hex()]
-        case BrokenFrame(error, raw):
-            return ["broken", type(error).__name__, error.reason.name, raw.hex()]
+        case BrokenFrame(kind, raw):
+            assert type(event.error) is kind
+            return ["broken", kind.__name__, event.error.reason.name, raw.hex()]
         case Noise(raw):
             return ["noise", raw.hex()]
 
