@@ -109,11 +109,11 @@ class Button:
 
 
 class CartridgeSeat:
-    """The seat of the pen's cartridge."""
+    """The seat of the pen's cartridge; `fitted` is the number of the last fresh head, the next gets the next one."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._fitted = 0
+        self.fitted = 0
 
     @property
     def head(self) -> Cartridge | None:
@@ -126,8 +126,8 @@ class CartridgeSeat:
             make = HEADS.get(head)
             if make is None:
                 raise DermalinkError(f"head {head!r} was refused", limit=f"there are {', '.join(HEADS)}")
-            self._fitted += 1
-            head = make(self._fitted)
+            self.fitted += 1
+            head = make(self.fitted)
         self._board.mechanism.seat.fit(head)
         self._changed()
         return head
