@@ -180,7 +180,7 @@ class Belief:
             case Opcode.PREPARE:
                 pen.frame = _frame(intended, settled.frame_id)
             case Opcode.BEGIN_PASS:
-                pen.running, pen.resumes = _frame(intended, settled.frame_id), 0
+                pen.running, pen.resumes = _frame(intended, pen.frame.frame_id if pen.frame else 0), 0
             case Opcode.RESUME_PASS:
                 pen.resumes += 1
             case _:

@@ -221,7 +221,7 @@ def check_cartridge(facts: Facts, what: str) -> Head:
     _check_used(facts, what)
     if CartridgeFlag.EXPIRED in head.flags or head.sterile_until_s <= max(facts.utc_s, facts.status.utc_s):
         raise host_refusal(what, Reason.CARTRIDGE_EXPIRED)
-    cap = min(int(limits.DEPTH_CAP_UM), facts.hello.depth_cap_um)
+    cap = int(limits.DEPTH_CAP_UM)
     if not 1 <= head.protrusion_um <= cap:
         because = f"its needles may reach {head.protrusion_um} µm, allowed are {cap} µm"
         raise host_refusal(what, Reason.CARTRIDGE_OVER_CAP, cap, because=because)
