@@ -8,9 +8,15 @@ ROOT = Path(__file__).parents[3]
 
 
 def write_or_check(files: Mapping[Path, str], arguments: Sequence[str]) -> int:
-    """Write `files`; with `--check` only name those that are stale. 0 if all is as it should be, 2 for other words."""
+    """Write `files`; with `--check` only name those that are stale.
+
+    0 if all is as it should be; 1 if something is stale; 2 for other arguments, or outside a checkout.
+    """
     if arguments not in ([], ["--check"]):
         complain([f"takes --check or nothing, not {' '.join(arguments)}"])
+        return 2
+    if not (ROOT / "pyproject.toml").is_file():
+        complain(["what is generated belongs to a checkout, and this is an installed package"])
         return 2
     stale = {path: text for path, text in files.items() if _read(path) != text}
     if arguments:

@@ -90,8 +90,7 @@ def test_every_channel_has_its_characteristic() -> None:
     ]
 
 
-@pytest.mark.sr("SR-STOP-4", side="pen", kind="construction")
-@pytest.mark.sr("SR-STOP-4", side="host", kind="construction")
+@pytest.mark.sr("SR-STOP-4", kind="construction")
 def test_stop_has_a_channel_of_its_own_in_the_clear_with_and_without_response() -> None:
     on_it = {message.__name__ for message in MESSAGES if message.channel is Channel.STOP}
     assert on_it == {"Stop", "Stopped", "ReportSymptom", "SymptomReported"}

@@ -18,7 +18,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (vectors, reference):
         monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(files, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
     return tmp_path
+
+
+def test_an_installed_package_writes_nothing(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (elsewhere / "pyproject.toml").unlink()
+    assert reference.main([]) == 2
+    assert "checkout" in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("main", [vectors.main, reference.main], ids=["vectors", "reference"])
@@ -33,10 +41,10 @@ def test_missing_files_are_named_and_then_written(
 ) -> None:
     assert main(["--check"]) == 1
     said = capsys.readouterr().err
-    assert not list(elsewhere.iterdir())
+    assert [path.name for path in elsewhere.iterdir()] == ["pyproject.toml"]
     assert main([]) == 0
     assert main(["--check"]) == 0
-    written = list(elsewhere.iterdir())
+    written = [path for path in elsewhere.iterdir() if path.name != "pyproject.toml"]
     assert written
     assert all(f"{path.name} is stale: python tasks.py gen" in said for path in written)
 

@@ -41,6 +41,10 @@ def test_the_longest_message_goes_through_every_att_mtu() -> None:
         assert [event for segment in segments for event in reassembler.feed(segment)] == [Joined(body)]
 
 
+def test_a_segment_is_a_value_less_its_header() -> None:
+    assert [segment_bytes(att_mtu) for att_mtu in (23, 247, 515, 516, 517)] == [19, 243, 511, 511, 511]
+
+
 @given(st.lists(st.binary(max_size=520), max_size=40))
 def test_any_segments_give_messages_or_typed_errors(segments: list[bytes]) -> None:
     reassembler = Reassembler()
