@@ -192,9 +192,9 @@ class Mechanism:
                 head, carriage = head * out, carriage * out
             depth = sensor.read(head)
             self._depth = max(0, depth)
+            belief = self.feedback.read(carriage)
+            self._belief = max(0, belief)
             if drive.exercised or not turning:
-                belief = self.feedback.read(carriage)
-                self._belief = max(0, belief)
                 travel = max(0, min(depth - PARKED_UM, READING_MAX))
                 travel_belief = max(0, min(belief - PARKED_UM, READING_MAX))
         self._read_rest(now_ms, travel, travel_belief)
