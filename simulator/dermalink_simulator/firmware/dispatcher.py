@@ -176,7 +176,9 @@ def event_of(pen: Inside, port: int, message: Any) -> Event:
     if isinstance(message, therapy.Prepare):
         fields["tag_low"], fields["tag_high"] = halves(message.tag_id)
     elif isinstance(message, therapy.AcknowledgeFault):
-        fields["reason"] = message.fault
+        fields |= {"reason": message.fault, "contact": int(pen.sensors.contact != 0)}
+    elif isinstance(message, therapy.RunSelfTest):
+        fields["contact"] = int(pen.sensors.contact != 0)
     elif isinstance(message, therapy.OpenSession):
         fields["session_id"] = pen.store.record.session_id + 1
     elif isinstance(message, therapy.SetClock):
@@ -198,13 +200,9 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
         else:
             _refuse(pen, asked, opcode, Reason.BUSY)
         return
-    if isinstance(message, therapy.RunSelfTest) and pen.sensors.contact:
-        _refuse(pen, asked, opcode, Reason.IN_CONTACT)
-        return
+    kept = pen.host_record
     if isinstance(message, therapy.OpenSession | therapy.CloseSession):
-        kept, pen.host_record = pen.host_record, (message.record_number, message.record_hash)
-    else:
-        kept = pen.host_record
+        pen.host_record = message.record_number, message.record_hash
     event = event_of(pen, asked.port, message)
     answer = feed(pen, event, trace)
     if answer.verdict == Verdict.REFUSED:

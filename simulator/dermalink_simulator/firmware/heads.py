@@ -31,8 +31,8 @@ class SeatedHead:
         self._asked = False
         self._since_ms = 0
 
-    def tick(self, dt_ms: int, *, present: int, moving: bool) -> None:
-        """Look whether there is a head; ask for its tag when it is new, and again and again while the motor turns."""
+    def tick(self, dt_ms: int, present: int) -> None:
+        """Look whether there is a head; ask for its tag when it is new, and again and again."""
         if bool(present) is not self.present:
             self.present = bool(present)
             self.changed = True
@@ -43,7 +43,7 @@ class SeatedHead:
         if not present:
             return
         self._since_ms = min(self._since_ms + dt_ms, TIMER_MAX_MS)
-        if moving and self._since_ms >= READ_AGAIN_MS:
+        if self._since_ms >= READ_AGAIN_MS:
             self.unread = True
             self._since_ms = 0
 

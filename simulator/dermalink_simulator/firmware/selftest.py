@@ -44,6 +44,13 @@ class Declared(NamedTuple):
     retraction_ms: int
 
 
+class Seen(NamedTuple):
+    """What the firmware sees elsewhere: nothing waits to be written any more; the clock is sound."""
+
+    stored: bool
+    clock_sound: bool
+
+
 class Outcome(NamedTuple):
     """How a self-test ended: NONE, or the step's reason; whether the head is seated outside the tolerance."""
 
@@ -93,9 +100,9 @@ class SelfTest:
                 self.report = self.report._replace(retraction_ms=self._timer_ms)
 
     def step(
-        self, limits: CoreLimits, dt_ms: int, sensors: Sensors, declared: Declared, *, cut: int, stored: bool
+        self, limits: CoreLimits, dt_ms: int, sensors: Sensors, declared: Declared, *, cut: int, seen: Seen
     ) -> Outcome | None:
-        """The main loop's part; gives the outcome once. `stored` says that nothing waits to be written any more."""
+        """The main loop's part; gives the outcome once. `cut` is the gate's."""
         if self._phase is not Phase.RETRACT:
             self._timer_ms = min(self._timer_ms + dt_ms, TIMER_MAX_MS)
         if self._phase is Phase.LOOK:
@@ -104,8 +111,9 @@ class SelfTest:
             self._extend(sensors, declared, cut)
         elif self._phase is Phase.RETRACT:
             self._retract(sensors, declared)
-        elif self._phase is Phase.STORE and (stored or self._timer_ms >= STORE_WITHIN_MS):
-            self._note(SelfTestStep.STORAGE, Reason.NONE if stored else Reason.FLASH_FAILED)
+        elif self._phase is Phase.STORE and (seen.stored or self._timer_ms >= STORE_WITHIN_MS):
+            self._note(SelfTestStep.STORAGE, Reason.NONE if seen.stored else Reason.FLASH_FAILED)
+            self._note_clock(sound=seen.clock_sound)
             self._phase = Phase.OFF
             return Outcome(self._reason, self._badly_seated)
         return None
@@ -164,6 +172,12 @@ class SelfTest:
         self.report = self.report._replace(done=self.report.done | step, failed=self.report.failed | failed)
         if self._reason is Reason.NONE:
             self._reason = reason
+
+    def _note_clock(self, *, sound: bool) -> None:
+        """A clock that is not sound is said, and locks by itself: it can be set, which a failed test could not mend."""
+        failed = SelfTestStep(0) if sound else SelfTestStep.CLOCK
+        report = self.report
+        self.report = report._replace(done=report.done | SelfTestStep.CLOCK, failed=report.failed | failed)
 
     def _enter(self, phase: Phase) -> None:
         self._phase, self._timer_ms = phase, 0

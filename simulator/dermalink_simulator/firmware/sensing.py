@@ -9,6 +9,7 @@ from dermalink_simulator.firmware.clock import look, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
 from dermalink_simulator.firmware.inside import Inside, Trace
+from dermalink_simulator.firmware.selftest import Seen
 from dermalink_simulator.firmware.tags import NO_TAG_ID, halves
 from dermalink_simulator.firmware.telemetry import rate_hz
 from dermalink_simulator.seam import Sensors
@@ -92,7 +93,7 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
 
 def _head(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
     head = pen.head
-    head.tick(dt_ms, present=sensors.head_present, moving=pen.state[0] in MOVING)
+    head.tick(dt_ms, sensors.head_present)
     if head.changed:
         tell_head(pen, trace)
 
@@ -220,8 +221,8 @@ def clock_taken(pen: Inside) -> int:
 
 
 def _self_test(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
-    cut, stored = pen.gate.cut, not pen.store.busy
-    outcome = pen.self_test.step(pen.limits, dt_ms, sensors, pen.declared, cut=cut, stored=stored)
+    seen = Seen(stored=not pen.store.busy, clock_sound=pen.clock.trouble == Clock.SOUND)
+    outcome = pen.self_test.step(pen.limits, dt_ms, sensors, pen.declared, cut=pen.gate.cut, seen=seen)
     if outcome is None:
         return
     pen.self_test.report = pen.self_test.report._replace(tick_ms=pen.tick_ms)
