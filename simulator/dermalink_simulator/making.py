@@ -64,9 +64,7 @@ class KeptPen:
     ) -> "KeptPen":
         """Open or make the folder and the pen in it; raises `StateError` or `PenOptionError`."""
         check_options(identity.profile, identity.seed, head)
-        folder = StateFolder.open(
-            path, identity, given, lambda known: factory_image(known.profile, known.seed)
-        )
+        folder = StateFolder.open(path, identity, given, lambda known: factory_image(known.profile, known.seed))
         try:
             return cls(folder, head, follow_wall=follow_wall)
         except BaseException:
@@ -75,7 +73,7 @@ class KeptPen:
 
     def follow(self, runner: PenRunner) -> None:
         """Note the pen's clock whenever time has passed in it."""
-        runner.after = self.note
+        runner.after.append(self.note)
 
     def note(self) -> None:
         """Note the pen's clock; costs nothing while its second lasts."""

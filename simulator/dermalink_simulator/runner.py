@@ -87,9 +87,7 @@ class _Link:
 
     __slots__ = ("forgotten", "noted", "on_hang_up", "on_output", "port", "said")
 
-    def __init__(
-        self, port: PortOfAPen, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]
-    ) -> None:
+    def __init__(self, port: PortOfAPen, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]) -> None:
         self.port, self.on_output, self.on_hang_up = port, on_output, on_hang_up
         self.said: list[bytes] = []
         self.noted = self.forgotten = False
@@ -98,8 +96,8 @@ class _Link:
 class PenRunner:
     """A pen that lives along the running loop's clock, `speed` times as fast.
 
-    `failed` ends with an error when the pen can't go on, and is cancelled by `stop`. `after` is called whenever time
-    has passed in the pen or something was done to it.
+    `failed` ends with an error when the pen can't go on, and is cancelled by `stop`. Those in `after` are called
+    whenever time has passed in the pen or something was done to it; they only look.
     """
 
     def __init__(self, pen: RunnablePen, *, speed: int = 1) -> None:
@@ -107,7 +105,7 @@ class PenRunner:
         if not 1 <= speed <= SPEED_MAX:
             raise ValueError(f"a speed of {speed} was refused: 1 to {SPEED_MAX}")
         self.pen = pen
-        self.after: Callable[[], None] | None = None
+        self.after: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._at_once = isinstance(self._loop, VirtualTimeLoop)
         self._ms_per_s = 1_000 * speed
@@ -119,6 +117,11 @@ class PenRunner:
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._anchor()
         self._plan()
+
+    @property
+    def links(self) -> int:
+        """How many links there are now."""
+        return len(self._links)
 
     def connect(self, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]) -> RunningPort:
         """A new link: `on_output` gets what the pen says, `on_hang_up` is told when the pen's side goes.
@@ -140,13 +143,12 @@ class PenRunner:
         port.on_output, port.on_hang_up = take, note
         running = RunningPort(self, port)
         self._links[running] = link
+        self._look()
         return running
 
     def forget(self, running: RunningPort) -> None:
         """The link is closed by its host, who wants to hear no more."""
-        link = self._links.pop(running, None)
-        if link is not None:
-            link.forgotten = True
+        self._links.pop(running).forgotten = True
 
     def act(self, do: Callable[[], T]) -> T:
         """Bring the pen to the present, do something to it, hand on what it says, and plan its next wake-up.
@@ -218,8 +220,7 @@ class PenRunner:
 
     def _settle(self) -> None:
         """Hand on what was said and who hung up, then plan."""
-        if self.after is not None:
-            self.after()
+        self._look()
         while self._noted:
             link = self._noted.pop()
             link.noted = False
@@ -229,6 +230,10 @@ class PenRunner:
             if link.port.closed and not link.forgotten:
                 link.on_hang_up()
         self._plan()
+
+    def _look(self) -> None:
+        for look in self.after:
+            look()
 
     def _plan(self) -> None:
         """A timer for the pen's next wake-up, unless there is an earlier one."""

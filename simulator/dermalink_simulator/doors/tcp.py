@@ -29,9 +29,7 @@ class TcpDoor:
         self.turned_away = 0
 
     @classmethod
-    async def open(
-        cls, runner: PenRunner, address: Address, *, beyond_this_machine: bool = False
-    ) -> "TcpDoor":
+    async def open(cls, runner: PenRunner, address: Address, *, beyond_this_machine: bool = False) -> "TcpDoor":
         """Listen; raises a `DoorError` that says what is in the way."""
         door = cls(runner)
         door._server, door.address = await listen(

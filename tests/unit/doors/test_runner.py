@@ -136,7 +136,7 @@ def test_what_the_pen_does_about_time_is_noted() -> None:
     async def main() -> None:
         pen, noted = EchoPen(beat_ms=250), []
         runner = PenRunner(pen)
-        runner.after = lambda: noted.append(pen.now_ms)
+        runner.after.append(lambda: noted.append(pen.now_ms))
         await asyncio.sleep(1)
         runner.stop()
         assert noted == [250, 500, 750, 1_000]

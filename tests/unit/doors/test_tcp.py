@@ -111,9 +111,7 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_holds_up_nob
     port = pen.ports[0]
     assert pen.clogged(0)
     assert port.dropped > 0
-    (client,) = (
-        client for client in door._clients if client._port is not None and client._port._port is port
-    )
+    (client,) = (client for client in door._clients if client._port is not None and client._port._port is port)
     assert client._transport is not None
     assert client._transport.get_write_buffer_size() <= UNREAD_BYTES + len(block)
     quick.write(b"and I?")

@@ -1,0 +1,52 @@
+"""What a watcher of the control channel is told: needles, power, motor, light, links, each with the pen's own time."""
+
+from typing import Any, Final
+
+from dermalink_simulator.pen import SimulatedPen
+
+WATCHED: Final = ("powered", "motor_turns", "light", "links")
+
+
+class Watcher:
+    """Compares the pen with how it was, and says what has changed."""
+
+    def __init__(self, pen: SimulatedPen, links: int) -> None:
+        """`links` is how many hosts are connected now."""
+        self._pen = pen
+        self._needles = self._needles_now()
+        self._said = self._turns()
+        self._was = self._now(links)
+
+    def changes(self, links: int) -> list[dict[str, Any]]:
+        """What has happened since the last call, as events."""
+        events: list[dict[str, Any]] = []
+        needles = self._needles_now()
+        if needles != self._needles:
+            self._needles = needles
+            turns = self._turns()
+            events += turns[len(self._said) :]
+            self._said = turns
+        now = self._now(links)
+        if now != self._was:
+            for name, before, after in zip(WATCHED, self._was, now, strict=True):
+                if before != after:
+                    events.append({"event": name, "at_ms": self._pen.now_ms, "is": after})
+            self._was = now
+        return events
+
+    def _now(self, links: int) -> tuple[object, ...]:
+        pen = self._pen
+        return (pen.power.on, pen.motor_turns, pen.indicator.light, links)
+
+    def _needles_now(self) -> tuple[bool, int | None]:
+        skin = self._pen.skin
+        return (skin.needles_are_out, skin.last_in_us)
+
+    def _turns(self) -> list[dict[str, Any]]:
+        """Each coming out and going in so far, at its own microsecond."""
+        turns: list[dict[str, Any]] = []
+        for from_us, until_us in self._pen.skin.needles_out:
+            turns.append({"event": "needles", "out": True, "at_us": from_us})
+            if until_us is not None:
+                turns.append({"event": "needles", "out": False, "at_us": until_us})
+        return turns

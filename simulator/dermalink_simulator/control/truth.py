@@ -1,0 +1,48 @@
+"""What is so, whatever the pen says: read from the physical model, never from the firmware."""
+
+from typing import Any, Final
+
+from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.pen import SimulatedPen
+
+INTERVALS_SHOWN: Final = 20
+
+
+def truth_of(pen: SimulatedPen) -> dict[str, Any]:
+    """One flat record; times are µs or ms of the pen's own simulated time, depths µm above the head's face."""
+    skin, head, light = pen.skin, pen.cartridge.head, pen.indicator
+    return {
+        "now_ms": pen.now_ms,
+        "powered": pen.power.on,
+        "needles_out": skin.needles_are_out,
+        "motor_turns": pen.motor_turns,
+        "touching": pen.hand.touching,
+        "last_in_us": skin.last_in_us,
+        "needles_out_times": [list(interval) for interval in skin.needles_out[-INTERVALS_SHOWN:]],
+        "deepest_um": skin.deepest_um,
+        "protruded_um": skin.protruded_um,
+        "punctures": skin.punctures,
+        "places": _places(pen),
+        "head": None if head is None or head.tag is None else head.tag.tag_id.hex(),
+        "head_fitted": head is not None,
+        "utc_s": pen.clock.utc_s,
+        "light": light.light,
+        "vibration": light.vibration,
+        "faults": [str(fault) for fault in pen.faults.active],
+    }
+
+
+def _places(pen: SimulatedPen) -> list[dict[str, Any]]:
+    """Zones and directions in which skin was reached."""
+    return [
+        {
+            "zone": zone.name.lower(),
+            "direction": direction.name.lower(),
+            "punctures": punctures,
+            "deepest_um": pen.skin.deepest_in(zone, direction),
+            "covered_percent": pen.hand.covered_percent(zone, direction),
+        }
+        for zone in Zone
+        for direction in Direction
+        if (punctures := pen.skin.punctures_in(zone, direction))
+    ]
