@@ -39,6 +39,7 @@ def in_touch(k: CoreLimits, s: TherapyState, e: Event) -> bool:
 # The head
 
 
+@helper
 def head_unfit(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     """The seated head is refused, or there is none."""
     return s.head_verdict != Reason.NONE

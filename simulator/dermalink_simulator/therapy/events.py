@@ -98,8 +98,8 @@ class Event(NamedTuple):
     """One event; `EventKind` says which fields a kind reads.
 
     `port` is the connection's number + 1, 0 is the pen itself. `age_ms` is now less the quoted tick, by the pen's own
-    ticks (as the difference of two u32, so it does not wrap within 49 days); `future` is 1 when the quoted tick is still to
-    come, and `age_ms` is 0 then. `digest` is a CRC-32 over opcode and body. Reasons are code words.
+    ticks (as the difference of two u32, so it does not wrap within 49 days); `future` is 1 when the quoted tick is
+    still to come, and `age_ms` is 0 then. `digest` is a CRC-32 over opcode and body. Reasons are code words.
     """
 
     kind: U8

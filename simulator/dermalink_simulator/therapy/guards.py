@@ -166,8 +166,8 @@ def clock_back(k: CoreLimits, s: TherapyState, e: Event) -> bool:
 
 
 def symptom_locked(k: CoreLimits, s: TherapyState, e: Event) -> bool:
-    """A symptom was reported: its wait is not over, or a clinician's advice is due."""
-    return s.symptom_s != 0 or s.advice_due != 0
+    """A symptom was reported: in this session, or its wait is not over, or a clinician's advice is due."""
+    return s.symptom != 0 or s.symptom_s != 0 or s.advice_due != 0
 
 
 def waiting_time(k: CoreLimits, s: TherapyState, e: Event) -> bool:

@@ -55,8 +55,17 @@ OPENINGS: Final = [
     no("SR-INT-1", (IDLE,), ASK, g.waiting_time, Reason.INTERVAL_NOT_OVER),
     no("SR-POST-1", (IDLE,), ASK, g.self_test_due, Reason.SELF_TEST_DUE),
     no("SR-RST-2", (IDLE,), ASK, g.conditioned, u.refused_condition),
-    on("SR-SES-1", (IDLE,), ASK, g.always, OPENING, b.SESSION, b.COMMAND, {"writing": u.write_open},
-       effects=int(Effect.WRITE_OPEN)),
+    on(
+        "SR-SES-1",
+        (IDLE,),
+        ASK,
+        g.always,
+        OPENING,
+        b.SESSION,
+        b.COMMAND,
+        {"writing": u.write_open},
+        effects=int(Effect.WRITE_OPEN),
+    ),
 ]
 
 TAKE: Final = (E.ADOPT_SESSION,)
