@@ -194,7 +194,7 @@ async def test_applied_and_refused_are_values() -> None:
         assert isinstance(refused, Refused)
         assert refused.reason is Reason.BATTERY_LOW
         assert isinstance(refused.refusal, PenRefusal)
-        assert not pen.unsettled
+        assert not (await pen.look()).pen.unsettled
 
 
 @pytest.mark.sr("SR-UNC-1", "SR-CMD-3", side="host")
@@ -219,7 +219,6 @@ async def test_no_answer_is_unknown_and_bars_everything_until_the_pen_was_asked(
                 ask()
             assert caught.value.rule == "SR-UNC-1"
         assert list((await pen.settle()).values()) == [Verdict.APPLIED]
-        assert not pen.unsettled
         assert not (await pen.look()).pen.unsettled
 
 
@@ -303,7 +302,7 @@ async def test_a_link_that_breaks_before_sending_is_no_unknown() -> None:
         with pytest.raises(LinkLost):
             await pen.apply(checked)
         assert kept(journal, Settled)[-1].verdict == "not sent"
-        assert not pen.unsettled
+        assert not (await pen.look()).pen.unsettled
 
 
 @pytest.mark.sr("SR-CMD-1", side="host")
