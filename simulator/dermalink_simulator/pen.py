@@ -280,6 +280,11 @@ class SimulatedPen:
         return self._board.mechanism.drive.rate_hz > 0
 
     @property
+    def drive_cut_us(self) -> int:
+        """When the drive last ended to follow an order, in µs of the pen's time; 0 when it never did."""
+        return self._board.mechanism.drive.cut_us
+
+    @property
     def firmware(self) -> Firmware | None:
         """The running firmware; None without power."""
         return self._board.firmware
@@ -314,13 +319,18 @@ class SimulatedPen:
         return self._board.flash.image()
 
 
+def serial_number(seed: int) -> str:
+    """The serial number of the pen with that seed."""
+    return f"DL-SIM-{seed % 100_000_000:08d}"
+
+
 def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
     """The flash of a pen of that profile and seed as it leaves the factory."""
     from dermalink_simulator.firmware.flash_layout import factory_flash
 
     physics = (profile_named(profile) if isinstance(profile, str) else profile).physics
     return factory_flash(
-        f"DL-SIM-{seed % 100_000_000:08d}",
+        serial_number(seed),
         drive_tolerance_um=physics.drive_tolerance_um,
         sensor_accuracy_um=physics.sensor_accuracy_um,
         retraction_ms=physics.spring_ms,
