@@ -119,6 +119,11 @@ class PenRunner:
         self._plan()
 
     @property
+    def stopped(self) -> bool:
+        """Whether it stands still for good."""
+        return self._stopped
+
+    @property
     def links(self) -> int:
         """How many links there are now."""
         return len(self._links)
