@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import sys
 
 import pytest
 from hypothesis import example, given
@@ -147,6 +148,25 @@ def test_both_stuffings_refuse_the_same(stuffed: bytes) -> None:
         except error:
             outcomes.append(None)
     assert outcomes[0] == outcomes[1]
+
+
+def test_the_longest_block_is_stuffed_and_one_byte_more_is_refused() -> None:
+    assert stuff(b"\x01" * BLOCK_MAX) == b"\xfe" + b"\x01" * 253
+    assert unstuff(b"\xfe" + b"\x01" * 253) == b"\x01" * BLOCK_MAX
+    with pytest.raises(StuffingError):
+        unstuff(b"\xff" + b"\x01" * 254)
+
+
+@pytest.mark.parametrize("missing", ["cobs", "cobs.cobs", "the extension"])
+def test_without_the_c_extension_the_stuffing_is_our_own(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if missing == "the extension":
+        monkeypatch.setattr("cobs.cobs.encode", lambda data: data)
+    else:
+        import cobs
+
+        monkeypatch.delattr(cobs, "cobs")
+        monkeypatch.setitem(sys.modules, missing, None)
+    assert stuffing._choose() == (stuff, unstuff, StuffingError, "python")
 
 
 def test_it_can_be_said_which_stuffing_runs() -> None:
