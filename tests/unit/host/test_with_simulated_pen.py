@@ -136,7 +136,8 @@ async def test_power_lost_in_a_session_is_another_pen() -> None:
     async with a_desk(seed=5) as desk:
         async with await desk.connect(journal=journal) as pen:
             await ready(pen)
-            desk.do(lambda sim: (sim.power.cut(), sim.power.restore()))
+            desk.do(lambda sim: sim.power.cut())
+            desk.do(lambda sim: sim.power.restore())
             error = await pen.connection.wait_ended()
             assert not isinstance(error, PenRestarted)
         async with await desk.connect(journal=journal) as pen:
