@@ -66,8 +66,8 @@ def _offset(default: int) -> Parameter:
     return Parameter("um", default, -2_000, 2_000, "shift in µm")
 
 
-def _of_port(kind: str, says: str, *parameters: Parameter) -> FaultKind:
-    return FaultKind("link", kind, says, (*parameters, _WAY), _PORTS)
+def _of_port(kind: str, says: str, *parameters: Parameter, once: bool = False) -> FaultKind:
+    return FaultKind("link", kind, says, (*parameters, _WAY), _PORTS, once)
 
 
 VOCABULARY: Final[tuple[FaultKind, ...]] = (
@@ -76,7 +76,12 @@ VOCABULARY: Final[tuple[FaultKind, ...]] = (
     _of_port("duplication", "chunks come twice", _PERMILLE),
     _of_port("reordering", "chunks are held back by up to 100 ms, so that later ones overtake", _PERMILLE),
     _of_port("delay", "chunks come late", Parameter("ms", 200, 1, 60_000, "by how much")),
-    _of_port("cut", "the connection ends after so many bytes", Parameter("after", 0, 0, 1 << 20, "bytes that pass")),
+    _of_port(
+        "cut",
+        "connections that are open now end after so many bytes",
+        Parameter("after", 0, 0, 1 << 20, "bytes that pass"),
+        once=True,
+    ),
     FaultKind(
         "firmware",
         "crash_before",

@@ -48,6 +48,9 @@ class Faults:
         self._on = [one for one in self._on if one not in gone]
         if unit in (None, "firmware"):
             self._board.crash_watch = None
+        if unit in (None, "link") and kind in (None, "cut"):
+            for port in self._board.ports.values():
+                port.to_pen.faults.cut_after = port.from_pen.faults.cut_after = None
         if unit in (None, "flash"):
             self._board.flash.cut_in = self._board.flash.failing = 0
         self._lay()
@@ -58,12 +61,16 @@ class Faults:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit="no cartridge is fitted")
         if fault.unit in ("firmware", "main_loop", "guard") and not self._board.powered:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no power")
+        if fault[:2] == ("link", "cut") and not self._board.ports:
+            raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no connection")
         if fault.unit == "link" and fault.instance and fault.instance not in self._board.ports:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit=f"port {fault.instance} has no connection")
 
     def _happen(self, fault: Fault) -> None:
         board, values = self._board, fault.values
         match fault.unit, fault.kind:
+            case "link", "cut":
+                self._cut(fault)
             case "firmware", "crash_before":
                 board.crash_watch = CrashWatch(When.BEFORE, values["opcode"])
             case "firmware", "crash_after":
@@ -78,6 +85,17 @@ class Faults:
                 board.mechanism.battery.set_percent(values["percent"])
             case _:
                 raise AssertionError(fault)
+
+    def _cut(self, fault: Fault) -> None:
+        """Have open connections end after some bytes, or now."""
+        for port in list(self._board.ports.values()):
+            if fault.instance not in (ANY, port.number):
+                continue
+            for way, line in ((TO_PEN, port.to_pen), (FROM_PEN, port.from_pen)):
+                if fault.values["way"] in (0, way):
+                    line.faults.cut_after = fault.values["after"]
+            if not fault.values["after"]:
+                self._board.lost(port)
 
     def _lay(self) -> None:
         """Make the parts what the list says."""
@@ -121,26 +139,20 @@ class Faults:
         """Lay the link faults that concern a port over its two lines."""
         for way, line in ((TO_PEN, port.to_pen), (FROM_PEN, port.from_pen)):
             self._lay_line(line, port.number, way)
-        if port.to_pen.cut or port.from_pen.cut:
-            self._board.lost(port)
 
     def _lay_line(self, line: Line, number: int, way: int) -> None:
         mine = {}
         for fault in self._on:
             if fault.unit == "link" and fault.instance in (ANY, number) and fault.values["way"] in (0, way):
                 mine[fault.kind] = fault.values
-        was = line.faults
-        faults = LineFaults(
+        line.faults = LineFaults(
             loss=mine.get("loss", {"permille": 0})["permille"],
             corruption=mine.get("corruption", {"permille": 0})["permille"],
             duplication=mine.get("duplication", {"permille": 0})["permille"],
             reordering=mine.get("reordering", {"permille": 0})["permille"],
             delay_ms=mine.get("delay", {"ms": 0})["ms"],
+            cut_after=line.faults.cut_after,
         )
-        if "cut" in mine:
-            faults.cut_after = was.cut_after if was.cut_after is not None else mine["cut"]["after"]
-            line.cut = faults.cut_after == 0
-        line.faults = faults
 
     def _was_reset(self) -> None:
         """The processor starts again: what hung, hangs no more."""

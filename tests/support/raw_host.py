@@ -49,7 +49,7 @@ class RawHost:
         for event in self._decoder.feed(self.port.read()):
             if isinstance(event, Frame):
                 envelope = decode_envelope(event.channel, event.body)
-                self.tick_ms = getattr(envelope.message, "tick_ms", self.tick_ms)
+                self.tick_ms = max(self.tick_ms, getattr(envelope.message, "tick_ms", 0))
                 if envelope.request_id:
                     self.replies[envelope.request_id] = envelope.message
                 else:

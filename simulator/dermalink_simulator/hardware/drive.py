@@ -21,8 +21,8 @@ PIECE_US: Final = 5_000  # so that at most one stroke falls into a piece, up to 
 class Drive:
     """The mechanism.
 
-    `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `exercised` holds from
-    an exercise until the carriage is parked again. `steady_per_us` is the strokes per µs while motor and carriage are
+    `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `cut_us` is when the
+    last order ended. `exercised` holds from an exercise until the carriage is parked again. `steady_per_us` is the strokes per µs while motor and carriage are
     where they were told to be, so that only the cam turns; 0 otherwise.
     """
 
@@ -44,6 +44,7 @@ class Drive:
         self._bottom_us = 0
         self.bottoms: list[tuple[int, float]] = []
         self.idle = True
+        self.cut_us = 0
         self.exercised = False
         self.steady_per_us = 0.0
         # What a fault lays over the mechanism.
@@ -181,6 +182,7 @@ class Drive:
             self._goal_um = float(EXERCISE_AT_UM)
 
     def _release(self, now_us: int) -> None:
+        self.cut_us = now_us
         self._driven = False
         self._order = OFF
         self._aim(now_us)

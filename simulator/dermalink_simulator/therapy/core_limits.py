@@ -8,12 +8,15 @@ from dermalink_protocol.zones import Zone
 SELF_TEST_WITHIN_MS: Final = 10_000
 """A self-test that did not end by then counts as failed (assumption)."""
 
+LIFT_SEEN_WITHIN_MS: Final = 20
+"""A lift is seen a turn of the main loop late, and contact is believed for one turn more."""
+
 
 class CoreLimits(NamedTuple):
     """As `dermalink_protocol.limits` has them, by the names used there; tuples are indexed by `Zone`, cell 0 is none.
 
-    `lift_retract_ms` is short of the limit by the time that the needles take, since they are to be in by then. A pen
-    that declares a narrower range of rates hands in its own `rate_min_hz` and `rate_max_hz`.
+    `lift_retract_ms` is short of the limit by the time that seeing it and the needles take, since they are to be in by
+    then. A pen that declares a narrower range of rates hands in its own `rate_min_hz` and `rate_max_hz`.
     """
 
     depth_cap_um: int
@@ -82,7 +85,7 @@ def _limits() -> CoreLimits:
         press_within_ms=int(limits.PRESS_WITHIN_MS),
         spin_up_ms=int(limits.SPIN_UP_MS),
         armed_idle_ms=int(limits.ARMED_IDLE_MS),
-        lift_retract_ms=limits.LIFT_RETRACT_MS - limits.IN_WITHIN_MS,
+        lift_retract_ms=limits.LIFT_RETRACT_MS - limits.IN_WITHIN_MS - LIFT_SEEN_WITHIN_MS,
         lift_pause_ms=int(limits.LIFT_PAUSE_MS),
         stop_failed_ms=int(limits.STOP_FAILED_MS),
         self_test_within_ms=SELF_TEST_WITHIN_MS,

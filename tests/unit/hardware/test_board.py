@@ -48,7 +48,7 @@ def test_bytes_are_handled_at_the_moment_at_which_they_are_written() -> None:
     assert at * 1_000 < last.until_us <= (at + 15) * 1_000
 
 
-@pytest.mark.sr("SR-STOP-3", side="P")
+@pytest.mark.sr("SR-STOP-3", side="pen")
 def test_an_order_runs_out_when_the_guard_hangs_though_the_main_loop_repeats_it() -> None:
     rig = Rig()
     rig.run_at(250)
@@ -68,7 +68,7 @@ def test_without_that_fault_the_same_order_keeps_the_needles_out() -> None:
     assert rig.out()
 
 
-@pytest.mark.sr("SR-STOP-3", side="P")
+@pytest.mark.sr("SR-STOP-3", side="pen")
 def test_a_hung_main_loop_is_reset_by_the_boards_watchdog() -> None:
     rig = Rig()
     rig.pen.faults.inject("main_loop", "hung")

@@ -29,7 +29,7 @@ def test_every_seating_is_another() -> None:
     assert len(offsets) > 5
 
 
-@pytest.mark.sr("SR-DEPTH-7", side="P")
+@pytest.mark.sr("SR-DEPTH-7", side="pen")
 def test_the_independent_sensor_sees_the_head_and_the_feedback_the_carriage() -> None:
     rig = Rig("exact")
     rig.pen.faults.inject("cartridge", "badly_seated", um=60)

@@ -75,7 +75,7 @@ def test_an_exercise_stops_below_the_face() -> None:
     assert strokes == []
 
 
-@pytest.mark.sr("SR-STOP-2", side="P")
+@pytest.mark.sr("SR-STOP-2", side="pen")
 def test_a_cut_does_not_finish_the_stroke() -> None:
     rig = Rig("exact")
     rig.pen.hand.touch(Zone.CHIN)

@@ -16,7 +16,7 @@ def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:
         SimulatedPen("fancy")
 
 
-@pytest.mark.sr("SR-SEC-4", side="P")
+@pytest.mark.sr("SR-SEC-4", side="pen")
 def test_only_the_product_has_no_control_channel() -> None:
     assert [name for name, profile in PROFILES.items() if not profile.control_channel] == ["product"]
 
@@ -29,7 +29,7 @@ def test_each_profile_has_a_factory_image_of_its_own_pen(name: str) -> None:
     assert image != factory_image(name, 8)
 
 
-@pytest.mark.sr("SR-DEPTH-6", side="P")
+@pytest.mark.sr("SR-DEPTH-6", side="pen")
 def test_every_profile_that_gets_therapy_keeps_what_it_declares() -> None:
     for profile in PROFILES.values():
         physics = profile.physics
@@ -71,7 +71,7 @@ def test_time_never_goes_back() -> None:
         rig.pen.clock.advance(-1)
 
 
-@pytest.mark.sr("SR-INT-2", side="P")
+@pytest.mark.sr("SR-INT-2", side="pen")
 def test_what_the_clock_ran_is_apart_from_what_it_shows() -> None:
     rig = Rig()
     rig.pen.clock.advance(100)
