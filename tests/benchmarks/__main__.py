@@ -14,7 +14,7 @@ ROOMS = ("codec", "stream", "wire", "round_trip", "session", "start_up")
 
 def show(row: Row) -> str:
     """One row as a line of a Markdown table."""
-    ours, peers = f"{row.ours:,.3g} {row.unit}", f"{row.peer} {row.peers:,.3g} {row.unit}"
+    ours, peers = f"{row.ours:,.3g} {row.unit}", f"{row.peer} {row.peers:,.3g} {row.peer_unit or row.unit}"
     return f"| {row.name} | {ours} | {peers} | {row.ratio:.2f} | {row.aim} |"
 
 

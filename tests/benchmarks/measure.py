@@ -13,7 +13,7 @@ WARM_UPS = 2
 
 
 class Row(NamedTuple):
-    """One line of the result: what was measured, in which unit, against what, and the aim as a person reads it."""
+    """One line of the result: what was measured, in which unit, against what, and the aim as a person reads it; `peer_unit` where it is not ours."""
 
     name: str
     ours: float
@@ -22,6 +22,7 @@ class Row(NamedTuple):
     peers: float
     ratio: float
     aim: str
+    peer_unit: str = ""
 
 
 class Missing(Exception):
