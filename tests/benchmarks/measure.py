@@ -13,7 +13,7 @@ WARM_UPS = 2
 
 
 class Row(NamedTuple):
-    """One line of the result: what was measured, in which unit, against what, and the aim as a person reads it; `peer_unit` where it is not ours."""
+    """One line of the result; `aim` as a person reads it, `peer_unit` where it is not ours."""
 
     name: str
     ours: float
