@@ -24,6 +24,7 @@ from dermalink.rules import Facts
 from dermalink.settling import settle_all
 from dermalink.stopping import CONFIRM_WITHIN_S, StopReport, stop_and_confirm
 from dermalink.telemetry import TelemetryRing
+from dermalink.ticks import elapsed_ms
 from dermalink.watch import Guardian
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import DermalinkError
@@ -86,6 +87,7 @@ class Pen:
         self._last_command_id = last_command_id
         self._history_short_by = history_short_by
         self._inspect_only = inspect_only
+        self._paused_at: int | None = None
         self._owns_motion = False
         self._closing: asyncio.Task[None] | None = None
         self._guardian = Guardian(self._stop_by_itself, min(hello.sensor_accuracy_um, int(ACCURACY_MAX_UM)))
@@ -163,6 +165,10 @@ class Pen:
             await self._keeper.keep(record)
         if self._keeper.belief.pen(self.serial_number).running is None:
             self._guardian.over()
+        if status.state is not State.PAUSED:
+            self._paused_at = None
+        elif self._paused_at is None:
+            self._paused_at = status.tick_ms
         number, digest = self._keeper.last
         facts = Facts(
             hello=self.hello,
@@ -174,6 +180,7 @@ class Pen:
             record_number=number,
             record_hash=digest,
             history_short_by=self._history_short_by,
+            paused_for_ms=elapsed_ms(self._paused_at, status.tick_ms) if self._paused_at is not None else 0,
             inspect_only=self._inspect_only,
         )
         self.gate.look(facts)

@@ -24,7 +24,8 @@ UTC_MAX_S: Final = 0xFFFF_FFFF
 class Facts:
     """What the host knows when it decides; number and hash are those of its journal's last record.
 
-    `history_short_by` is how many records the pen's history is behind what this host has seen of it (SR-LOG-1).
+    `paused_for_ms` is by the pen's own ticks, since the pass was first seen paused. `history_short_by` is how many
+    records the pen's history is behind what this host has seen of it (SR-LOG-1).
     """
 
     hello: HelloReply
@@ -36,6 +37,7 @@ class Facts:
     record_number: int = 0
     record_hash: bytes = bytes(32)
     history_short_by: int = 0
+    paused_for_ms: int = 0
     inspect_only: bool = False
 
     @property
@@ -324,6 +326,8 @@ def check_resume_pass(facts: Facts) -> Frame:
         raise host_refusal(what, Reason.FRAME_CHANGED)
     if facts.pen.resumes >= limits.RESUMES_PER_PASS or not status.resumes_left:
         raise host_refusal(what, Reason.RESUMES_USED_UP, int(limits.RESUMES_PER_PASS))
+    if facts.paused_for_ms > limits.RESUME_WITHIN_MS:
+        raise host_refusal(what, Reason.RESUME_TOO_LATE, int(limits.RESUME_WITHIN_MS))
     if not status.punctures_left:
         raise host_refusal(what, Reason.PASS_COMPLETE)
     head = check_cartridge(facts, what)
