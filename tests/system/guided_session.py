@@ -1,0 +1,161 @@
+"""A person with a simulated pen, led through a session, in virtual time and in one process."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from dermalink.journal import Journal, MemoryJournal
+from dermalink.pen import Pen
+from dermalink.plan.load import Plan, plan_from_bytes
+from dermalink.session import events
+from dermalink.session.events import Event
+from dermalink.session.outcome import Summary
+from dermalink.session.runner import Session
+from dermalink.session.words import Word, WordQueue
+from dermalink_simulator.in_process import published
+from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.runner import PenRunner
+from dermalink_simulator.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
+
+PRESS_AFTER_S: Final = 0.4  # a person reads, and presses
+NOSE: Final = b"""plan = 1
+rate_hz = 100
+speed_mm_s = 40
+[[zone]]
+name = "nose"
+directions = ["vertical", "horizontal"]
+depth = "0.25 mm"
+"""
+
+
+class Guided:
+    """One person with one pen. Change what the person does by replacing entries of `reactions`."""
+
+    def __init__(self, runner: PenRunner, sim: SimulatedPen, url: str) -> None:
+        self.runner, self.sim, self.url = runner, sim, url
+        self.person = WordQueue()
+        self.events: list[Event] = []
+        self.journal: Journal = MemoryJournal()
+        self.halfway_ms = 0
+        self.reactions: dict[type[Event], Callable[[Any], None]] = {
+            events.ReadyAsked: lambda _: self.person.say(Word.GO),
+            events.PressAsked: lambda _: self.later(PRESS_AFTER_S, self.sim.button.press),
+            events.PassStarted: self.glide,
+            events.Progress: self.lift_when_covered,
+            events.PassOver: lambda _: self.do(self.sim.hand.lift),
+        }
+
+    # What a person does
+
+    def do(self, action: Callable[[], T]) -> T:
+        """Do something to the pen, now."""
+        return self.runner.act(action)
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something to the pen, then."""
+        asyncio.get_running_loop().call_later(seconds, lambda: self.do(action))
+
+    def glide(self, event: events.PassStarted) -> None:
+        """Go over the zone."""
+        step = event.step
+        self.do(lambda: self.sim.hand.sweep(step.zone, step.direction, speed_mm_s=step.speed_mm_s))
+
+    def lift_when_covered(self, event: events.Progress) -> None:
+        """Lift when the display says that the zone is covered."""
+        if event.coverage_percent >= 95:
+            self.do(self.sim.hand.lift)
+
+    def once(self, kind: type[Event], when: Callable[[Any], bool], then: Callable[[Any], object]) -> None:
+        """At the first event of this kind for which `when` holds, `then` as well as the usual."""
+        usual = self.reactions.get(kind, lambda _: None)
+        done = False
+
+        def react(event: Any) -> None:
+            nonlocal done
+            usual(event)
+            if not done and when(event):
+                done = True
+                then(event)
+
+        self.reactions[kind] = react
+
+    def halfway(self, then: Callable[[], object]) -> None:
+        """In the middle of the first pass; the moment is kept as `halfway_ms`."""
+
+        def now(_: events.Progress) -> None:
+            self.halfway_ms = self.ms
+            then()
+
+        self.once(events.Progress, lambda event: event.coverage_percent >= 40, now)
+
+    # What the session says
+
+    def show(self, event: Event) -> None:
+        """Note it, and react."""
+        self.events.append(event)
+        self.reactions.get(type(event), lambda _: None)(event)
+
+    def said(self, kind: type[T]) -> list[T]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def ms(self) -> int:
+        """The pen's time."""
+        return self.do(lambda: self.sim.now_ms)
+
+    def in_after_ms(self) -> float:
+        """How long after `halfway_ms` the needles were truly in, for good."""
+        self.do(lambda: None)  # brings the pen to the present
+        last = self.sim.skin.last_in_us
+        assert last is not None, "the needles are out"
+        return last / 1_000 - self.halfway_ms
+
+    # The session
+
+    async def pen(self) -> Pen:
+        """A connected pen, whose days are the simulated clock's."""
+        return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s)
+
+    async def run(self, plan: bytes = NOSE, *, ask_ready: bool = True) -> Summary:
+        """Run a plan to its end."""
+        async with await self.pen() as pen:
+            return await self.session(pen, plan, ask_ready=ask_ready).run()
+
+    def session(self, pen: Pen, plan: bytes = NOSE, *, ask_ready: bool = True) -> Session:
+        """A session that is yet to run."""
+        return Session(pen, self.plan(plan), self.person, self.show, ask_ready=ask_ready)
+
+    @staticmethod
+    def plan(text: bytes) -> Plan:
+        """A plan from its text."""
+        return plan_from_bytes(text, "test plan")
+
+    async def seconds(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+
+@contextlib.contextmanager
+def _pen(**options: Any) -> Iterator[Guided]:
+    sim = SimulatedPen(**options)
+    runner = PenRunner(sim)
+    try:
+        with published("guided", runner) as url:
+            yield Guided(runner, sim, url)
+    finally:
+        runner.stop()
+
+
+def guided(story: Callable[[Guided], Awaitable[T]], **options: Any) -> T:
+    """Run a story in virtual time; `options` are the simulated pen's."""
+
+    async def tell() -> T:
+        with _pen(**options) as world:
+            return await story(world)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(tell())

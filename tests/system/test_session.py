@@ -1,0 +1,322 @@
+"""Sessions as a person lives them, on a simulated pen in virtual time."""
+
+import asyncio
+import json
+
+import pytest
+
+from dermalink.errors import HostRefusal, LinkError
+from dermalink.session import events
+from dermalink.session.outcome import Ending, Summary
+from dermalink.session.preflight import PlanRefused
+from dermalink.session.words import Word
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
+from dermalink_protocol.zones import Direction, Zone
+from tests.system.guided_session import NOSE, Guided, guided
+
+DAYS_15 = 15 * 86_400
+ALL_OF_NOSE = NOSE.replace(b'"horizontal"', b'"horizontal", "diagonal"')
+SETTLES_S = 2.0  # long enough for whatever still moves to have stopped
+
+
+def test_a_plan_is_led_through_to_its_end() -> None:
+    async def story(world: Guided) -> None:
+        summary = await world.run(ALL_OF_NOSE)
+        assert (summary.ending, summary.closed, summary.confirmed) == (Ending.DONE, True, True)
+        assert [over.step.direction for over in summary.passes] == list(Direction)
+        skin = world.sim.skin
+        for over in summary.passes:
+            truly = skin.punctures_in(Zone.NOSE, over.step.direction)
+            assert (
+                0 < truly <= over.punctures <= truly * 11 // 10
+            )  # a lift is seen late, so some count that were in air
+            assert 0 < over.peak_um <= 250
+            truth = world.sim.hand.covered_percent(Zone.NOSE, over.step.direction)
+            assert -10 <= over.coverage_percent - truth <= 25  # what runs over the zone's edge is counted as well
+        assert skin.deepest_um <= 250
+        assert not skin.needles_are_out
+        assert summary.lost == 0
+        assert summary.lowest_lease_margin_ms is not None
+        assert summary.lowest_lease_margin_ms >= 250
+
+    guided(story)
+
+
+def test_what_is_shown_is_json_line_by_line_in_an_order_that_makes_sense() -> None:
+    async def story(world: Guided) -> None:
+        await world.run()
+        lines = [json.loads(event.as_line()) for event in world.events]
+        order = [line["event"] for line in lines if line["event"] != "progress"]
+        one_pass = ["ready_asked", "press_asked", "pass_started", "pass_over"]
+        assert order == ["session_planned", "session_opened", *one_pass, *one_pass, "session_over"]
+        percents = [
+            line["coverage_percent"] for line in lines if line["event"] == "progress" and line["step"]["number"] == 1
+        ]
+        assert percents == sorted(percents)
+        assert len(percents) >= 40  # ten a second
+
+    guided(story)
+
+
+def test_without_asking_each_pass_still_waits_for_the_button() -> None:
+    async def story(world: Guided) -> None:
+        summary = await world.run(ask_ready=False)
+        assert summary.ending is Ending.DONE
+        assert not world.said(events.ReadyAsked)
+        assert len(world.said(events.PressAsked)) == 2
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-5", side="pen")
+def test_without_a_press_nothing_moves_and_after_a_minute_the_session_ends() -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[events.PressAsked] = lambda _: None
+        summary = await world.run(ask_ready=False)
+        assert summary.ending is Ending.NOBODY
+        assert len(world.said(events.PressMissed)) == 6
+        assert world.sim.skin.strokes == 0
+        assert world.sim.skin.needles_out == []
+
+    guided(story)
+
+
+def test_a_missed_press_asks_again_and_the_pass_is_still_there() -> None:
+    async def story(world: Guided) -> None:
+        press, asked = world.reactions[events.PressAsked], world.said
+        world.reactions[events.PressAsked] = lambda event: press(event) if len(asked(events.PressAsked)) > 1 else None
+        summary = await world.run()
+        assert summary.ending is Ending.DONE
+        assert len(summary.passes) == 2
+        assert len(world.said(events.PressMissed)) == 1
+
+    guided(story)
+
+
+def test_pause_takes_the_needles_in_and_only_the_persons_word_and_a_press_go_on() -> None:
+    async def story(world: Guided) -> None:
+        out_while_paused: list[bool] = []
+
+        def paused(_: events.PassPaused) -> None:
+            for seconds in (1, 5, 20):
+                world.later(seconds, lambda: out_while_paused.append(world.sim.needles_out))
+            asyncio.get_running_loop().call_later(30, world.person.say, Word.RESUME)
+
+        world.reactions[events.PassPaused] = paused
+        world.halfway(lambda: world.person.say(Word.PAUSE))
+        summary = await world.run()
+        assert summary.ending is Ending.DONE
+        assert out_while_paused == [False] * 3
+        assert [asked.resuming for asked in world.said(events.PressAsked)] == [False, True, False]
+        assert summary.passes[0].interruptions == 1
+        (pause,) = world.said(events.PassPaused)
+        assert (pause.reason, pause.resumes_left) == (Reason.HOST_PAUSE, 5)
+
+    guided(story)
+
+
+def test_a_pass_that_the_person_lifts_away_from_for_long_is_paused_and_can_be_ended() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.do(world.sim.hand.lift))
+        world.reactions[events.PassPaused] = lambda _: world.person.say(Word.END)
+        summary = await world.run()
+        assert summary.ending is Ending.DONE
+        (pause,) = world.said(events.PassPaused)
+        assert pause.reason is Reason.LIFT_OFF
+        assert summary.passes[0].coverage_percent < 60
+        assert summary.passes[1].coverage_percent >= 95
+
+    guided(story)
+
+
+def test_the_person_can_end_a_pass_early_and_it_counts() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.person.say(Word.END))
+        summary = await world.run()
+        assert summary.passes[0].reason is Reason.HOST_END
+        assert all(over.used_up for over in summary.passes)
+
+    guided(story)
+
+
+def stopped(world: Guided, summary: Summary, ending: Ending) -> None:
+    """What holds after every stop: proved, in time, and told."""
+    assert summary.ending is ending
+    assert (summary.confirmed, summary.closed) == (True, True)
+    assert world.in_after_ms() <= IN_WITHIN_MS
+    (said,) = world.said(events.StopConfirmed)
+    assert said.confirmed
+    assert said.milliseconds <= 200
+    assert len(summary.passes) == 1  # the pass that was cut short is told of as well
+
+
+@pytest.mark.sr("SR-STOP-2", "SR-STOP-4", side="host")
+def test_the_word_stop_takes_the_needles_in_at_once_and_ends_the_session() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.person.say(Word.STOP))
+        stopped(world, await world.run(), Ending.STOPPED)
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-SYM-1", side="host")
+@pytest.mark.parametrize("word", [Word.PAIN, Word.BLEEDING, Word.RASH])
+def test_a_symptom_stops_at_once_and_bars_the_next_session(word: Word) -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.person.say(word))
+        stopped(world, await world.run(), Ending.SYMPTOM)
+        world.do(lambda: world.sim.clock.advance(DAYS_15))
+        world.do(lambda: world.sim.cartridge.fit("glide"))
+        with pytest.raises(HostRefusal):
+            await world.run()
+        world.do(lambda: world.sim.clock.advance(DAYS_15))
+        if word is not Word.PAIN:  # a clinician's advice is due as well, and nobody has recorded any
+            with pytest.raises(HostRefusal) as caught:
+                await world.run()
+            assert caught.value.reason is Reason.SYMPTOM_LOCK
+        else:
+            assert (await world.run()).ending is Ending.DONE
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+def test_a_signal_sends_stop_before_anything_else() -> None:
+    async def story(world: Guided) -> None:
+        async with await world.pen() as pen:
+            session = world.session(pen)
+
+            world.halfway(lambda: session.interrupt("Ctrl-C"))
+            summary = await session.run()
+        stopped(world, summary, Ending.OUTSIDE)
+        assert summary.why == "Ctrl-C"
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+def test_an_error_in_the_display_stops_the_pen_and_comes_out() -> None:
+    async def story(world: Guided) -> None:
+
+        def breaks() -> None:
+            raise ZeroDivisionError
+
+        world.halfway(breaks)
+        with pytest.raises(ZeroDivisionError):
+            await world.run()
+        assert world.in_after_ms() <= IN_WITHIN_MS
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+def test_cancelling_the_session_stops_the_pen() -> None:
+    async def story(world: Guided) -> None:
+        running = asyncio.ensure_future(world.run())
+        world.halfway(running.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert world.in_after_ms() <= IN_WITHIN_MS
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-1", side="pen")
+def test_when_the_link_is_cut_the_lease_takes_the_needles_in() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+        with pytest.raises(LinkError):
+            await world.run()
+        await world.seconds(SETTLES_S)
+        assert world.in_after_ms() <= LEASE_DEFAULT_MS + IN_WITHIN_MS
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-INT-1", side="host")
+def test_a_second_session_has_to_wait() -> None:
+    async def story(world: Guided) -> None:
+        assert (await world.run()).ending is Ending.DONE
+        world.do(lambda: world.sim.cartridge.fit("glide"))
+        with pytest.raises(HostRefusal) as caught:
+            await world.run()
+        assert caught.value.reason is Reason.INTERVAL_NOT_OVER
+        world.do(lambda: world.sim.clock.advance(DAYS_15))
+        assert (await world.run()).ending is Ending.DONE
+
+    guided(story)
+
+
+def test_a_session_after_one_that_touched_nothing_tests_the_pen_first() -> None:
+    async def story(world: Guided) -> None:
+        go = world.reactions[events.ReadyAsked]
+        world.reactions[events.ReadyAsked] = lambda _: world.person.say(Word.STOP)
+        assert (await world.run()).ending is Ending.STOPPED
+        assert not world.said(events.SelfTested)
+        world.reactions[events.ReadyAsked] = go
+        assert (await world.run()).ending is Ending.DONE
+        (tested,) = world.said(events.SelfTested)
+        assert tested.retraction_ms <= IN_WITHIN_MS
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-CART-1", side="host")
+def test_a_used_head_is_refused_before_the_session_opens() -> None:
+    async def story(world: Guided) -> None:
+        assert (await world.run()).ending is Ending.DONE
+        world.do(lambda: world.sim.clock.advance(DAYS_15))
+        with pytest.raises(PlanRefused) as caught:
+            await world.run()
+        assert caught.value.reason is Reason.CARTRIDGE_USED
+        assert len(world.said(events.SessionOpened)) == 1
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-DEPTH-3", "SR-PASS-6", "SR-DEPTH-8", side="host")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ((b'"nose"', b'"left_under_eye"'), Reason.ZONE_NEEDS_STAMP),
+        ((b"speed_mm_s = 40", b"speed_mm_s = 20"), Reason.DENSITY_TOO_HIGH),
+    ],
+)
+def test_a_plan_that_does_not_suit_the_head_is_refused_whole_and_nothing_is_opened(
+    change: tuple[bytes, bytes], reason: Reason
+) -> None:
+    async def story(world: Guided) -> None:
+        with pytest.raises(PlanRefused) as caught:
+            await world.run(NOSE.replace(*change))
+        assert list(caught.value.refusals) == [1, 2]
+        assert caught.value.reason is reason
+        assert "passes 1, 2" in str(caught.value)
+        async with await world.pen() as pen:
+            assert (await pen.status()).wait_s == 0
+        assert not world.said(events.SessionOpened)
+
+    guided(story)
+
+
+def test_a_fault_of_the_pen_ends_the_session_with_the_reason_in_words() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("motor", "overspeed")))
+        summary = await world.run()
+        assert summary.ending is Ending.PEN
+        assert summary.confirmed
+        assert "fast" in summary.why
+        assert not world.sim.needles_out
+
+    guided(story)
+
+
+@pytest.mark.parametrize("gone", [events.ReadyAsked, events.PassPaused])
+def test_when_nobody_is_there_to_answer_the_session_ends(gone: type[events.Event]) -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[gone] = lambda _: world.person.say(Word.GONE)
+        world.halfway(lambda: world.person.say(Word.PAUSE))
+        summary = await world.run()
+        assert (summary.ending, summary.closed) == (Ending.NOBODY, True)
+
+    guided(story)
