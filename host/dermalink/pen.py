@@ -12,20 +12,21 @@ from typing import Any, Final, Self
 
 from dermalink.connection import REPLY_WITHIN_S, Connection, Exchange
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
-from dermalink.gate import Checked, Gate, Redeemed
+from dermalink.gate import Checked, Gate
 from dermalink.journal import Journal
 from dermalink.keeper import Keeper
 from dermalink.lease import Lease
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
 from dermalink.reconcile import endings
-from dermalink.records import Intended, SessionOver, Settled, SymptomSaid
+from dermalink.records import SessionOver, SymptomSaid
 from dermalink.rules import Facts
 from dermalink.settling import settle_all
 from dermalink.stopping import CONFIRM_WITHIN_S, StopReport, stop_and_confirm
 from dermalink.telemetry import TelemetryRing
 from dermalink.ticks import elapsed_ms
 from dermalink.watch import Guardian
+from dermalink.write_ahead import intended_for, settled_by
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import ACCURACY_MAX_UM, LEASE_DEFAULT_MS
@@ -41,7 +42,6 @@ from dermalink_protocol.messages.identity import (
 from dermalink_protocol.messages.stop import ReportSymptom, Stop, Stopped, SymptomReported
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.schema import R, Request
-from dermalink_protocol.version import __version__
 from dermalink_protocol.zones import Symptom
 
 AT_REST_WITHIN_S: Final = 2.0  # opening and recording wait for flash, whose sector erase takes up to 0.4 s
@@ -212,7 +212,7 @@ class Pen:
                 redeemed = self.gate.redeem(checked, command_id=self._last_command_id, seen_tick_ms=tick)
             except HostRefusal as refusal:
                 return Refused(refusal)
-            intended = self._intended(redeemed)
+            intended = intended_for(redeemed, self.hello.boot_id, pen=self.serial_number, utc_s=self._utc())
             number = (await self._keeper.keep(intended)).number
             self._owns_motion = self._owns_motion or not isinstance(redeemed.message, MOVES_NOTHING)
             if isinstance(redeemed.message, therapy.BeginPass | therapy.ResumePass) and redeemed.frame is not None:
@@ -237,45 +237,13 @@ class Pen:
         await self._settle_as(number, Verdict.APPLIED, reply=reply)
         return Applied(reply)
 
-    def _intended(self, redeemed: Redeemed) -> Intended:
-        message, frame = redeemed
-        return Intended(
-            pen=self.serial_number,
-            utc_s=self._utc(),
-            boot_id=self.hello.boot_id,
-            session_id=getattr(message, "session_id", 0),
-            command_id=message.command_id,
-            opcode=int(message.opcode),
-            expires_tick=(message.seen_tick_ms + message.ttl_ms) & 0xFFFF_FFFF,
-            zone=int(frame.zone) if frame else 0,
-            direction=int(frame.direction) if frame else 0,
-            depth_um=frame.depth_um if frame else 0,
-            rate_hz=frame.rate_hz if frame else 0,
-            speed_mm_s=frame.speed_mm_s if frame else 0,
-            tag=frame.tag if frame else "",
-            host_version=__version__,
-        )
-
     async def _settle_as(
         self, number: int, verdict: Verdict, *, reason: Reason = Reason.NONE, reply: Any = None
     ) -> None:
-        digest: bytes = getattr(reply, "history_hash", b"")
-        history_number = getattr(reply, "history_number", 0)
-        settled = Settled(
-            pen=self.serial_number,
-            utc_s=self._utc(),
-            intended=number,
-            verdict=verdict.value,
-            reason=reason.name,
-            session_id=getattr(reply, "session_id", 0),
-            frame_id=getattr(reply, "frame_id", 0),
-            passes_done=getattr(reply, "passes_done", 0),
-            number=history_number,
-            digest=digest.hex(),
-        )
-        if history_number:
+        settled = settled_by(number, verdict, reason, reply, pen=self.serial_number, utc_s=self._utc())
+        if settled.number:
             known = self._keeper.belief.pen(self.serial_number).history_number
-            self._history_short_by = max(self._history_short_by, known - history_number)
+            self._history_short_by = max(self._history_short_by, known - settled.number)
         await self._keeper.keep(settled)
 
     @property
