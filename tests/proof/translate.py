@@ -168,7 +168,7 @@ class _Rewriter(ast.NodeTransformer):
             raise self.refuse(node, "only helpers may be called")
         translated = translate(helper)
         name = f"_helper_{helper.__qualname__}"
-        self.names[name] = translated.function
+        self.names[name] = remembering(translated)
         for place, argument in enumerate(node.args):
             of_argument = {field for number, field in translated.reads if number == place}
             if isinstance(argument, ast.Name) and argument.id in self.parameters:
@@ -205,6 +205,25 @@ def expression_of(function: Callable[..., Any]) -> tuple[list[str], ast.expr]:
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
         raise OutsideSubset(f"{function.__module__}.{function.__qualname__} is not one expression")
     return [argument.arg for argument in definition.args.args], body[0].value
+
+
+def remembering(translated: Translated) -> Callable[..., Any]:
+    """A helper that is evaluated once for the same fields; its obligations are left wherever it is called."""
+    known: dict[tuple[int, ...], tuple[Any, tuple[Any, ...], list[Any]]] = {}
+
+    def call(*arguments: Any) -> Any:
+        read = [getattr(arguments[number], field) if field else arguments[number] for number, field in translated.reads]
+        key = tuple(value if type(value) is int else id(value) for value in read)
+        found = known.get(key)
+        if found is None:
+            with terms.CONTEXT.collecting() as obligations:
+                term = translated.function(*arguments)
+            found = known[key] = (term, tuple(obligations), read)  # `read` is kept, so that no id is given again
+        for obligation in found[1]:
+            terms.CONTEXT.oblige(obligation)
+        return found[0]
+
+    return call
 
 
 def translate(function: Callable[..., Any]) -> Translated:

@@ -112,9 +112,15 @@ def repeated(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     return remembered(s, e)
 
 
+@helper
+def id_remembered(s: TherapyState, e: Event) -> bool:
+    """The ring holds this id."""
+    return e.command_id in s.ring_ids
+
+
 def id_reused(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     """The ring holds this id, with other content."""
-    return e.command_id in s.ring_ids
+    return id_remembered(s, e)
 
 
 def id_old(k: CoreLimits, s: TherapyState, e: Event) -> bool:

@@ -435,10 +435,10 @@ def worse_fault_stays(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState,
 def tested_by_self_test_alone(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """That the pen is tested, a self-test that passed says alone; a new one, a fault and a session's end unsay it."""
     return (
-        a.self_tested == 0
-        or b.self_tested == 1
+        a.self_tested == b.self_tested
+        or a.self_tested == 0
         or (b.state == at.SELF_TEST and e.kind == EventKind.SELF_TEST_DONE and e.ok == 1)
-    ) and (b.session_id == 0 or a.session_id != 0 or a.self_tested == 0)
+    ) and (a.session_id == b.session_id or a.session_id != 0 or a.self_tested == 0)
 
 
 @proves("SR-POST-1")

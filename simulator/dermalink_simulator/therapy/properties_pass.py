@@ -262,8 +262,8 @@ def touch_is_kept(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: 
 def done_only_grows(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer, z: int) -> bool:
     """A pass that was made stays made while the session lasts; what is added is the frame's own zone and direction."""
     return (
-        a.session_id == 0
-        or a.done[z] == b.done[z]
+        a.done[z] == b.done[z]
+        or a.session_id == 0
         or (b.zone == z and a.done[z] == b.done[z] | b.direction and b.written == 1)
     )
 
@@ -271,18 +271,18 @@ def done_only_grows(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r
 @proves("SR-PASS-3")
 def spent_is_exact(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer, z: int) -> bool:
     """A zone's punctures grow by a press, by a whole pass; they shrink by a written end alone, by what was not made."""
-    return a.session_id == 0 or (
+    return (
         a.spent[z] == b.spent[z] + k.pass_budget[z]
         if a.writing == Write.BEGIN and b.writing != Write.BEGIN and b.zone == z
         else (
             a.spent[z] + b.pass_left == b.spent[z]
-            if b.writing == Write.END
-            and b.zone == z
-            and e.kind == EventKind.FLASH_DONE
+            if e.kind == EventKind.FLASH_DONE
             and e.write == Write.END
+            and b.writing == Write.END
             and e.ok == 1
             and b.goal != Goal.FAULT
-            else a.spent[z] == b.spent[z]
+            and b.zone == z
+            else (a.spent[z] == b.spent[z] or a.session_id == 0)
         )
     )
 

@@ -9,7 +9,7 @@ from dermalink_simulator.therapy.answer import Answer, Effect, Verdict
 from dermalink_simulator.therapy.claim import CellProperty, Property, proves
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
-from dermalink_simulator.therapy.guards import remembered, symptom_counts
+from dermalink_simulator.therapy.guards import id_remembered, remembered, symptom_counts
 from dermalink_simulator.therapy.state import MOVING, Clock, Goal, TherapyState, Write
 from dermalink_simulator.therapy.subset import apart, helper, less, most
 from dermalink_simulator.therapy.widths import RING_CELLS
@@ -71,7 +71,7 @@ def session_begins_by_opening(k: CoreLimits, b: TherapyState, e: Event, a: Thera
 def session_ends_written(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A session ends when its end is written, or by a fault; it ends at all only with nothing moving."""
     return (
-        b.session_id == 0
+        a.session_id == b.session_id
         or a.session_id != 0
         or (
             b.state == at.CLOSING
@@ -80,14 +80,14 @@ def session_ends_written(k: CoreLimits, b: TherapyState, e: Event, a: TherapySta
             and a.state in (at.IDLE, at.FAULT, at.LOCKED)
         )
         or a.state in (at.FAULT, at.LOCKED, at.STOP_FAILED)
-    ) and (b.session_id == 0 or a.session_id != 0 or b.state not in MOVING)
+    ) and (b.state not in MOVING or a.session_id != 0)
 
 
 @proves("SR-SES-1")
 def session_survives(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """What is no service fault, failed write or failed stop takes no session away."""
     return (
-        b.session_id == 0
+        a.session_id == b.session_id
         or a.session_id != 0
         or b.state == at.CLOSING
         or a.state in at.DEAD
@@ -130,7 +130,7 @@ def session_time_runs_down(k: CoreLimits, b: TherapyState, e: Event, a: TherapyS
 def session_time_is_kept(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A session's time ends early only by closing it, by the clock, or with it."""
     return (
-        b.session_left_ms == 0
+        a.session_left_ms == b.session_left_ms
         or a.session_left_ms != 0
         or (e.kind == EventKind.TICK and (b.session_left_ms <= e.dt_ms or a.state == at.STOP_FAILED))
         or e.kind in (EventKind.CLOSE_SESSION, EventKind.CLOCK_LOST, EventKind.CLOCK_BACK)
@@ -382,10 +382,10 @@ def repeat_is_answered(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState
         or e.port == 0
         or e.command_id == 0
         or (
-            (not remembered(b, e) or r.verdict == Verdict.REPEATED)
+            (r.verdict == Verdict.REPEATED or not remembered(b, e))
             and (
                 remembered(b, e)
-                or e.command_id not in b.ring_ids
+                or not id_remembered(b, e)
                 or (r.verdict == Verdict.REFUSED and r.reason == Reason.COMMAND_ID_REUSED)
             )
         )
