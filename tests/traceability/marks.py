@@ -54,9 +54,9 @@ def collect() -> list[Mark]:
     """Let pytest collect all tests, in a process of its own; raises BadMark with its output if it can't."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "marks.json"
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", __name__, "-p", "no:cacheprovider"]
+        pytest_command = [sys.executable, "-m", "pytest", "-p", __name__, "-p", "no:cacheprovider"]
         ended = subprocess.run(
-            [*command, "--ignore=tests/benchmarks", "tests"],
+            [*pytest_command, "--collect-only", "-qq", "--assert=plain", "--ignore=tests/benchmarks", "tests"],
             cwd=ROOT,
             env={**os.environ, OUTPUT: str(output)},
             capture_output=True,
