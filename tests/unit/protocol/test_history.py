@@ -132,5 +132,7 @@ def test_a_record_that_others_knew_is_held_against_the_start_too() -> None:
 
 def test_numbers_end_before_they_wrap() -> None:
     entry = RefusedCount.decode(bytes([0, 0, 0, 0, 0, 0, 0x4D, 0xF6]))
+    _, last = encode_record(Anchor(0xFFFF_FFFE, bytes(32)), entry, run_s=0, utc_s=0)
+    assert last.number == NUMBER_MAX == 0xFFFF_FFFF
     with pytest.raises(OutOfRange):
-        encode_record(Anchor(NUMBER_MAX, bytes(32)), entry, run_s=0, utc_s=0)
+        encode_record(last, entry, run_s=0, utc_s=0)
