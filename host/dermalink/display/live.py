@@ -1,6 +1,7 @@
 """What a session shows: a panel that moves in a terminal, lines anywhere else, JSON lines for a script."""
 
 import sys
+import textwrap
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from dermalink.display.sentences import pass_name, sentence
 from dermalink.display.units import count, newton, um
+from dermalink.session.coverage import COVERED_PERCENT
 from dermalink.session.events import Event, Progress
 
 LINE_EVERY_PERCENT: Final = 20  # where nothing can move, a line of progress each time this much more is covered
@@ -99,7 +101,7 @@ class LiveDisplay:
             self._live.update(panel, refresh=True)
             return
         self._end_panel()
-        self._console.print(Text(sentence(event)))
+        self._console.print(Text(wrapped(sentence(event), self._console.width)))
 
     def _end_panel(self) -> None:
         if self._live is not None:
@@ -120,6 +122,15 @@ def display_for(console: Console, *, keys: str = KEYS) -> LiveDisplay | LineDisp
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveDisplay(console, keys=keys)
     return LineDisplay(console)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Lines no longer than `width`, what is broken indented by two more than its line."""
+    lines = []
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent) or [""]
+    return "\n".join(lines)
 
 
 def progress_line(event: Progress) -> str:
@@ -149,6 +160,8 @@ def progress_panel(event: Progress, keys: str) -> RenderableType:
         f"battery {event.battery_percent} %, link {event.round_trip_ms:.0f} ms, lease {event.lease_margin_ms}"
         f" of {event.lease_ms} ms left, {event.lost} lost"
     )
+    if event.coverage_percent >= COVERED_PERCENT:
+        keys = "covered, by the estimate: lift the pen off to end this pass"
     title = Text(f"{pass_name(event.step)}: {event.state.name.lower().replace('_', ' ')}", style="bold")
     return Group(title, rows, Text(now, style="dim"), Text(link, style="dim"), Text(keys, style="dim italic"))
 

@@ -12,6 +12,7 @@ from dermalink_protocol.limits import ZONE_RULES
 from dermalink_protocol.samples import CONTACT, NEEDLES_OUT, PACK_SAMPLE, TRAVEL_UNIT_UM
 from dermalink_protocol.zones import Head, Zone
 
+COVERED_PERCENT: Final = 95  # an estimate this high counts as covered; the last edge is never exactly met
 CELL_UM: Final = 1_000  # a sixth of a 6 mm head: a disc of 29 cells is within 3 % of its true area
 CELL_MM2: Final = CELL_UM * CELL_UM // 1_000_000
 ROW: Final = 1 << 16  # cells of one column have consecutive numbers; no hand moves 32 m

@@ -7,6 +7,7 @@ from dermalink.errors import PenRefusal, Refusal, UnknownOutcome
 from dermalink.gate import Checked
 from dermalink.outcome import Applied, Refused
 from dermalink.rules import Facts
+from dermalink.session.coverage import COVERED_PERCENT
 from dermalink.session.events import PassOver, PassPaused, PassStarted, PressAsked, PressMissed, ReadyAsked
 from dermalink.session.loop import UNDER_WAY, Leave, SessionLoop
 from dermalink.session.outcome import Ending
@@ -18,7 +19,6 @@ from dermalink_protocol.wording import WORDING
 
 A = TypeVar("A", bound=Reply)
 
-COVERED_PERCENT: Final = 95  # an estimate this high and a lift end a pass; the last edge is never exactly met
 PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
 SETTLE_TRIES: Final = 3
 BEFORE: Final = (State.OPEN, State.PREPARED)

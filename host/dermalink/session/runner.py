@@ -147,7 +147,8 @@ class Session:
             tally = PassTally(step, Head(cartridge.head), cartridge.width_um)
             try:
                 self._overs.append(await self._passing.run(tally))
-            except Leave:
+            except Leave as left:
+                self._left = left
                 await self._note_cut_short(tally)
                 raise
 
