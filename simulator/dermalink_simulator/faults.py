@@ -137,6 +137,7 @@ VOCABULARY: Final[tuple[FaultKind, ...]] = (
         (Parameter("operations", 1, 1, 1 << 20, "how many"),),
         once=True,
     ),
+    FaultKind("flash", "slow", "every operation takes longer", (Parameter("ms", 500, 1, 10_000, "by how much"),)),
     FaultKind("button", "stuck", "the button's contact stays closed"),
     FaultKind("clock", "lost", "the clock's battery was empty for a moment", once=True),
     FaultKind("battery", "low", "charge is nearly gone", (Parameter("percent", 10, 0, 100, "left"),), once=True),

@@ -104,6 +104,7 @@ class Faults:
         parts = board.mechanism
         board.main_hung = ("main_loop", "hung") in on
         board.guard_hung = ("guard", "hung") in on
+        board.flash.slow_ms = on.get(("flash", "slow"), {"ms": 0})["ms"]
         parts.button.stuck = ("button", "stuck") in on
         self._lay_reader(parts.depth_sensor, "depth_sensor", on)
         self._lay_reader(parts.feedback, "drive_feedback", on)

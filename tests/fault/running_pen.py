@@ -40,6 +40,10 @@ class Running:
         """How long after the moment the drive was cut."""
         return self.pen.drive_cut_us - self.at_us
 
+    def out(self) -> bool:
+        """Whether needles truly stand out of the head now."""
+        return self.pen.needles_out
+
     def state(self) -> State:
         """The state that a fresh connection is told."""
         host = RawHost(self.pen)

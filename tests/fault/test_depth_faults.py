@@ -130,13 +130,13 @@ def test_needles_that_do_not_come_in_are_a_failed_stop_and_never_a_stop() -> Non
     running.pen.faults.inject("actuator", "stuck")
     running.host.stop()
     running.host.run(500)
-    assert running.pen.needles_out
+    assert running.out()
     assert not running.pen.motor_turns
     assert running.state() is State.STOP_FAILED
     running.pen.faults.clear()
     running.pen.button.press()
     running.host.run(2_000)
-    assert not running.pen.needles_out
+    assert not running.out()
     assert running.state() is State.STOP_FAILED
 
 

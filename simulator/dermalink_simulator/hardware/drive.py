@@ -22,8 +22,8 @@ class Drive:
     """The mechanism.
 
     `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `cut_us` is when the
-    last order ended. `exercised` holds from an exercise until the carriage is parked again. `steady_per_us` is the strokes per µs while motor and carriage are
-    where they were told to be, so that only the cam turns; 0 otherwise.
+    last order ended. `exercised` holds from an exercise until the carriage is parked again. `steady_per_us` is the
+    strokes per µs while motor and carriage are where they were told to be, so that only the cam turns; 0 otherwise.
     """
 
     def __init__(self, physics: Physics, random: Random) -> None:

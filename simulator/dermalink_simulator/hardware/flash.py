@@ -33,7 +33,8 @@ class Flash:
     One operation is under way at a time; it is on the chip when its time is over, and not before.
 
     `operations` counts those begun since the chip was made. A fault sets `cut_in` (so many more operations, and power
-    goes away in the last of them, as `tear` says) or `failing` (so many operations fail without a trace).
+    goes away in the last of them, as `tear` says), `failing` (so many operations fail without a trace) or `slow_ms`
+    (every operation takes so much longer).
     """
 
     def __init__(self, physics: Physics, random: Random, cells: Cells) -> None:
@@ -49,6 +50,7 @@ class Flash:
         self.cut_in = 0
         self.tear = Tear.WITHIN
         self.failing = 0
+        self.slow_ms = 0
         self.on_cut: Callable[[], None] | None = None
 
     def image(self) -> bytes:
@@ -64,9 +66,9 @@ class Flash:
             if self.cut_in == 0 and self.on_cut is not None:
                 self.on_cut()
         if not op.data:
-            return self._physics.flash_erase_ms
+            return self._physics.flash_erase_ms + self.slow_ms
         pages = -(-len(op.data) // self._physics.flash_page_bytes)
-        return pages * self._physics.flash_page_ms
+        return pages * self._physics.flash_page_ms + self.slow_ms
 
     def end(self) -> bool:
         """The operation's time is over; True when the chip now holds what was asked for."""
