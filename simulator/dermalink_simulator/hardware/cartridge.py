@@ -93,7 +93,7 @@ class Seat:
         """Seat `head`, in place of the one before."""
         self.head = head
         sigma, limit = self._physics.seat_sigma_um, self._physics.seat_limit_um
-        offset = self._random.gauss(0, sigma)
+        offset = self._random.gauss(0, sigma) if limit else 0.0
         while abs(offset) > limit:
             offset = self._random.gauss(0, sigma)
         self._seated_um = round(offset)
