@@ -33,9 +33,9 @@ class Journal(Protocol):
 
 def encode_entry(number: int, record: Record, previous: str) -> tuple[str, str]:
     """One line of JSON with its number and digest, and the digest; `previous` is the digest before it."""
-    body = json.dumps({"number": number, **record.as_dict()}, separators=(",", ":"), sort_keys=True)
-    digest = hashlib.sha256(f"{previous}{body}".encode()).hexdigest()
-    return f'{{"digest":"{digest}","record":{body}}}', digest
+    body = json.dumps(record.as_dict(), separators=(",", ":"), sort_keys=True)
+    digest = hashlib.sha256(f"{previous}{number}{body}".encode()).hexdigest()
+    return f'{{"digest":"{digest}","number":{number},"record":{body}}}', digest
 
 
 class MemoryJournal:

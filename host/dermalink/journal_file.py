@@ -107,8 +107,7 @@ def _read(data: bytes, path: Path) -> tuple[list[Entry], int]:
 def _entry(line: bytes, number: int, previous: str, path: Path) -> Entry:
     try:
         found: Any = json.loads(line)
-        body = found["record"]
-        record = record_from({name: value for name, value in body.items() if name != "number"})
+        record = record_from(found["record"])
         again, digest = encode_entry(number, record, previous)
     except (ValueError, KeyError, TypeError, AttributeError, JournalBroken) as error:
         raise _broken_at(path, number, "it can't be read") from error

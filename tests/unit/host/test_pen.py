@@ -302,7 +302,7 @@ async def test_a_link_that_breaks_before_sending_is_no_unknown() -> None:
         with pytest.raises(LinkLost):
             await pen.apply(checked)
         assert kept(journal, Settled)[-1].verdict == "not sent"
-        assert not (await pen.look()).pen.unsettled
+        assert not pen.unsettled
 
 
 @pytest.mark.sr("SR-CMD-1", side="host")
