@@ -129,7 +129,6 @@ def _begin(pen: Inside, _event: Event, _before: TherapyState) -> None:
     )
     if "ledger-before-stroke" in pen.disabled:
         pen.written.append((int(Write.BEGIN), True))
-        write(pen, *entries, to_ledger=fresh)
     else:
         write(pen, *entries, token=Write.BEGIN, to_ledger=fresh)
 

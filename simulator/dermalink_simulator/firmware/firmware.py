@@ -134,9 +134,12 @@ class PenFirmware:
         pen.guarded_ms += dt_ms
         if pressed:
             pen.pressed = True
+        seated = sensors.head_present
         if "monitor" not in self._disabled:
-            reading = Reading(sensors.depth_um, sensors.peak_um, sensors.feedback_um, sensors.strokes)
-            pen.monitor = watch(pen.monitor, reading, pen.setting_um, pen.declared.accuracy_um)
+            # Where there is no head there is nothing that the sensor could agree with the drive about.
+            reading = Reading(sensors.depth_um, sensors.peak_um, sensors.feedback_um, sensors.strokes if seated else 0)
+            setting_um = pen.setting_um if seated else 0
+            pen.monitor = watch(pen.monitor, reading, setting_um, pen.declared.accuracy_um)
         if sensors.peak_um:
             pen.sampler.peak(sensors.peak_um)
         if pen.self_test.runs:
@@ -145,6 +148,8 @@ class PenFirmware:
             if "watchdog" in self._disabled or "lease" in self._disabled:
                 self._without(dt_ms)
             stop = pressed if "button-stop" not in self._disabled else 0
+            if not seated and pen.gate.wants != gate.EXERCISE:
+                stop = 1  # a head that goes stops the drive as a press does (SR-CART-3)
             guarded = gate.Guarded(dt_ms, 1 if pen.monitor.latched else 0, stop, sensors.contact)
             pen.gate = gate.guard(pen.limits, pen.gate, guarded)
             pen.order = None

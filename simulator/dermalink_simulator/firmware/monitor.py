@@ -46,7 +46,7 @@ class Reading(NamedTuple):
 CLEAR: Final = Monitor()
 
 
-def declared(accuracy_um: int, tolerance_um: int) -> Reason:
+def undeclared(accuracy_um: int, tolerance_um: int) -> Reason:
     """NONE, or why a pen that declares these of sensor and drive gets no therapy (SR-DEPTH-5, SR-DEPTH-6)."""
     if not 1 <= accuracy_um <= ACCURACY_MAX_UM:
         return Reason.ACCURACY_UNDECLARED

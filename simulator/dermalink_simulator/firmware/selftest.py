@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import DEPTH_CAP_UM, SENSOR_DISAGREE_MAX_UM, WATCHDOG_MS
 from dermalink_protocol.messages.identity import SelfTestStep
-from dermalink_simulator.firmware.monitor import CLEAR, Reading, watch
+from dermalink_simulator.firmware.monitor import CLEAR, Reading, undeclared, watch
 from dermalink_simulator.seam import EXERCISE_STOP_UM, DriveOrder, Sensors
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.gate import EXERCISE, Cut, GateState, Guarded, guard, order
@@ -146,7 +146,8 @@ class SelfTest:
         apart = abs(travel - feedback)
         self.report = self.report._replace(disagreement_um=apart)
         off_stop = abs(feedback - EXERCISE_STOP_UM) > SENSOR_DISAGREE_MAX_UM
-        if sensors.head_present and not off_stop:
+        told = undeclared(declared.accuracy_um, declared.tolerance_um) is Reason.NONE
+        if sensors.head_present and told and not off_stop:
             self._badly_seated = abs(travel - EXERCISE_STOP_UM) > declared.tolerance_um
             self._note(SelfTestStep.SEATING, Reason.NONE)
             if self._badly_seated:

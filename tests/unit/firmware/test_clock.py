@@ -1,6 +1,7 @@
 """The clock as pure steps: what really ran, and what became of the time of day."""
 
 import pytest
+
 from dermalink_simulator.firmware.clock import SESSION_MAX_S, ClockWatch, at_boot, look, was_set
 from dermalink_simulator.therapy.state import Clock
 

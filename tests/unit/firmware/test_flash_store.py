@@ -1,6 +1,7 @@
 """The store: transactions of one deciding write, power cuts at every operation, and stores that can't be believed."""
 
 import pytest
+
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history import check_chain, origin
 from dermalink_protocol.history_entries import FaultCleared, HeadUsed, SessionAdoptedEntry

@@ -1,6 +1,7 @@
 """The ledger of heads."""
 
 import pytest
+
 from dermalink_protocol.limits import LEDGER_HEADS_MAX
 from dermalink_simulator.firmware.flash_layout import HeadRecord
 from dermalink_simulator.firmware.heads import SeatedHead

@@ -4,7 +4,7 @@ import pytest
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import ACCURACY_MAX_UM, DEPTH_CAP_UM, TOLERANCE_MAX_UM
-from dermalink_simulator.firmware.monitor import CLEAR, Monitor, Reading, declared, watch
+from dermalink_simulator.firmware.monitor import CLEAR, Monitor, Reading, undeclared, watch
 
 ACCURACY_UM = 10
 
@@ -93,7 +93,7 @@ def test_a_stroke_cut_short_is_forgotten_once_the_needles_are_in() -> None:
 def test_a_pen_that_declares_nothing_or_too_much_gets_no_therapy(
     accuracy_um: int, tolerance_um: int, reason: Reason
 ) -> None:
-    assert declared(accuracy_um, tolerance_um) is reason
+    assert undeclared(accuracy_um, tolerance_um) is reason
 
 
 def test_the_cap_is_the_contracts() -> None:
