@@ -1,4 +1,4 @@
-"""A flash chip for tests of the store: erased to ones, writes clear bits, power can go in the middle of an operation."""
+"""A flash chip for tests of the store: erased to ones, writes clear bits, power can go in the middle of a write."""
 
 from dermalink_simulator.firmware.flash_layout import factory_flash
 from dermalink_simulator.firmware.flash_store import FlashStore
