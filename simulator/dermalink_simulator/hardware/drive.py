@@ -67,21 +67,22 @@ class Drive:
 
     def take(self, order: DriveOrder, now_us: int) -> None:
         """Follow `order` from now on, until it runs out."""
-        if self._driven and order == self._order and self.supplied and order.valid_ms:
-            self._ends_us = now_us + order.valid_ms * 1_000
+        motor_hz, target_um, valid_ms, exercise = order
+        was = self._order
+        if self._driven and valid_ms and self.supplied and (motor_hz, target_um, exercise) == (was[0], was[1], was[3]):
+            self._ends_us = now_us + valid_ms * 1_000
             return
-        ask = order.motor_hz > 0 or order.target_um > 0 or order.exercise > 0
-        if not ask or order.valid_ms == 0 or not self.supplied:
+        if not (motor_hz or target_um or exercise) or valid_ms == 0 or not self.supplied:
             if self._driven:
                 self._release(now_us)
             return
-        self._ends_us = now_us + order.valid_ms * 1_000
+        self._ends_us = now_us + valid_ms * 1_000
         self.steady_per_us = 0.0
-        was, self._order = self._order, order
+        self._order = order
         fresh = not self._driven
         self._driven, self.idle = True, False
-        self.exercised = self.exercised or order.exercise > 0
-        if fresh or was.target_um != order.target_um or was.exercise != order.exercise:
+        self.exercised = self.exercised or exercise > 0
+        if fresh or was.target_um != target_um or was.exercise != exercise:
             bound = self._physics.drive_error_um
             self._error_um = self._random.randint(-bound, bound)
             self._aim(now_us)

@@ -52,7 +52,7 @@ def test_three_passes_of_a_zone_and_no_fourth() -> None:
     host.wait_for(State.OPEN)
     assert all(pen.skin.punctures_in(Zone.NOSE, direction) > 0 for direction in Direction)
     for direction in Direction:
-        with pytest.raises(AssertionError, match="PASS_ALREADY_MADE|ZONE_FULL"):
+        with pytest.raises(AssertionError, match=r"PASS_ALREADY_MADE|ZONE_FULL"):
             host.prepare(Zone.NOSE, direction)
 
 
