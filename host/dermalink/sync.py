@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from weakref import finalize
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 END_WITHIN_S: Final = 5.0  # a pen's close is bounded by 3.3 s
+INTERRUPTIBLE_S: Final = 0.02  # Windows interrupts no waiting thread; from key to Stop there are 50 ms (SR-STOP-7)
 
 
 class LoopThread:
@@ -56,6 +58,8 @@ class LoopThread:
             raise LinkClosed("The pen was closed", advice="Connect again")
         future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
+            while not wait_for([future], INTERRUPTIBLE_S).done:
+                pass
             return future.result()
         except KeyboardInterrupt:
             if interrupted is not None:
