@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import RATE_MAX_HZ, RATE_MIN_HZ
 from dermalink_protocol.zones import Direction, Head, Zone
 from dermalink_simulator.hardware.board import NEVER, Board
 from dermalink_simulator.hardware.button import PRESS_MS
@@ -227,7 +228,8 @@ class SimulatedPen:
 
     `flash` is an image of its flash (a mapped file or a bytearray is worked on in place), factory-new when None.
     `firmware` makes the firmware, anew for each power-up; this project's own when None. It starts switched on, with a
-    fresh head of the profile's kind fitted, unless `power` is False.
+    fresh head of the profile's kind fitted, unless `power` is False. `trace` gets the lines of a recorded trace
+    (`dermalink_simulator.trace`) of this project's own firmware.
     """
 
     def __init__(
@@ -238,13 +240,12 @@ class SimulatedPen:
         firmware: Callable[[], Firmware] | None = None,
         *,
         power: bool = True,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
         self.seed = seed
         if firmware is None:
-            from dermalink_simulator.firmware.firmware import PenFirmware
-
-            firmware = PenFirmware
+            firmware = _own_firmware(self.profile, trace)
         physics = self.profile.physics
         cells = factory_image(self.profile, seed) if flash is None else flash
         self._board = Board(physics, seed, BatteryClock(self.profile.utc_s, self.profile.ran_s), cells, firmware)
@@ -333,5 +334,26 @@ def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
         serial_number(seed),
         drive_tolerance_um=physics.drive_tolerance_um,
         sensor_accuracy_um=physics.sensor_accuracy_um,
+        rate_min_hz=int(RATE_MIN_HZ),
+        rate_max_hz=int(RATE_MAX_HZ),
         retraction_ms=physics.spring_ms,
     )
+
+
+def _own_firmware(profile: Profile, trace: Callable[[str], None] | None) -> Callable[[], Firmware]:
+    """What makes this project's own firmware for a profile, anew for each power-up."""
+    from dermalink_simulator.firmware.firmware import PenFirmware
+    from dermalink_simulator.firmware.safeguards import Profile as Build
+
+    build = Build.TEST if profile.control_channel else Build.PRODUCT
+    if trace is None:
+        return lambda: PenFirmware(profile=build)
+    from dermalink_simulator.trace import POWER_ON, head_line
+
+    trace(head_line(RATE_MIN_HZ, RATE_MAX_HZ))
+
+    def traced() -> Firmware:
+        trace(POWER_ON)
+        return PenFirmware(profile=build, trace=trace)
+
+    return traced

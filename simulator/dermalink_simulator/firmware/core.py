@@ -9,7 +9,7 @@ from dermalink_simulator.firmware.inside import Inside, Trace
 from dermalink_simulator.therapy import gate
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
-from dermalink_simulator.therapy.state import MOVING, Clock, Write
+from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
 from dermalink_simulator.therapy.step import step
 
 _APPLIED = int(Verdict.APPLIED)
@@ -103,7 +103,11 @@ def trace_line(pen: Inside, event: Event, answer: Answer) -> str:
         for name, value, plain in zip(Event._fields[1:], event[1:], Event._field_defaults.values(), strict=True)
         if value != plain
     )
-    kind, verdict = EventKind(event.kind).name, Verdict(answer.verdict).name
-    reason, state = Reason(answer.reason).name, State(pen.state.state).name
-    digest = crc32(repr(tuple(pen.state)).encode())
-    return f"{pen.tick_ms} {kind} {fields or '-'} {verdict} {reason} {int(answer.effects)} {state} {digest:08x}"
+    return f"{pen.tick_ms} {EventKind(event.kind).name} {fields or '-'} {answer_line(pen.state, answer)}"
+
+
+def answer_line(state: TherapyState, answer: Answer) -> str:
+    """The end of a trace's line: verdict, reason, effects, the state and a digest of all of it."""
+    plain = [tuple(map(int, value)) if isinstance(value, tuple) else int(value) for value in state]
+    verdict, reason, name = Verdict(answer.verdict).name, Reason(answer.reason).name, State(state.state).name
+    return f"{verdict} {reason} {int(answer.effects)} {name} {crc32(repr(plain).encode()):08x}"
