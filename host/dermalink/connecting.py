@@ -1,8 +1,9 @@
-"""How a `Pen` comes to be: link, hello, limits compared, journal opened, and what lies in the dark settled first."""
+"""How a `Pen` comes to be: link, hello, limits compared, journal opened, what lies in the dark settled first."""
 
 import secrets
 from collections.abc import Callable
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final
 
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
@@ -12,7 +13,6 @@ from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
-from dermalink.pen import Pen, serial_text
 from dermalink.records import SymptomSaid
 from dermalink.settling import settle_all
 from dermalink_protocol.limits import PROTOCOL_VERSION
@@ -24,18 +24,29 @@ from dermalink_protocol.zones import Symptom
 HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then
 HELLOS: Final = 3
 
-P = TypeVar("P", bound=Pen)
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A pen that was greeted and found fit: all that a `Pen` is made of, and owns."""
+
+    connection: Connection
+    gate: Gate
+    hello: HelloReply
+    keeper: Keeper
+    last_command_id: int
+    history_short_by: int
+    inspect_only: bool
+    utc: Callable[[], int]
 
 
-async def connect(
-    kind: type[P],
+async def greet_at(
     url: str,
     *,
     journal: Journal | None,
     inspect_only: bool,
     trace: Callable[[Connection], None] | None,
     utc: Callable[[], int],
-) -> P:
+) -> Greeted:
     """See `Pen.connect`."""
     try:
         link = await open_link(url)
@@ -43,18 +54,17 @@ async def connect(
         if journal is not None:
             await journal.close()
         raise
-    return await connect_over(kind, link, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
+    return await greet(link, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
 
 
-async def connect_over(
-    kind: type[P],
+async def greet(
     link: Link,
     *,
     journal: Journal | None,
-    inspect_only: bool,
-    trace: Callable[[Connection], None] | None,
+    inspect_only: bool = False,
+    trace: Callable[[Connection], None] | None = None,
     utc: Callable[[], int],
-) -> P:
+) -> Greeted:
     """The same over a link that is open already; link and journal are owned from here on, and closed on failure."""
     gate = Gate()
     connection = Connection(link, admit=gate.admit)
@@ -71,16 +81,7 @@ async def connect_over(
         keeper = Keeper(kept)
         short_by = 0 if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
         last = await connection.request(GetLastCommand())
-        return kind(
-            connection,
-            gate,
-            hello,
-            keeper,
-            last_command_id=last.command_id,
-            history_short_by=short_by,
-            inspect_only=inspect_only,
-            utc=utc,
-        )
+        return Greeted(connection, gate, hello, keeper, last.command_id, short_by, inspect_only, utc)
     except BaseException:
         await connection.close()
         if kept is not None:
@@ -153,3 +154,8 @@ async def _history_short_by(connection: Connection, keeper: Keeper, serial_numbe
     except PenRefusal:
         return 0
     return max(0, known - state.last_number)
+
+
+def serial_text(hello: HelloReply) -> str:
+    """The pen's serial number as text."""
+    return hello.serial_number.rstrip(b"\0").decode("ascii", errors="backslashreplace")

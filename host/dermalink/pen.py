@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from dermalink.connecting import Greeted, greet_at, serial_text
 from dermalink.connection import REPLY_WITHIN_S, Connection, Exchange
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
-from dermalink.gate import Checked, Gate
+from dermalink.gate import Checked
 from dermalink.journal import Journal
-from dermalink.keeper import Keeper
 from dermalink.lease import Lease
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
@@ -35,7 +35,6 @@ from dermalink_protocol.messages.identity import (
     GetCartridge,
     GetLastCommand,
     GetStatus,
-    HelloReply,
     LastCommand,
     Status,
 )
@@ -62,31 +61,21 @@ class Pen:
     `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        gate: Gate,
-        hello: HelloReply,
-        keeper: Keeper,
-        *,
-        last_command_id: int,
-        history_short_by: int,
-        inspect_only: bool,
-        utc: Callable[[], int],
-    ) -> None:
-        """`connect` does this; `connection` and `keeper` are owned from here on."""
+    def __init__(self, greeted: Greeted) -> None:
+        """`connect` does this; what `greeted` holds is owned from here on."""
+        connection, hello = greeted.connection, greeted.hello
         self.connection: Final = connection
-        self.gate: Final = gate
+        self.gate: Final = greeted.gate
         self.hello: Final = hello
         self.serial_number: Final = serial_text(hello)
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None
-        self._keeper = keeper
-        self._utc = utc
+        self._keeper = greeted.keeper
+        self._utc = greeted.utc
         self._therapy = asyncio.Lock()
-        self._last_command_id = last_command_id
-        self._history_short_by = history_short_by
-        self._inspect_only = inspect_only
+        self._last_command_id = greeted.last_command_id
+        self._history_short_by = greeted.history_short_by
+        self._inspect_only = greeted.inspect_only
         self._paused_at: int | None = None
         self._owns_motion = False
         self._closing: asyncio.Task[None] | None = None
@@ -111,9 +100,7 @@ class Pen:
         called with the connection before anything is sent. Raises a `LinkError`, `Timeout`, `IncompatiblePen`,
         `JournalError`, or `UnknownOutcome`.
         """
-        from dermalink.connecting import connect
-
-        return await connect(cls, url, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
+        return cls(await greet_at(url, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc))
 
     # Reading
 
@@ -365,8 +352,3 @@ class Pen:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def serial_text(hello: HelloReply) -> str:
-    """The pen's serial number as text."""
-    return hello.serial_number.rstrip(b"\0").decode("ascii", errors="backslashreplace")

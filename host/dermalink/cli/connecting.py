@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dermalink.cli.options import PEN_VARIABLE, verbosity
 from dermalink.cli.tracing import trace
+from dermalink.connecting import serial_text
 from dermalink.errors import CannotOpen, NoSuchPort, Timeout
-from dermalink.pen import Pen, serial_text
+from dermalink.pen import Pen
 
 
 class NotAPen(CannotOpen):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dermalink.connecting import connect_over
+from dermalink.connecting import greet
 from dermalink.connection import Connection
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.links.stream import StreamLink
@@ -287,7 +287,7 @@ async def connect_to(
     """Connect to a scripted pen; the journal is in memory unless one is given."""
     link = StreamLink(script.pipe, "memory:")
     kept = journal or MemoryJournal()
-    return await connect_over(Pen, link, journal=kept, inspect_only=inspect_only, trace=None, utc=utc or Clock())
+    return Pen(await greet(link, journal=kept, inspect_only=inspect_only, utc=utc or Clock()))
 
 
 @asynccontextmanager

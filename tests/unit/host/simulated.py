@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from dermalink.connecting import connect_over
+from dermalink.connecting import greet
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.lease import Lease
 from dermalink.links.open import open_link
@@ -45,7 +45,7 @@ class Desk:
         kept = journal or MemoryJournal()
         link = await open_link(self.url)
         utc: Callable[[], int] = lambda: self.sim.clock.utc_s  # noqa: E731
-        return await connect_over(Pen, link, journal=kept, inspect_only=inspect_only, trace=None, utc=utc)
+        return Pen(await greet(link, journal=kept, inspect_only=inspect_only, utc=utc))
 
 
 @asynccontextmanager

@@ -24,8 +24,8 @@ Examples:
 @asynchronous
 async def scan(*, urls: tuple[str, ...], as_json: bool) -> int:
     """Find pens on serial ports, by asking: a port's name says little, a pen's answer says all."""
+    from dermalink.connecting import serial_text
     from dermalink.discovery import discover
-    from dermalink.pen import serial_text
 
     found = await discover(urls or None)
     for pen in found.pens:
