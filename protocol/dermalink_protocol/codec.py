@@ -36,8 +36,6 @@ from dermalink_protocol.errors import (
 from dermalink_protocol.reasons import rule_of
 from dermalink_protocol.wire import WIDTHS, Raw, Tail, Wire
 
-FLAGS_REMEMBERED: Final = 4_096  # values of a flag field whose members are kept; enough for any set of 12 flags
-
 
 class Field(NamedTuple):
     """One field as declared: its name, Python type and wire form."""
@@ -219,16 +217,17 @@ def _members(enumeration: type[IntEnum]) -> dict[int, IntEnum]:
 
 
 class _Flags(dict[int, IntFlag]):
-    """Flag values to their members, made when first met (an `IntFlag` call costs as much as ten fields)."""
+    """Flag values to their members, made when first met: an `IntFlag` call costs as much as ten fields.
+
+    A record holds known bits only, so there are few.
+    """
 
     def __init__(self, flags: type[IntFlag]) -> None:
         super().__init__()
         self._flags = flags
 
     def __missing__(self, value: int) -> IntFlag:
-        member = self._flags(value)
-        if len(self) < FLAGS_REMEMBERED:
-            self[value] = member
+        member = self[value] = self._flags(value)
         return member
 
 
