@@ -6,7 +6,6 @@ from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import StateChanged, StatusFlag
 from dermalink_simulator.firmware import effects
 from dermalink_simulator.firmware.inside import Inside, Trace
-from dermalink_simulator.therapy import gate
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
@@ -36,7 +35,7 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
 def wind(pen: Inside) -> None:
     """Tell the gate what the therapy wants now; winds up its watchdog."""
     state = pen.state
-    pen.gate = gate.feed(pen.limits, pen.gate, state, pen.self_test.exercise)
+    pen.gate = pen.compiled.feed(pen.gate, state, (pen.self_test.exercise,))
     pen.order = None
     pen.setting_um = state.depth_um if state[0] in _MEASURED else 0
 

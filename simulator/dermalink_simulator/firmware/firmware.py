@@ -60,6 +60,7 @@ class PenFirmware:
         factory = store.factory
         pen.declared = Declared(factory.sensor_accuracy_um, factory.drive_tolerance_um, factory.retraction_ms)
         pen.limits = limits_for(factory.rate_min_hz, factory.rate_max_hz, self._disabled)
+        pen.compiled = gate.compiled(pen.limits)
         pen.cause = cause
 
     def _boot(self, sensors: Sensors) -> None:
@@ -150,8 +151,7 @@ class PenFirmware:
             stop = pressed if "button-stop" not in self._disabled else 0
             if not seated and pen.gate.wants != gate.EXERCISE:
                 stop = 1  # a head that goes stops the drive as a press does (SR-CART-3)
-            guarded = gate.Guarded(dt_ms, 1 if pen.monitor.latched else 0, stop, sensors.contact)
-            pen.gate = gate.guard(pen.limits, pen.gate, guarded)
+            pen.gate = pen.compiled.guard(pen.gate, (dt_ms, 1 if pen.monitor.latched else 0, stop, sensors.contact))
             pen.order = None
 
     def _without(self, dt_ms: int) -> None:
@@ -201,7 +201,7 @@ class PenFirmware:
         """What the drive is to do, now."""
         pen = self._pen
         if pen.order is None:
-            pen.order = gate.order(pen.limits, pen.gate)
+            pen.order = pen.compiled.order(pen.gate)
         return pen.order
 
     def clock_set(self) -> int:

@@ -20,7 +20,7 @@ from dermalink_simulator.firmware.selftest import Declared, SelfTest
 from dermalink_simulator.firmware.telemetry import Sampler
 from dermalink_simulator.seam import DriveOrder, PowerCause, Sensors
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
-from dermalink_simulator.therapy.gate import AT_REST
+from dermalink_simulator.therapy.gate import AT_REST, compiled
 from dermalink_simulator.therapy.state import POWER_UP
 
 UNLIMITED: Final = 0xFFFF
@@ -58,10 +58,19 @@ class Deferred(NamedTuple):
 class Inside:
     """The firmware's volatile state; the modules around it are functions and small machines over parts of it."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a snapshot: code is no state, and is made again from the limits."""
+        return {name: value for name, value in vars(self).items() if name != "compiled"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.compiled = compiled(self.limits)
+
     def __init__(self, profile: Profile, disabled: frozenset[str]) -> None:
         self.profile = profile
         self.disabled = disabled
         self.limits: CoreLimits = LIMITS
+        self.compiled = compiled(LIMITS)
         self.state = POWER_UP
         self.gate = AT_REST
         self.order: DriveOrder | None = DriveOrder()

@@ -9,6 +9,7 @@ over a cap moves nothing at all.
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
@@ -16,6 +17,7 @@ from dermalink_protocol.wire import U8, U16
 from dermalink_simulator.seam import DriveOrder
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.state import MOVING, TherapyState
+from dermalink_simulator.therapy.straight import straight
 from dermalink_simulator.therapy.subset import helper, least, less
 
 
@@ -226,17 +228,38 @@ ORDER: Final[dict[str, GatePart]] = {
 """The order to the drive, from the gate's state alone; f(limits, gate)."""
 
 
+class Compiled(NamedTuple):
+    """`feed`, `guard` and `order` for given limits, as straight code."""
+
+    feed: Callable[[GateState, TherapyState, tuple[int]], GateState]
+    guard: Callable[[GateState, tuple[int, ...]], GateState]
+    order: Callable[[GateState], DriveOrder]
+
+
+@cache
+def compiled(limits: CoreLimits) -> Compiled:
+    """The gate for these limits: f(gate, therapy, fed), f(gate, guarded), f(gate)."""
+    gate: dict[str, tuple[str, ...]] = {"g": GateState._fields}
+    fed: dict[str, tuple[str, ...]] = {"t": TherapyState._fields, "i": Fed._fields}
+    guarded: dict[str, tuple[str, ...]] = {"i": Guarded._fields}
+    fixed = {"k": limits}
+    return Compiled(
+        straight(FEED, GateState, ("k", "g", "t", "i"), gate | fed, fixed),
+        straight(GUARD, GateState, ("k", "g", "i"), gate | guarded, fixed),
+        straight(ORDER, DriveOrder, ("k", "g"), gate, fixed),
+    )
+
+
 def feed(limits: CoreLimits, gate: GateState, therapy: TherapyState, exercise: int = 0) -> GateState:
     """The main loop's word, after every step of the core and at least every main loop; winds up the watchdog."""
-    fed = Fed(exercise)
-    return GateState(**{name: part(limits, gate, therapy, fed) for name, part in FEED.items()})
+    return compiled(limits).feed(gate, therapy, (exercise,))
 
 
 def guard(limits: CoreLimits, gate: GateState, guarded: Guarded) -> GateState:
     """The timer interrupt: time runs, and whatever cuts the drive cuts it."""
-    return gate._replace(**{name: part(limits, gate, guarded) for name, part in GUARD.items()})
+    return compiled(limits).guard(gate, guarded)
 
 
 def order(limits: CoreLimits, gate: GateState) -> DriveOrder:
     """What the drive is told now; `DriveOrder()` is off and in."""
-    return DriveOrder(**{name: part(limits, gate) for name, part in ORDER.items()})
+    return compiled(limits).order(gate)
