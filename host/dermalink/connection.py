@@ -52,13 +52,14 @@ class ConnectionCounters:
 class Exchange(Generic[R]):
     """One request under way; `sent` is True from the moment when the link may have taken any of it."""
 
-    __slots__ = ("asked_at_tick", "future", "request", "request_id", "sent")
+    __slots__ = ("asked_at_tick", "body", "future", "request", "request_id", "sent")
 
     def __init__(self, request: Request[R], request_id: int, future: "asyncio.Future[R]", tick: int | None) -> None:
         self.request: Final = request
         self.request_id: Final = request_id
         self.future: Final = future
         self.asked_at_tick: Final = tick
+        self.body: Final = encode_envelope(Envelope(cast(Channel, request.channel), request_id, request))
         self.sent = False
 
 
@@ -156,11 +157,12 @@ class Connection:
         exchange.future.add_done_callback(self._read_error)
         exchange.sent = True
         try:
-            self.link.send_now(self._channel(request), self._body(exchange))
+            self.link.send_now(self._channel(request), exchange.body)
         except LinkError:
             self._give_up(exchange)
             exchange.future.cancel()
             raise
+        self._note_asked(exchange)
         return exchange.future
 
     @staticmethod
@@ -189,6 +191,8 @@ class Connection:
     async def run(self, exchange: Exchange[R], *, within_s: float = REPLY_WITHIN_S) -> R:
         """Send what `exchange` made ready and wait for its reply; raises as `request` does."""
         request = exchange.request
+        if request.channel is Channel.STATUS and self._send_at_once(exchange):
+            return await self._wait_until(exchange, within_s)
         lock = self._procedures.get(self._channel(request)) if request.effect is not Effect.KEEPS_ALIVE else None
         try:
             async with asyncio.timeout(within_s):
@@ -197,20 +201,51 @@ class Connection:
                 async with lock:
                     return await self._send_and_wait(exchange)
         except TimeoutError:
-            name = type(request).__name__
-            raise Timeout(
-                f"No answer to {name} from {self.link.url}",
-                limit=f"waited {within_s * 1000:.0f} ms",
-                advice="Check that the pen is on and near",
-            ) from None
+            raise self._timeout(request, within_s) from None
         finally:
+            self._give_up(exchange)
+
+    def _timeout(self, request: Request[Any], within_s: float) -> Timeout:
+        return Timeout(
+            f"No answer to {type(request).__name__} from {self.link.url}",
+            limit=f"waited {within_s * 1000:.0f} ms",
+            advice="Check that the pen is on and near",
+        )
+
+    def _send_at_once(self, exchange: Exchange[Any]) -> bool:
+        """Send what has no turn to wait for, on a link that is clear; False when it has to wait after all."""
+        if self._over is not None:
+            return False
+        try:
+            exchange.sent = self.link.try_send(self._channel(exchange.request), exchange.body)
+        except LinkError:
+            self._give_up(exchange)
+            raise
+        if exchange.sent:
+            self._note_asked(exchange)
+        return exchange.sent
+
+    async def _wait_until(self, exchange: Exchange[R], within_s: float) -> R:
+        """Wait for the reply to what was sent. A timer of its own costs half of what `asyncio.timeout` does."""
+        future = exchange.future
+
+        def expire() -> None:
+            if not future.done():
+                future.set_exception(self._timeout(exchange.request, within_s))
+
+        timer = future.get_loop().call_later(within_s, expire)
+        try:
+            return await future
+        finally:
+            timer.cancel()
             self._give_up(exchange)
 
     async def _send_and_wait(self, exchange: Exchange[R]) -> R:
         if self._over is not None:
             raise copy.copy(self._over)
         exchange.sent = True
-        await self.link.send(self._channel(exchange.request), self._body(exchange))
+        self._note_asked(exchange)
+        await self.link.send(self._channel(exchange.request), exchange.body)
         return await exchange.future
 
     def _give_up(self, exchange: Exchange[Any]) -> None:
@@ -233,12 +268,11 @@ class Connection:
     def _channel(request: Request[Any]) -> Channel:
         return cast(Channel, request.channel)
 
-    def _body(self, exchange: Exchange[Any]) -> bytes:
-        envelope = Envelope(self._channel(exchange.request), exchange.request_id, exchange.request)
+    def _note_asked(self, exchange: Exchange[Any]) -> None:
         self.counters.requests += 1
         if self.on_message is not None:
-            self.on_message(SENT, envelope)
-        return encode_envelope(envelope)
+            request = exchange.request
+            self.on_message(SENT, Envelope(self._channel(request), exchange.request_id, request))
 
     # Listening
 

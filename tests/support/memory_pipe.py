@@ -62,6 +62,11 @@ class MemoryPipe(BytePipe):
 
     # The link's end
 
+    @property
+    def clogged(self) -> bool:
+        """See `BytePipe.clogged`."""
+        return not self._clear.is_set()
+
     def write(self, data: bytes) -> None:
         """See `BytePipe.write`."""
         if self._inbox.ended:

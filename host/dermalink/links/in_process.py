@@ -56,6 +56,11 @@ class ForeignPipe:
     def _lost(self) -> LinkLost:
         return LinkLost(f"The connection to {self._url} is gone", advice="Connect again")
 
+    @property
+    def clogged(self) -> bool:
+        """A pipe of another maker says nothing of it, and takes what is written."""
+        return False
+
     def write(self, data: bytes) -> None:
         """See `BytePipe.write`."""
         try:

@@ -58,6 +58,9 @@ class Link(Protocol):
         Raises `LinkLost` or `LinkClosed`. Cancelled before its turn, nothing of it was sent; after, all of it will be.
         """
 
+    def try_send(self, channel: Channel, body: bytes) -> bool:
+        """Hand one message on if it would not have to wait, and say whether it was; raises as `send` does."""
+
     def send_now(self, channel: Channel, body: bytes) -> None:
         """Hand one message on before all that waits (Stop); never waits, and raises nothing for a full queue.
 
@@ -73,6 +76,10 @@ class Link(Protocol):
 
 class BytePipe(Protocol):
     """A stream of bytes both ways; what a serial port, a TCP connection and a simulated pen have in common."""
+
+    @property
+    def clogged(self) -> bool:
+        """Whether `drain` would have to wait."""
 
     def write(self, data: bytes) -> None:
         """Take `data`, without waiting; raises `LinkLost` when the far end is known to be gone."""

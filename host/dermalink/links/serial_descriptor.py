@@ -64,6 +64,11 @@ class DescriptorPipe(BytePipe):
     def _lost() -> LinkLost:
         return LinkLost("The serial port is gone", advice="Check cable and power, then connect again")
 
+    @property
+    def clogged(self) -> bool:
+        """See `BytePipe.clogged`."""
+        return not self._clear.is_set()
+
     def write(self, data: bytes) -> None:
         """See `BytePipe.write`."""
         if self._inbox.ended:

@@ -88,6 +88,11 @@ class TcpPipe(asyncio.Protocol):
         """All that was written is in the system's hands."""
         self._clear.set()
 
+    @property
+    def clogged(self) -> bool:
+        """See `BytePipe.clogged`."""
+        return not self._clear.is_set()
+
     def write(self, data: bytes) -> None:
         """See `BytePipe.write`."""
         if self._transport is None or self._inbox.ended or self._transport.is_closing():
