@@ -71,7 +71,9 @@ def rate_step(rate: Rate, dt_ms: int, strokes: int, stroke_us: int, rate_hz: int
     """The stamp rate by stroke period (SR-RATE-1), only while the motor is up to speed; `rate_hz` is what was set."""
     off_ms, quiet_ms = rate
     if not strokes:
-        quiet_ms = min(quiet_ms + dt_ms, TIMER_MAX_MS)
+        quiet_ms += dt_ms
+        if quiet_ms > TIMER_MAX_MS:
+            quiet_ms = TIMER_MAX_MS
         if quiet_ms >= _STALL_MS:
             return Rate(off_ms, quiet_ms), _STALLED
         if off_ms:

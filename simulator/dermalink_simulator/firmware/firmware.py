@@ -11,7 +11,7 @@ from dermalink_simulator.firmware.clock import ClockWatch, at_boot
 from dermalink_simulator.firmware.gatt import GattCodec
 from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
 from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
-from dermalink_simulator.firmware.monitor import Reading, watch
+from dermalink_simulator.firmware.monitor import watch
 from dermalink_simulator.firmware.ports import Port, StreamCodec
 from dermalink_simulator.firmware.safeguards import Profile, checked
 from dermalink_simulator.firmware.selftest import Declared
@@ -130,37 +130,39 @@ class PenFirmware:
 
     def guard_tick(self, dt_ms: int, sensors: Sensors) -> None:
         """The timer interrupt: monitor, lease, watchdog, gate, the button as stop; whatever the main loop does."""
-        pen = self._pen
-        pen.button, pressed = button_step(pen.button, dt_ms, sensors.button)
+        pen, disabled = self._pen, self._disabled
         pen.guarded_ms += dt_ms
+        button, pressed = button_step(pen.button, dt_ms, sensors.button)
+        pen.button = button
         if pressed:
             pen.pressed = True
         seated = sensors.head_present
-        if "monitor" not in self._disabled:
+        depth_um, peak_um, feedback_um, strokes = sensors[:4]
+        if not (disabled and "monitor" in disabled):
             # Where there is no head there is nothing that the sensor could agree with the drive about.
-            reading = Reading(sensors.depth_um, sensors.peak_um, sensors.feedback_um, sensors.strokes if seated else 0)
-            setting_um = pen.setting_um if seated else 0
-            pen.monitor = watch(pen.monitor, reading, setting_um, pen.declared.accuracy_um)
-        if sensors.peak_um:
-            pen.sampler.peak(sensors.peak_um)
+            seen = (depth_um, peak_um, feedback_um, strokes if seated else 0)
+            pen.monitor = watch(pen.monitor, seen, pen.setting_um if seated else 0, pen.declared.accuracy_um)
+        if peak_um:
+            pen.sampler.peak(peak_um)
         if pen.self_test.runs:
             pen.self_test.guard(dt_ms, sensors, pen.declared)
-        if pen.gate.wants:
-            if "watchdog" in self._disabled or "lease" in self._disabled:
-                self._without(dt_ms)
-            stop = pressed if "button-stop" not in self._disabled else 0
-            if not seated and pen.gate.wants != gate.EXERCISE:
-                stop = 1  # a head that goes stops the drive as a press does (SR-CART-3)
-            pen.gate = pen.compiled.guard(pen.gate, (dt_ms, 1 if pen.monitor.latched else 0, stop, sensors.contact))
+        wants = pen.gate.wants
+        if wants:
+            if disabled:
+                pressed = self._without(dt_ms, pressed)
+            if not seated and wants != gate.EXERCISE:
+                pressed = 1  # a head that goes stops the drive as a press does (SR-CART-3)
+            pen.gate = pen.compiled.guard(pen.gate, (dt_ms, 1 if pen.monitor.latched else 0, pressed, sensors.contact))
             pen.order = None
 
-    def _without(self, dt_ms: int) -> None:
-        """For tests: give back to the gate what a safeguard that is off would have run down."""
+    def _without(self, dt_ms: int, pressed: int) -> int:
+        """For tests: give back to the gate what a safeguard that is off would have run down, or not see the press."""
         pen = self._pen
         if "watchdog" in self._disabled:
             pen.gate = pen.gate._replace(watchdog_left_ms=pen.limits.watchdog_ms)
         if "lease" in self._disabled and pen.gate.lease_left_ms:
             pen.gate = pen.gate._replace(lease_left_ms=pen.gate.lease_left_ms + dt_ms)
+        return 0 if "button-stop" in self._disabled else pressed
 
     def wake_ms(self) -> int:
         """At most how long until the next tick is due."""

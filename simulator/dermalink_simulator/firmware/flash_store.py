@@ -112,6 +112,7 @@ class FlashStore:
         self._now: Transaction | None = None
         self._works: deque[Work] = deque()
         self._taken: Work | None = None
+        self._quiet = False
         self._tries = 0
 
     # Reading
@@ -172,6 +173,7 @@ class FlashStore:
         if self.history.free_slots < ahead * HISTORY_ENTRIES_MAX or self.ledger.free_slots < ahead:
             return False
         self._queue.append(transaction)
+        self._quiet = False
         return True
 
     @property
@@ -181,7 +183,7 @@ class FlashStore:
 
     def next(self) -> FlashOp | None:
         """The next operation, taken; None while one is under way, where there is none, and of a store in trouble."""
-        if self._taken is not None or self.trouble is not Reason.NONE:
+        if self._quiet or self._taken is not None or self.trouble is not Reason.NONE:
             return None
         if not self._works:
             if self._queue:
@@ -269,6 +271,7 @@ class FlashStore:
         for ring in self._rings:
             if ring.needs_erase():
                 return self._erase(ring)
+        self._quiet = True
         return None
 
 

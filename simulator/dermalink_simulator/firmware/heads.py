@@ -13,12 +13,24 @@ from dermalink_simulator.therapy.events import Event, EventKind
 READ_AGAIN_MS: Final = int(LEASE_DEFAULT_MS)  # a tag is read again while armed, at least every 500 ms (SR-CART-5)
 TIMER_MAX_MS: Final = 0xFFFF
 COUNT_MAX: Final = 0xFFFF_FFFF
+MS_PER_S: Final = 1_000
 
 
 class SeatedHead:
-    """What sits on the pen. `record` counts what the head has done up to now, written or not."""
+    """What sits on the pen."""
 
-    __slots__ = ("_asked", "_since_ms", "badly_seated", "changed", "motor_ms", "present", "record", "tag", "unread")
+    __slots__ = (
+        "_asked",
+        "_motor_ms",
+        "_record",
+        "_since_ms",
+        "_strokes",
+        "badly_seated",
+        "changed",
+        "present",
+        "tag",
+        "unread",
+    )
 
     def __init__(self) -> None:
         self.present = False
@@ -26,14 +38,15 @@ class SeatedHead:
         self.unread = False
         self.changed = True
         self.badly_seated = NO_TAG_ID
-        self.record = HeadRecord(NO_TAG_ID, 0, 0, 0, 0)
-        self.motor_ms = 0
+        self._record = HeadRecord(NO_TAG_ID, 0, 0, 0, 0)
+        self._strokes = 0
+        self._motor_ms = 0
         self._asked = False
         self._since_ms = 0
 
     def tick(self, dt_ms: int, present: int) -> None:
         """Look whether there is a head; ask for its tag when it is new, and again and again."""
-        if bool(present) is not self.present:
+        if present != self.present:
             self.present = bool(present)
             self.changed = True
             self.tag = None
@@ -66,17 +79,27 @@ class SeatedHead:
 
     def strokes(self, count: int, motor_ms: int) -> None:
         """Count strokes and time of the motor with this head."""
-        seconds, self.motor_ms = divmod(self.motor_ms + motor_ms, 1_000)
-        record = self.record
-        self.record = record._replace(
-            strokes=min(record.strokes + count, COUNT_MAX), motor_s=min(record.motor_s + seconds, COUNT_MAX)
-        )
+        self._strokes += count
+        self._motor_ms += motor_ms
+
+    @property
+    def record(self) -> HeadRecord:
+        """All that the head has done up to now, counted in."""
+        if self._strokes or self._motor_ms >= MS_PER_S:
+            seconds, self._motor_ms = divmod(self._motor_ms, MS_PER_S)
+            record = self._record
+            self._record = record._replace(
+                strokes=min(record.strokes + self._strokes, COUNT_MAX), motor_s=min(record.motor_s + seconds, COUNT_MAX)
+            )
+            self._strokes = 0
+        return self._record
 
     def begin(self, session_id: int) -> bool:
         """The head is used in this session from now on; True when it was not before."""
         if self.record.session_id == session_id:
             return False
-        self.record = self.record._replace(sessions=min(self.record.sessions + 1, 0xFFFF), session_id=session_id)
+        record = self.record
+        self._record = record._replace(sessions=min(record.sessions + 1, 0xFFFF), session_id=session_id)
         return True
 
     def event(self, ledger: Ledger, session_id: int, tolerance_um: int, utc_s: int) -> Event:
@@ -90,7 +113,7 @@ class SeatedHead:
         if tag.tag_id == self.badly_seated:
             verdict = Reason.CARTRIDGE_BADLY_SEATED
         if self.record.tag_id != tag.tag_id:
-            self.record, self.motor_ms = ledger.find(tag.tag_id), 0
+            self._record, self._strokes, self._motor_ms = ledger.find(tag.tag_id), 0, 0
         marked = session_id != 0 and self.record.session_id == session_id
         low, high = halves(tag.tag_id)
         return Event(
