@@ -7,10 +7,11 @@ it, and how much it may change.
 from typing import Final
 
 from dermalink_simulator.therapy.claim import CellProperty, Property
+from dermalink_simulator.therapy.properties_answer import ANSWERS
 from dermalink_simulator.therapy.properties_motion import MOTION
 from dermalink_simulator.therapy.properties_pass import PASSES, ZONES
 from dermalink_simulator.therapy.properties_session import RING, SESSIONS
 
-PROPERTIES: Final[tuple[Property, ...]] = (*MOTION, *PASSES, *SESSIONS)
+PROPERTIES: Final[tuple[Property, ...]] = (*MOTION, *PASSES, *SESSIONS, *ANSWERS)
 ZONE_PROPERTIES: Final[tuple[CellProperty, ...]] = ZONES
 RING_PROPERTIES: Final[tuple[CellProperty, ...]] = RING

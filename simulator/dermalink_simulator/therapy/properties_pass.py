@@ -46,10 +46,10 @@ def prepares(e: Event, r: Answer) -> bool:
     return e.kind == EventKind.PREPARE and r.verdict == Verdict.APPLIED
 
 
-@proves("SR-DEPTH-1", "SR-DEPTH-2", "SR-DEPTH-3", "SR-DEPTH-6")
-def prepared_depth_is_allowed(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """A frame that is taken is within the caps of pen, zone and head, and is taken as asked for, not clamped."""
-    return not prepares(e, r) or (
+@helper
+def depth_allowed(k: CoreLimits, b: TherapyState, e: Event) -> bool:
+    """Zone and depth, as asked for, are within the caps of pen, zone and head."""
+    return (
         1 <= e.zone < ZONE_CELLS
         and k.depth_min_um <= e.depth_um <= k.depth_cap_um
         and e.depth_um % k.depth_step_um == 0
@@ -58,19 +58,65 @@ def prepared_depth_is_allowed(k: CoreLimits, b: TherapyState, e: Event, a: Thera
         and b.head_reach_um <= k.depth_cap_um
         and 1 <= b.head_tolerance_um <= k.tolerance_max_um
         and k.zone_heads[e.zone] & b.head_kind != 0
-        and a.zone == e.zone
-        and a.depth_um == e.depth_um
     )
+
+
+@helper
+def sweep_allowed(k: CoreLimits, b: TherapyState, e: Event) -> bool:
+    """Direction, rate and speed, as asked for, are in range, and not too dense with this head."""
+    return (
+        e.direction in (Direction.VERTICAL, Direction.HORIZONTAL, Direction.DIAGONAL)
+        and k.rate_min_hz <= e.rate_hz <= k.rate_max_hz
+        and k.speed_min_mm_s <= e.speed_mm_s <= k.speed_max_mm_s
+        and not density_over(k, b.head_needles, b.head_width_um, e.rate_hz, e.speed_mm_s)
+    )
+
+
+@helper
+def pass_allowed(k: CoreLimits, b: TherapyState, e: Event) -> bool:
+    """The pass, as asked for, was not made, and its zone has a whole budget left."""
+    return (
+        1 <= e.zone < ZONE_CELLS
+        and b.done[e.zone] & e.direction == 0
+        and b.spent[e.zone] + k.pass_budget[e.zone] <= k.zone_budget[e.zone]
+    )
+
+
+@helper
+def head_named(b: TherapyState, e: Event) -> bool:
+    """The head, as asked for, is the seated one."""
+    return e.tag_low == b.tag_low and e.tag_high == b.tag_high
+
+
+@helper
+def conditions_met(k: CoreLimits, b: TherapyState, e: Event) -> bool:
+    """A fit head in date with strokes left, an accurate sensor, energy, no symptom, and no condition of the wrapper's."""
+    return (
+        not head_unfit(k, b, e)
+        and e.utc_s != 0
+        and e.utc_s <= b.head_sterile_s
+        and b.head_strokes != 0
+        and 1 <= e.accuracy_um <= k.accuracy_max_um
+        and e.battery_percent >= k.battery_start_percent
+        and e.supply == 0
+        and e.condition == Reason.NONE
+        and b.symptom_s == 0
+        and b.symptom == 0
+        and b.advice_due == 0
+    )
+
+
+@proves("SR-DEPTH-1", "SR-DEPTH-2", "SR-DEPTH-3", "SR-DEPTH-6")
+def prepared_depth_is_allowed(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
+    """A frame that is taken is within the caps of pen, zone and head, and is taken as asked for, not clamped."""
+    return not prepares(e, r) or (depth_allowed(k, b, e) and a.zone == e.zone and a.depth_um == e.depth_um)
 
 
 @proves("SR-RATE-1", "SR-PASS-6", "SR-PASS-1")
 def prepared_sweep_is_allowed(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A frame that is taken has one direction, a rate and a speed in range, and a density that may be."""
     return not prepares(e, r) or (
-        e.direction in (Direction.VERTICAL, Direction.HORIZONTAL, Direction.DIAGONAL)
-        and k.rate_min_hz <= e.rate_hz <= k.rate_max_hz
-        and k.speed_min_mm_s <= e.speed_mm_s <= k.speed_max_mm_s
-        and not density_over(k, b.head_needles, b.head_width_um, e.rate_hz, e.speed_mm_s)
+        sweep_allowed(k, b, e)
         and a.direction == e.direction
         and a.rate_hz == e.rate_hz
         and a.speed_mm_s == e.speed_mm_s
@@ -82,9 +128,7 @@ def prepared_sweep_is_allowed(k: CoreLimits, b: TherapyState, e: Event, a: Thera
 @proves("SR-PASS-1", "SR-PASS-3")
 def prepared_pass_is_free(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A frame that is taken is for a pass that was not made, in a zone with a whole budget left."""
-    return not prepares(e, r) or (
-        b.done[e.zone] & e.direction == 0 and b.spent[e.zone] + k.pass_budget[e.zone] <= k.zone_budget[e.zone]
-    )
+    return not prepares(e, r) or pass_allowed(k, b, e)
 
 
 @proves("SR-CART-2", "SR-DEPTH-5", "SR-PWR-1", "SR-SYM-1", "SR-SES-1")
@@ -93,29 +137,14 @@ def starting_needs_conditions(k: CoreLimits, b: TherapyState, e: Event, a: Thera
     return (
         e.kind not in at.STARTING
         or r.verdict != Verdict.APPLIED
-        or (
-            b.owner == e.port
-            and e.port != 0
-            and e.session_id == b.session_id
-            and not head_unfit(k, b, e)
-            and e.utc_s != 0
-            and e.utc_s <= b.head_sterile_s
-            and b.head_strokes != 0
-            and 1 <= e.accuracy_um <= k.accuracy_max_um
-            and e.battery_percent >= k.battery_start_percent
-            and e.supply == 0
-            and e.condition == Reason.NONE
-            and b.symptom_s == 0
-            and b.symptom == 0
-            and b.advice_due == 0
-        )
+        or (b.owner == e.port and e.port != 0 and e.session_id == b.session_id and conditions_met(k, b, e))
     )
 
 
 @proves("SR-DEPTH-8")
 def prepared_names_the_head(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A frame names the seated head, and what begins is the newest frame."""
-    return (not prepares(e, r) or (e.tag_low == b.tag_low and e.tag_high == b.tag_high)) and (
+    return (not prepares(e, r) or head_named(b, e)) and (
         e.kind != EventKind.BEGIN_PASS or r.verdict != Verdict.APPLIED or e.frame_id == b.frame_id
     )
 
