@@ -14,7 +14,6 @@ from operator import itemgetter, or_
 from typing import (
     Any,
     ClassVar,
-    Final,
     NamedTuple,
     NoReturn,
     Self,

@@ -15,11 +15,19 @@ from dermalink_protocol.channels import Channel
 from dermalink_protocol.codec import Packed
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope, peek_opcode, peek_request_id
-from dermalink_protocol.errors import OutOfRange, ProtocolError, UnknownCodeword, WrongChannel, WrongLength
+from dermalink_protocol.errors import (
+    OutOfRange,
+    ProtocolError,
+    ReservedBits,
+    UnknownCodeword,
+    WrongChannel,
+    WrongLength,
+)
 from dermalink_protocol.history_entries import Entry
 from dermalink_protocol.messages.identity import GetStatus, Hello, Status, StatusFlag
 from dermalink_protocol.messages.records import GetHistory
 from dermalink_protocol.messages.stop import Stop
+from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import OpenSession, Prepare
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Direction, Zone
@@ -203,6 +211,23 @@ def test_unknown_bits_are_ignored_in_what_a_pen_says_of_itself() -> None:
     newer = Status.decode(bytes(payload))
     assert newer == known
     assert newer.flags == StatusFlag.ARMED | StatusFlag.CONTACT
+
+
+def test_all_bits_at_once_are_the_known_ones_and_more_than_the_width_is_refused() -> None:
+    payload = bytearray(a_status().encode())
+    payload[8:10] = b"\xff\xff"
+    assert Status.decode(bytes(payload)).flags == sum(StatusFlag)
+    values = a_status().as_dict()
+    assert Status(**{**values, "flags": 0xFFFF}).flags == sum(StatusFlag)
+    for wide in (0x1_0000, -1):
+        with pytest.raises(ReservedBits):
+            Status(**{**values, "flags": wide})
+
+
+@pytest.mark.parametrize(("cls", "said"), [(Prepare, "it has 28 bytes"), (Telemetry, "it has 14 to 86 bytes")])
+def test_a_wrong_length_says_the_right_one(cls: type[Message], said: str) -> None:
+    with pytest.raises(WrongLength, match=said):
+        cls.decode(b"")
 
 
 def a_status() -> Status:
