@@ -16,6 +16,7 @@ M = TypeVar("M", bound=Message)
 
 ANSWER_WITHIN_MS = 2_000
 RENEW_EVERY_MS = 100
+POLL_EVERY_MS = 20
 
 
 class NoAnswerError(AssertionError):
@@ -98,10 +99,10 @@ class RawHost:
     def wait_for(self, *states: State, within_ms: int = 20_000) -> identity.Status:
         """Let time pass, with the lease renewed, until the pen stands in one of these states."""
         status = self.status()
-        for _ in range(within_ms // 10):
+        for _ in range(within_ms // POLL_EVERY_MS):
             if status.state in states:
                 return status
-            self.run(10)
+            self.run(POLL_EVERY_MS)
             status = self.status()
         raise NoAnswerError(f"the pen stands in {status.state!r} ({status.reason!r}) and not in {states}")
 

@@ -4,9 +4,9 @@ The carriage goes out at a fixed speed and is drawn back by a spring; the motor 
 systems. An order ends by itself (SR-STOP-3), and with it the carriage is the spring's. Moments are microseconds.
 """
 
-from math import acos, cos, exp, floor, pi
+from math import acos, cos, exp, floor, pi, tau
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from dermalink_simulator.hardware.physics import PARKED_UM, Physics
 from dermalink_simulator.seam import EXERCISE_STOP_UM, DriveOrder
@@ -15,13 +15,32 @@ OFF: Final = DriveOrder()
 STILL_HZ: Final = 0.5  # slower than this a motor with a cam has stopped
 SETTLED_HZ: Final = 0.05
 EXERCISE_AT_UM: Final = PARKED_UM + EXERCISE_STOP_UM
+NEAR_UM: Final = -200  # further in than this no head reaches its face, however badly it sits
+CHART_US: Final = 1_000
 PIECE_US: Final = 5_000  # so that at most one stroke falls into a piece, up to 200 Hz
+
+
+class Point(NamedTuple):
+    """Where the needles stood: moment, carriage in µm above the head's face, how far out of 1 the cam had them.
+
+    `turn` numbers the cam's turns, each from innermost to innermost; `outermost` is True once in each.
+    """
+
+    at_us: int
+    carriage_um: float
+    out: float
+    turn: int
+    outermost: bool
+
+
+_point: Final = tuple.__new__
 
 
 class Drive:
     """The mechanism.
 
-    `bottoms` are the strokes of the last `run`: (moment, carriage in µm above the head's face). `cut_us` is when the
+    `course` is where the needles stood in the last `run`: at every outermost point of the cam, and every ms while the
+    motion changes, so that nothing in between is missed. `cut_us` is when the
     last order ended. `exercised` holds from an exercise until the carriage is parked again. `steady_per_us` is the
     strokes per µs while motor and carriage are where they were told to be, so that only the cam turns; 0 otherwise.
     """
@@ -41,8 +60,9 @@ class Drive:
         self.rate_hz = 0.0
         self.phase = 0.0
         self.stroke_us = 0
-        self._bottom_us = 0
-        self.bottoms: list[tuple[int, float]] = []
+        self._outermost_us = 0
+        self._turns = 0
+        self.course: list[Point] = []
         self.idle = True
         self.cut_us = 0
         self.exercised = False
@@ -122,8 +142,8 @@ class Drive:
 
     def run(self, now_us: int, until_us: int) -> None:
         """Let time pass; pieces are at most `PIECE_US` long while anything moves."""
-        if self.bottoms:
-            self.bottoms.clear()
+        if self.course:
+            self.course.clear()
         if self.idle:
             return
         per_us = self.steady_per_us
@@ -132,9 +152,10 @@ class Drive:
             if phase >= 1.0:
                 phase -= 1.0
                 moment = until_us - round(phase / per_us)
-                self.bottoms.append((moment, self.carriage_um))
-                self.stroke_us = moment - self._bottom_us
-                self._bottom_us = moment
+                self._turns += 1
+                self.course.append(_point(Point, (moment, self.carriage_um, 1.0, self._turns, True)))
+                self.stroke_us = moment - self._outermost_us
+                self._outermost_us = moment
             self.phase = phase
             return
         if self._driven and self._ends_us < until_us:
@@ -197,15 +218,14 @@ class Drive:
         if rate == goal:
             turned = rate * seconds
         else:
-            tau = (self._physics.spin_up_ms if goal else self._physics.brake_ms) / 1e3
-            kept = exp(-seconds / tau)
-            turned = goal * seconds + (rate - goal) * tau * (1 - kept)
+            slowness = (self._physics.spin_up_ms if goal else self._physics.brake_ms) / 1e3
+            kept = exp(-seconds / slowness)
+            turned = goal * seconds + (rate - goal) * slowness * (1 - kept)
             rate = goal + (rate - goal) * kept
             if -SETTLED_HZ < rate - goal < SETTLED_HZ:
                 rate = goal
             self.rate_hz = rate
-        if turned:
-            self._strokes(now_us, until_us - now_us, turned)
+        self._chart(now_us, until_us, turned)
         if self.carriage_um != self._goal_um or self._stuck:
             self.carriage_um = self.carriage_at(until_us)
         self.idle = not self._driven and rate == 0.0 and (self._stuck or self.carriage_um <= PARKED_UM)
@@ -214,14 +234,24 @@ class Drive:
         if rate == goal and rate > 0 and (self._stuck or self.carriage_um == self._goal_um):
             self.steady_per_us = rate / 1e6
 
-    def _strokes(self, now_us: int, span_us: int, turned: float) -> None:
-        """Note every moment at which the cam stands at its outermost."""
-        phase = self.phase
+    def _chart(self, now_us: int, until_us: int, turned: float) -> None:
+        """Note where the needles stood while the motion changed."""
+        phase, turns, span_us = self.phase, self._turns, until_us - now_us
         after = phase + turned
         count = floor(after)
         for number in range(1, count + 1):
             moment = now_us + round((number - phase) / turned * span_us)
-            self.bottoms.append((moment, self.carriage_at(moment)))
-            self.stroke_us = moment - self._bottom_us
-            self._bottom_us = moment
+            self.course.append(Point(moment, self.carriage_at(moment), 1.0, turns + number, outermost=True))
+            self.stroke_us = moment - self._outermost_us
+            self._outermost_us = moment
+        if max(self.carriage_um, self.carriage_at(until_us)) > NEAR_UM:
+            turning = self.rate_hz >= STILL_HZ
+            steps = max(1, span_us // CHART_US)
+            for step in range(1, steps + 1):
+                moment, at = now_us + span_us * step // steps, phase + turned * step / steps
+                out = (1 + cos(tau * at)) / 2 if turning else 1.0
+                turn = turns + floor(at + 0.5)
+                self.course.append(Point(moment, self.carriage_at(moment), out, turn, outermost=False))
+            self.course.sort()
         self.phase = after - count
+        self._turns += count

@@ -18,6 +18,7 @@ from dermalink_simulator.seam import Sensors
 READING_MAX: Final = 0xFFFF
 TRAVEL_MAX_UM: Final = 0x7FFF
 ROOM_C: Final = 25
+NO_TURN: Final = -1
 REST_EVERY_MS: Final = 50  # how often battery and clock are read while nothing but the cam moves
 
 
@@ -46,7 +47,8 @@ class Mechanism:
         self.feedback = DepthReader(generator(seed, "drive feedback"), physics.feedback_noise_um)
         self._guard = _Since()
         self._main = _Since()
-        self._held_counted = False
+        self._turn = NO_TURN
+        self._turn_um = 0
         self._measured = False
         self._depth = self._belief = self._force = 0
         self._rest: tuple[int, ...] = ()
@@ -115,43 +117,43 @@ class Mechanism:
     def _piece(self, now_us: int, until_us: int) -> None:
         drive, seat = self.drive, self.seat
         drive.run(now_us, until_us)
-        if drive.bottoms:
-            for moment, carriage in drive.bottoms:
-                self._stroke(moment, carriage)
-        head = drive.carriage_um + seat.offset_um
-        if (head > 0 and seat.limit_um > 0) != self.skin.needles_are_out:
+        out = drive.carriage_um + seat.offset_um > 0 and seat.limit_um > 0
+        passed = out != self.skin.needles_are_out
+        if passed and out:
             self._out_or_in(now_us, until_us)
-        if head > 0 and drive.rate_hz < STILL_HZ:
-            self._held_out(until_us, min(head, seat.limit_um))
+        if drive.course:
+            for at_us, carriage_um, part, turn, outermost in drive.course:
+                self._stand(at_us, carriage_um, part, turn, outermost=outermost)
+        if passed and not out:
+            self._out_or_in(now_us, until_us)
 
-    def _stroke(self, moment_us: int, carriage_um: float) -> None:
-        """Needles at their outermost: the sensors hold the peak, and skin takes it where there is skin."""
+    def _stand(self, at_us: int, carriage_um: float, out: float, turn: int, *, outermost: bool) -> None:
+        """Needles stand somewhere: the sensors hold the peak, and skin takes it where there is skin."""
         seat, skin = self.seat, self.skin
-        true = carriage_um + seat.offset_um
-        true = min(true, seat.limit_um)
-        peak = self.depth_sensor.read(true)
-        belief = self.feedback.read(carriage_um)
+        true = min(carriage_um + seat.offset_um, seat.limit_um)
         guard, main = self._guard, self._main
-        guard.strokes += 1
-        main.strokes += 1
-        guard.peak = max(guard.peak, peak)
-        main.peak = max(main.peak, peak)
-        guard.feedback = max(guard.feedback, belief)
-        main.feedback = max(main.feedback, belief)
-        if true > 0:
-            depth = round(true)
-            skin.protruded_um = max(skin.protruded_um, depth)
-            if self.hand.touching and seat.head is not None:
-                skin.stroke(moment_us, self.hand.place, depth, seat.head.needles)
+        if outermost:
+            guard.strokes += 1
+            main.strokes += 1
+        elif true <= 0:
+            return
+        else:
+            true, carriage_um = true * out, carriage_um * out
+        peak, belief = self.depth_sensor.read(true), self.feedback.read(carriage_um)
+        guard.peak, main.peak = max(guard.peak, peak), max(main.peak, peak)
+        guard.feedback, main.feedback = max(guard.feedback, belief), max(main.feedback, belief)
+        depth = round(true)
+        if depth <= 0:
+            return
+        skin.protruded_um = max(skin.protruded_um, depth)
+        if self.hand.touching and seat.head is not None:
+            if turn != self._turn:
+                self._turn, self._turn_um = turn, depth
+                skin.stroke(at_us, self.hand.place, depth, seat.head.needles)
                 self.hand.mark()
-
-    def _held_out(self, now_us: int, true_um: float) -> None:
-        """Needles stand out while the motor stands still: the cam parks at its outermost."""
-        depth = round(true_um)
-        self.skin.protruded_um = max(self.skin.protruded_um, depth)
-        if self.hand.touching and depth > 0 and not self._held_counted and self.seat.head is not None:
-            self._held_counted = True
-            self.skin.stroke(now_us, self.hand.place, depth, self.seat.head.needles)
+            elif depth > self._turn_um:
+                self._turn_um = depth
+                skin.deepen(depth)
 
     def _out_or_in(self, now_us: int, until_us: int) -> None:
         """Note when the needles passed the head's face; needs no motion when a head came or went."""
@@ -161,7 +163,7 @@ class Mechanism:
         moment = until_us
         if now_us < until_us:
             moment = min(max(self.drive.crossing_us(-self.seat.offset_um), now_us), until_us)
-        self._held_counted = False
+        self._turn = NO_TURN
         if out:
             self.skin.needles_come_out(moment)
         else:

@@ -62,6 +62,13 @@ class Skin:
             self._deepest[place] = depth_um
             self.deepest_um = max(self.deepest_um, depth_um)
 
+    def deepen(self, depth_um: int) -> None:
+        """The last stroke went deeper than was known when it began."""
+        self._depth[-1] = depth_um
+        place = self._place[-1]
+        self._deepest[place] = max(self._deepest[place], depth_um)
+        self.deepest_um = max(self.deepest_um, depth_um)
+
     def needles_come_out(self, at_us: int) -> None:
         """Needles pass the head's face outwards."""
         if self._out_since is None:

@@ -168,3 +168,20 @@ def test_needles_that_only_rest_in_skin_are_one_puncture() -> None:
     rig.run_at(300, hz=0)
     assert rig.pen.skin.strokes == 1
     assert rig.pen.skin.deepest_um > 0
+
+
+def test_a_stroke_that_is_cut_short_is_known_as_deep_as_it_went() -> None:
+    depths = []
+    for ms in range(20):
+        rig = Rig("exact")
+        rig.pen.hand.touch(Zone.CHIN)
+        rig.run_at(0, hz=60, ms=500 + ms)
+        rig.pen.faults.inject("cartridge", "stop_broken")
+        rig.say("o60,500", 24)
+        rig.say("s", 100)
+        depths.append(rig.pen.skin.deepest_um)
+        assert rig.pen.skin.protruded_um == rig.pen.skin.deepest_um
+        assert rig.pen.skin.strokes >= 1
+    assert min(depths) > 50
+    assert max(depths) > 400
+    assert len(set(depths)) > 10

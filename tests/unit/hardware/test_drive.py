@@ -22,7 +22,7 @@ def drive_for(order: DriveOrder, ms: int) -> tuple[Drive, int, list[tuple[int, f
     while now < ms * 1_000:
         drive.take(order, now)
         drive.run(now, now + PIECE_US)
-        strokes += drive.bottoms
+        strokes += [(point.at_us, point.carriage_um) for point in drive.course if point.outermost]
         now += PIECE_US
     return drive, now, strokes
 
