@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from dermalink_protocol.codewords import Reason
+from dermalink_simulator.seam import DriveOrder, Sensors
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, frame, raw_pen
 
@@ -193,6 +194,20 @@ def test_without_the_watchdog_a_hung_main_loop_goes_on_until_the_lease_ends() ->
     client.pen.faults.inject("main_loop", "hung")
     client.pen.advance(150)
     assert client.pen.needles_out
+
+
+@pytest.mark.sr("SR-STOP-3", side="pen")
+def test_bytes_that_come_in_do_not_keep_a_hung_main_loops_watchdog_wound() -> None:
+    client = raw_pen()
+    client.open(lease_ms=1_000)
+    client.run_pass()
+    firmware = client.pen.firmware
+    assert firmware is not None
+    sensors = Sensors(contact=1, head_present=1, motor_on=1)
+    for _ in range(12):
+        firmware.guard_tick(5, sensors)
+        firmware.handle(client.port.number, frame(raw.ON_STATUS, raw.GET_STATUS, 1))
+    assert firmware.drive() == DriveOrder()
 
 
 @pytest.mark.sr("SR-STOP-3", side="pen")

@@ -32,10 +32,12 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
     return answer
 
 
-def wind(pen: Inside) -> None:
-    """Tell the gate what the therapy wants now; winds up its watchdog."""
-    state = pen.state
-    pen.gate = pen.compiled.feed(pen.gate, state, (pen.self_test.exercise,))
+def wind(pen: Inside, *, main_loop: bool = False) -> None:
+    """Tell the gate what the therapy wants now; only the main loop winds up the watchdog of a drive that is on."""
+    state, before = pen.state, pen.gate
+    pen.gate = pen.compiled.feed(before, state, (pen.self_test.exercise,))
+    if not main_loop and before.wants and pen.gate.wants:
+        pen.gate = pen.gate._replace(watchdog_left_ms=min(before.watchdog_left_ms, pen.gate.watchdog_left_ms))
     pen.order = None
     pen.setting_um = state.depth_um if state[0] in _MEASURED else 0
 

@@ -167,7 +167,8 @@ class PenFirmware:
     def wake_ms(self) -> int:
         """At most how long until the next tick is due."""
         pen = self._pen
-        busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or pen.head.unread
+        head_unknown = pen.head.unread and pen.head.tag is None
+        busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or head_unknown
         return BUSY_WAKE_MS if busy else IDLE_WAKE_MS
 
     # Hardware

@@ -98,7 +98,7 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     if pen.self_test.runs:
         _self_test(pen, dt_ms, sensors, trace)
     settle_writes(pen, trace)
-    wind(pen)
+    wind(pen, main_loop=True)
     _sample(pen, dt_ms, sensors)
 
 

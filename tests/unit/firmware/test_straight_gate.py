@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.firmware.inside import limits_for
 from dermalink_simulator.seam import DriveOrder
