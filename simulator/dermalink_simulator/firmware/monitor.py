@@ -56,7 +56,7 @@ def undeclared(accuracy_um: int, tolerance_um: int) -> Reason:
 
 
 def watch(monitor: Monitor, reading: tuple[int, int, int, int], setting_um: int, accuracy_um: int) -> Monitor:
-    """The monitor after a guard tick's `Reading`; `setting_um` is the running pass's depth, 0 while needles have to be in.
+    """The monitor after a guard tick's `Reading`; `setting_um` is the pass's depth, 0 where needles have to be in.
 
     Over the cap + accuracy latches at once; over the setting + accuracy for three strokes running latches at the
     third; sensor and feedback too far apart in one stroke latch at its end. What is latched stays.

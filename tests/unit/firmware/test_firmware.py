@@ -51,9 +51,11 @@ def test_a_restored_snapshot_goes_on_as_the_pen_did() -> None:
     firmware = client.pen.firmware
     assert isinstance(firmware, PenFirmware)
     snapshot = firmware.snapshot()
-    other = PenFirmware()
+    other, now = PenFirmware(), client.pen.clock
     other.restore(snapshot)
-    sensors = Sensors(contact=1, head_present=1, motor_on=1, strokes=1, stroke_us=10_000, utc_s=1_780_000_000)
+    sensors = Sensors(
+        contact=1, head_present=1, motor_on=1, strokes=1, stroke_us=10_000, utc_s=now.utc_s, ran_s=now.ran_s
+    )
     for each in (firmware, other):
         each.guard_tick(5, sensors)
         each.handle(client.port.number, frame(raw.ON_STATUS, raw.GET_STATUS, 7))
