@@ -1,13 +1,19 @@
 """The one way in which a coroutine becomes a command."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, Final, ParamSpec
 
 import click
 
+from dermalink.cli.exit_codes import ExitCode
+
 P = ParamSpec("P")
+
+ENDING: Final = ("SIGTERM", "SIGHUP")
 
 
 def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
@@ -15,7 +21,30 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
 
     @wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        code = asyncio.run(function(*args, **kwargs))
+        code = asyncio.run(_until_told(function(*args, **kwargs)))
         click.get_current_context().exit(code or 0)
 
     return command
+
+
+async def _until_told(work: Coroutine[Any, Any, int | None]) -> int | None:
+    """Run `work`; told to end, it is cancelled, so that links are closed and processes ended, and 143 comes out."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    told = False
+
+    def end() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    for name in ENDING:
+        number = getattr(signal, name, None)
+        if number is not None:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or another thread
+                loop.add_signal_handler(number, end)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if told:
+            return ExitCode.TERMINATED
+        raise

@@ -1,5 +1,6 @@
 """What a session shows: a panel that moves in a terminal, lines anywhere else, JSON lines for a script."""
 
+import io
 import sys
 import textwrap
 from types import TracebackType
@@ -14,11 +15,35 @@ from rich.text import Text
 from dermalink.display.sentences import pass_name, sentence
 from dermalink.display.units import count, newton, um
 from dermalink.session.coverage import COVERED_PERCENT
-from dermalink.session.events import Event, Progress
+from dermalink.session.events import Event, PassPlan, Progress
+from dermalink_protocol.codewords import State
+from dermalink_protocol.zones import Direction, Zone
 
 LINE_EVERY_PERCENT: Final = 20  # where nothing can move, a line of progress each time this much more is covered
 BAR_CELLS: Final = 30
 KEYS: Final = "space pause   r go on   e end pass   s stop   1 pain   2 bleeding   3 rash"
+
+
+NO_PROGRESS: Final = Progress(
+    step=PassPlan(
+        number=1, passes=1, zone=Zone.NOSE, direction=Direction.VERTICAL, depth_um=200, rate_hz=50, speed_mm_s=10
+    ),
+    state=State.OPEN,
+    coverage_percent=0,
+    depth_um=0,
+    peak_um=0,
+    cap_um=200,
+    punctures=0,
+    budget=1,
+    force_mn=0,
+    rate_hz=0,
+    contact=False,
+    battery_percent=0,
+    lease_margin_ms=0,
+    lease_ms=0,
+    round_trip_ms=0.0,
+    lost=0,
+)
 
 
 class Display(Protocol):
@@ -90,6 +115,8 @@ class LiveDisplay:
         self._console = console
         self._keys = keys
         self._live: Live | None = None
+        # What rich imports when it first draws is imported now, and not while a lease runs.
+        Console(file=io.StringIO(), width=80, force_terminal=True).print(progress_panel(NO_PROGRESS, keys))
 
     def show(self, event: Event) -> None:
         """Move the panel, or print a sentence above it."""

@@ -1,10 +1,11 @@
 """Everything that a session's loop waits for, in one queue: what the pen says, and what the person says."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from dermalink.errors import LinkError
-from dermalink.session.words import Word
+from dermalink.session.words import SYMPTOMS, Word
 from dermalink_protocol.messages.identity import StateChanged, Status
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.schema import Notification
@@ -15,6 +16,8 @@ class Ended(NamedTuple):
 
     why: str
 
+
+ENDING: Final = (Word.STOP, Word.GONE, *SYMPTOMS)
 
 Item = Telemetry | StateChanged | Status | Word | LinkError | Ended
 
@@ -41,13 +44,17 @@ class Inbox:
 
     def clear_pen(self) -> None:
         """Forget what the pen said; what the person said stays."""
-        kept = []
-        while not self._items.empty():
+        self._keep(lambda item: isinstance(item, Word | Ended))
+
+    def clear_words(self) -> None:
+        """Forget what the person said, but for what ends the session."""
+        self._keep(lambda item: not isinstance(item, Word) or item in ENDING)
+
+    def _keep(self, wanted: Callable[[Item], bool]) -> None:
+        for _ in range(self._items.qsize()):
             item = self._items.get_nowait()
-            if isinstance(item, Word | Ended):
-                kept.append(item)
-        for item in kept:
-            self._items.put_nowait(item)
+            if wanted(item):
+                self._items.put_nowait(item)
 
     async def get(self, within_s: float) -> Item | None:
         """The next item; None when there was none in time."""

@@ -109,6 +109,10 @@ class SessionLoop:
         kinds = (Telemetry, StateChanged)
         return self._lost_before + sum(self.pen.connection.sequence(kind).missing for kind in kinds)
 
+    def forget_words(self) -> None:
+        """What the person said before this moment is about something that is over."""
+        self._inbox.clear_words()
+
     # From outside, at once
 
     def interrupt(self, why: str) -> None:

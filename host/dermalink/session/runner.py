@@ -22,10 +22,17 @@ from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import GetSelfTest, SelfTestReport
+from dermalink_protocol.samples import sample_dtype
 from dermalink_protocol.zones import Head
 
 SELF_TEST_WITHIN_S: Final = 10.0  # the exercise takes a second, and a board's flash check a few
 BOOTED_WITHIN_S: Final = 10.0
+
+
+def plan_steps(plan: Plan) -> tuple[PassPlan, ...]:
+    """The plan's passes, numbered."""
+    count = len(plan.steps)
+    return tuple(PassPlan(number=at, passes=count, **step._asdict()) for at, step in enumerate(plan.steps, start=1))
 
 
 class SelfTestFailed(HostError):
@@ -48,10 +55,7 @@ class Session:
         self._show = show
         self._loop = SessionLoop(person, show)
         self._passing = PassRunner(self._loop, ask_ready=ask_ready)
-        self._steps = tuple(
-            PassPlan(number=number, passes=len(plan.steps), **step._asdict())
-            for number, step in enumerate(plan.steps, start=1)
-        )
+        self._steps = plan_steps(plan)
         self._overs: list[PassOver] = []
         self._opened_s: float | None = None
         self._left = Leave(Ending.DONE)
@@ -63,6 +67,7 @@ class Session:
     async def run(self) -> Summary:
         """Lead through the plan. Raises a `Refusal` or `PlanRefused` when it can't go on, or what the link raises."""
         loop = self._loop
+        sample_dtype()  # imports numpy now: in the middle of a pass that would take as long as the lease
         loop.attach(self._pen)
         loop.listen()
         try:

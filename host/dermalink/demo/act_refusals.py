@@ -1,0 +1,113 @@
+"""Act two: five refusals, by the host, and by the pen against frames that no honest host sends."""
+
+from typing import Final
+
+from dermalink.demo import raw
+from dermalink.demo.act import Act, write_plan
+from dermalink.demo.hand import ScriptedPerson
+from dermalink.errors import HostRefusal
+from dermalink.outcome import Applied
+from dermalink.pen import Pen
+from dermalink.session import events
+from dermalink.session.events import Event
+from dermalink.session.loop import SessionLoop
+from dermalink.session.passing import PassRunner
+from dermalink.session.runner import plan_steps
+from dermalink.session.tally import PassTally
+from dermalink.session.words import Word
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.reasons import explain
+from dermalink_protocol.zones import Direction, Head, Zone
+
+TOO_DEEP_UM: Final = 510
+DAYS_15_S: Final = 15 * 86_400
+SHORT_PERCENT: Final = 5  # a pass that touched skin is used up, however short it was
+
+
+async def play(act: Act) -> None:
+    """One session with three short passes, and another one, 15 days later."""
+    async with await act.connect() as pen:
+        session_id = await _open(pen)
+        await _too_deep(act, pen, session_id)
+        await _three_passes(act, pen, session_id)
+        await _fourth_pass(act, pen, session_id)
+        await pen.close_session()
+    act.stage.say("The head stays on, and 15 days go by for pen and host.", style="dim")
+    await act.wait(DAYS_15_S)
+    async with await act.connect() as pen:
+        session_id = await _open(pen)
+        await _both_refuse(act, pen, session_id, "the head of the last session", Reason.CARTRIDGE_USED)
+        await act.simulator.do("cartridge.fit", head="glide", protrusion_um=1_000)
+        what = "a cartridge with 1.0 mm needles, set to 0.25 mm"
+        await _both_refuse(act, pen, session_id, what, Reason.CARTRIDGE_OVER_CAP)
+        await pen.close_session()
+    truth = await act.simulator.truth()
+    deepest = f"{truth.deepest_um} µm in the simulated skin"
+    act.stage.result("the deepest puncture of this act", deepest, good=truth.deepest_um <= 250)
+
+
+async def _open(pen: Pen) -> int:
+    facts = await pen.look()
+    outcome = await pen.apply(pen.gate.open_session())
+    if isinstance(outcome, Applied):
+        return outcome.reply.session_id
+    raise HostRefusal(f"No session could be opened with {facts.serial_number}", Reason.WRONG_STATE)
+
+
+async def _too_deep(act: Act, pen: Pen, session_id: int) -> None:
+    await pen.look()
+    _host_refuses(act, pen, "0.51 mm, by the host", TOO_DEEP_UM, Zone.CHIN, Reason.DEPTH_OVER_CAP)
+    answer = raw.refused(await raw.prepare(pen, session_id, Zone.CHIN, Direction.VERTICAL, TOO_DEEP_UM))
+    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
+    good = answer is not None and answer.reason in (Reason.DEPTH_OVER_CAP, Reason.OUT_OF_RANGE)
+    act.stage.result("0.51 mm, by the pen against a raw frame", came, good=good)
+
+
+def _host_refuses(act: Act, pen: Pen, what: str, depth_um: int, zone: Zone, wanted: Reason) -> None:
+    try:
+        pen.gate.prepare(zone=zone, direction=Direction.VERTICAL, depth_um=depth_um, rate_hz=100, speed_mm_s=40)
+    except HostRefusal as refusal:
+        act.stage.result(what, str(refusal), good=refusal.reason is wanted)
+    else:
+        act.stage.result(what, "the host took it", good=False)
+
+
+async def _three_passes(act: Act, pen: Pen, session_id: int) -> None:
+    plan = write_plan(act.folder, "vertical", "horizontal", "diagonal")
+
+    def end_early(event: Event) -> None:
+        if isinstance(event, events.Progress) and event.coverage_percent >= SHORT_PERCENT:
+            person.words.say(Word.END)
+
+    person = ScriptedPerson(act.simulator, end_early)
+    loop = SessionLoop(person.words, person.show)
+    loop.attach(pen)
+    loop.listen()
+    loop.session_id = session_id
+    try:
+        head = (await pen.look()).cartridge
+        for step in plan_steps(plan):
+            loop.forget_words()
+            await PassRunner(loop, ask_ready=False).run(PassTally(step, Head(head.head), head.width_um))
+    finally:
+        await loop.close()
+        await person.close()
+    act.stage.say("Three short passes over the nose were made: vertical, horizontal, diagonal.", style="dim")
+
+
+async def _fourth_pass(act: Act, pen: Pen, session_id: int) -> None:
+    await pen.look()
+    _host_refuses(act, pen, "a fourth pass, by the host", 250, Zone.NOSE, Reason.ZONE_FULL)
+    answer = raw.refused(await raw.prepare(pen, session_id, Zone.NOSE, Direction.VERTICAL, 250))
+    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
+    good = answer is not None and answer.reason in (Reason.ZONE_FULL, Reason.PASS_ALREADY_MADE)
+    act.stage.result("a fourth pass, by the pen against a raw frame", came, good=good)
+
+
+async def _both_refuse(act: Act, pen: Pen, session_id: int, what: str, wanted: Reason) -> None:
+    await pen.look()
+    _host_refuses(act, pen, f"{what}, by the host", 250, Zone.NOSE, wanted)
+    answer = raw.refused(await raw.prepare(pen, session_id, Zone.NOSE, Direction.VERTICAL, 250))
+    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
+    good = answer is not None and answer.reason is wanted
+    act.stage.result(f"{what}, by the pen against a raw frame", came, good=good)

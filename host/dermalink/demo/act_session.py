@@ -1,0 +1,48 @@
+"""Act one: a pen is found, and a person is led through a short plan in real time."""
+
+import sys
+
+from dermalink.connecting import serial_text
+from dermalink.demo.act import Act, write_plan
+from dermalink.demo.hand import ScriptedPerson
+from dermalink.demo.stage import Stage
+from dermalink.discovery import discover
+from dermalink.display.live import display_for
+from dermalink.display.units import count, um
+from dermalink.session.outcome import Ending
+from dermalink.session.runner import Session
+
+KEYS = "a simulated person presses the button and moves the pen"
+
+
+async def play(act: Act) -> None:
+    """Find the pen, run the plan, show what skin and pen say."""
+    stage = act.stage
+    if sys.platform == "win32":
+        stage.say("Windows has no pseudo-terminals, so the pen is on TCP instead of a serial port.")
+    await _find(act, stage)
+    plan = write_plan(act.folder, "vertical", "horizontal")
+    async with await act.connect() as pen:
+        with display_for(stage.console, keys=KEYS) as display:
+            person = ScriptedPerson(act.simulator, display.show)
+            try:
+                summary = await Session(pen, plan, person.words, person.show).run()
+            finally:
+                await person.close()
+    truth = await act.simulator.truth()
+    passes = summary.passes
+    peak = max((over.peak_um for over in passes), default=0)
+    stage.result(
+        "a session",
+        f"{len(passes)} of {summary.planned} passes, {count(sum(over.punctures for over in passes))} punctures;"
+        f" deepest {um(peak)} as the pen measured, {um(truth.deepest_um)} in the simulated skin, cap {um(250)}",
+        good=summary.ending is Ending.DONE and summary.closed and 0 < truth.deepest_um <= 250 and not truth.needles_out,
+    )
+
+
+async def _find(act: Act, stage: Stage) -> None:
+    found = await discover([act.simulator.url])
+    for pen in found.pens:
+        stage.result("found by asking", f"pen {serial_text(pen.hello)} on {pen.url}", good=True)
+    for silent in found.others:
+        stage.result("found by asking", f"no pen on {silent.url}: {silent.why}", good=False)
