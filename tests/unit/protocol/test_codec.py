@@ -16,6 +16,7 @@ from dermalink_protocol.codec import Packed
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope, peek_opcode, peek_request_id
 from dermalink_protocol.errors import (
+    FrameTooLong,
     OutOfRange,
     ProtocolError,
     ReservedBits,
@@ -24,6 +25,7 @@ from dermalink_protocol.errors import (
     WrongLength,
 )
 from dermalink_protocol.history_entries import Entry
+from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.messages.identity import GetStatus, Hello, Status, StatusFlag
 from dermalink_protocol.messages.records import GetHistory
 from dermalink_protocol.messages.stop import Stop
@@ -292,6 +294,14 @@ def test_a_message_is_not_sent_on_a_channel_that_is_not_its_own() -> None:
 def test_a_request_id_out_of_range_is_refused(request_id: int) -> None:
     with pytest.raises(OutOfRange):
         encode_envelope(Envelope(Channel.STOP, request_id, Stop()))
+
+
+def test_a_body_is_too_long_from_one_byte_over_the_longest() -> None:
+    opcode = Opcode.STOP.to_bytes(2, "little")
+    with pytest.raises(WrongLength):
+        decode_envelope(Channel.STOP, opcode + bytes(MESSAGE_BYTES_MAX - 2))
+    with pytest.raises(FrameTooLong):
+        decode_envelope(Channel.STOP, opcode + bytes(MESSAGE_BYTES_MAX - 1))
 
 
 @given(st.binary(max_size=12))

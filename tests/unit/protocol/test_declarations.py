@@ -93,6 +93,20 @@ def test_every_member_of_an_enumeration_fits() -> None:
             word: Annotated[Wide, u8]
 
 
+class Edges(IntEnum):
+    LOWEST = 0
+    HIGHEST = 255
+
+
+def test_a_member_at_either_end_of_the_width_fits() -> None:
+    class Whole(Reply, opcode=FREE, channel=Channel.STATUS):
+        """Members at both ends."""
+
+        word: Annotated[Edges, u8]
+
+    assert [Whole.decode(bytes([edge])).word for edge in Edges] == list(Edges)
+
+
 def test_flags_have_no_sign() -> None:
     with pytest.raises(DeclarationError, match="no sign"):
 
