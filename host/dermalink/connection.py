@@ -85,15 +85,13 @@ class Connection:
         self._sinks: list[Sink] = []
         self._over: LinkError | None = None
         self._ended = asyncio.Event()
-        self._reader: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
     # Life
 
     def start(self) -> None:
-        """Begin to read; call it before the first request."""
-        self._reader = asyncio.ensure_future(self._read_on())
-        self._reader.add_done_callback(self._reader_ended)
+        """Begin to listen; call it before the first request."""
+        self.link.deliver_to(self._take, self._end)
 
     @property
     def error(self) -> LinkError | None:
@@ -116,12 +114,8 @@ class Connection:
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self.link.close()
-        except TimeoutError:
-            pass
-        finally:
-            if self._reader is not None:
-                self._reader.cancel()
-                await asyncio.wait([self._reader])
+        except TimeoutError:  # whatever still holds it up, nobody here waits for it any more
+            return
 
     def _end(self, error: LinkError) -> None:
         """Every waiter gets the reason; none is left hanging, and none is cancelled."""
@@ -297,24 +291,16 @@ class Connection:
         """What the numbers of this kind of notification told: duplicates, gaps, how many are missing."""
         return self._filters.setdefault(kind, SequenceFilter())
 
-    async def _read_on(self) -> None:
-        receive = self.link.receive
+    def _take(self, channel: Channel, body: bytes) -> None:
+        """Whatever goes wrong with a message, everybody who waits is told; none is left hanging."""
         try:
-            while True:
-                channel, body = await receive()
-                self._take(channel, body)
-        except LinkError as error:
-            self._end(error)
-
-    def _reader_ended(self, reader: "asyncio.Task[None]") -> None:
-        if reader.cancelled():
-            self._end(LinkClosed(f"The connection to {self.link.url} was given up here", advice="Connect again"))
-        elif (error := reader.exception()) is not None:
+            self._sort(channel, body)
+        except Exception as error:  # noqa: BLE001  (a mistake of ours, or of who watches messages)
             lost = LinkLost(f"The connection to {self.link.url} failed", limit=repr(error), advice="Connect again")
             lost.__cause__ = error
             self._end(lost)
 
-    def _take(self, channel: Channel, body: bytes) -> None:
+    def _sort(self, channel: Channel, body: bytes) -> None:
         try:
             envelope = decode_envelope(channel, body)
         except ProtocolError:

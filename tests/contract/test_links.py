@@ -256,3 +256,56 @@ async def close_and_check(link: Link) -> None:
         await link.close()
     with pytest.raises(LinkClosed):
         link.send_now(Channel.STOP, STOP)
+
+
+@each_link
+@in_real_time
+async def test_messages_are_delivered_as_they_come_and_the_end_once(maker: Maker) -> None:
+    async with maker() as far:
+        taken: asyncio.Queue[tuple[Channel, bytes]] = asyncio.Queue()
+        ends: asyncio.Queue[LinkError] = asyncio.Queue()
+        await far.send(encode_frame(Channel.STATUS, b"before"))
+        await asyncio.sleep(0.02)
+        far.link.deliver_to(lambda channel, body: taken.put_nowait((channel, body)), ends.put_nowait)
+        await far.send(b"text" + encode_frame(Channel.STOP, STOP) + encode_frame(Channel.STATUS, LONG))
+        async with asyncio.timeout(BOUND_S):
+            assert await taken.get() == (Channel.STATUS, b"before")
+            assert await taken.get() == (Channel.STOP, STOP)
+            assert await taken.get() == (Channel.STATUS, LONG)
+            assert ends.empty()
+            await far.die()
+            assert type(await ends.get()) is LinkLost
+        await far.link.close()
+        assert ends.empty()
+
+
+@each_link
+@in_real_time
+async def test_the_end_that_close_makes_is_told_as_that(maker: Maker) -> None:
+    async with maker() as far:
+        ends: list[LinkError] = []
+        far.link.deliver_to(lambda _channel, _body: None, ends.append)
+        await far.link.close()
+        assert [type(error) for error in ends] == [LinkClosed]
+
+
+@each_link
+@in_real_time
+async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told_so(maker: Maker) -> None:
+    async with maker() as far:
+        bodies = [bytes([number]) * (number % 200 + 4) for number in range(60)]
+        reading = asyncio.ensure_future(frames_at(far, len(bodies)))
+        for body in bodies:
+            if not far.link.try_send(Channel.STATUS, body):
+                await far.link.send(Channel.STATUS, body)
+        assert [frame.body for frame in await reading] == bodies
+    async with maker() as far, clogged(far) as (taken, sender):
+        assert not far.link.try_send(Channel.STATUS, b"after")
+        sender.cancel()
+        await asyncio.wait([sender])
+        reading = asyncio.ensure_future(frames_at_bulk(far, taken + 2))
+        async with asyncio.timeout(BOUND_S):
+            await far.link.send(Channel.STATUS, b"after")
+            assert (await reading)[-1].body == b"after"
+    with pytest.raises(LinkClosed):
+        far.link.try_send(Channel.STATUS, b"closed")

@@ -87,6 +87,10 @@ class MemoryPipe(BytePipe):
         """See `BytePipe.read`."""
         return await self._inbox.read()
 
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """See `BytePipe.push_to`."""
+        self._inbox.push_to(data, end)
+
     async def close(self) -> None:
         """See `BytePipe.close`."""
         self.closes += 1

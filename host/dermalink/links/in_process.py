@@ -4,6 +4,7 @@ The group is `dermalink.links`; an entry's name is the scheme, its value a corou
 gives an object with the methods of `BytePipe`. It knows nothing of this package, so its errors are put into ours here.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
@@ -52,6 +53,7 @@ class ForeignPipe:
         """`pipe` is owned from here on."""
         self._pipe = pipe
         self._url = url
+        self._pump: asyncio.Task[None] | None = None
 
     def _lost(self) -> LinkLost:
         return LinkLost(f"The connection to {self._url} is gone", advice="Connect again")
@@ -82,6 +84,21 @@ class ForeignPipe:
         except (OSError, EOFError):
             return b""
 
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """See `BytePipe.push_to`; whoever made the pipe has only `read`, so a task reads on."""
+
+        async def pump() -> None:
+            try:
+                while chunk := await self.read():
+                    data(chunk)
+            finally:
+                end()
+
+        self._pump = asyncio.ensure_future(pump())
+
     async def close(self) -> None:
         """See `BytePipe.close`."""
         await self._pipe.close()
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.wait([self._pump])

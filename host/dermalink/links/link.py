@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from dermalink.errors import LinkError
 from dermalink_protocol.channels import Channel
 
 SENT = "->"
@@ -70,6 +71,12 @@ class Link(Protocol):
     async def receive(self) -> tuple[Channel, bytes]:
         """The next message, for one caller at a time; raises `LinkLost` at the end, `LinkClosed` after `close`."""
 
+    def deliver_to(self, take: Callable[[Channel, bytes], None], end: Callable[[LinkError], None]) -> None:
+        """In place of `receive`: call `take` with each message as it comes, and `end` once, with what `receive` raises.
+
+        Both only take note. It saves two turns of the loop a message.
+        """
+
     async def close(self) -> None:
         """Let go of everything, in bounded time; may be called again, and while others send or receive."""
 
@@ -89,6 +96,9 @@ class BytePipe(Protocol):
 
     async def read(self) -> bytes:
         """What has come, at least one byte; b"" at the far end's end. One caller at a time."""
+
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """In place of `read`: call `data` with what comes, as it comes, and `end` once."""
 
     async def close(self) -> None:
         """Let go of everything, in bounded time; may be called again."""

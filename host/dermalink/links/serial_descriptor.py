@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any, Final
 
 from dermalink.errors import LinkLost
@@ -110,10 +111,18 @@ class DescriptorPipe(BytePipe):
     async def read(self) -> bytes:
         """See `BytePipe.read`."""
         data = await self._inbox.read()
+        self._read_again()
+        return data
+
+    def _read_again(self) -> None:
         if not self._reading and not self._inbox.ended:
             self._reading = True
             self._loop.add_reader(self._fd, self._readable)
-        return data
+
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """See `BytePipe.push_to`."""
+        self._inbox.push_to(data, end)
+        self._read_again()
 
     async def close(self) -> None:
         """See `BytePipe.close`; the port itself is closed in a thread, which may take longer than we wait."""

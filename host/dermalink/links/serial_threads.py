@@ -133,6 +133,11 @@ class ThreadPipe(BytePipe):
         self._room.set()
         return data
 
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """See `BytePipe.push_to`."""
+        self._inbox.push_to(data, end)
+        self._room.set()
+
     async def close(self) -> None:
         """See `BytePipe.close`; the port itself is closed in a thread, which may take longer than we wait."""
         if self._closing is None:

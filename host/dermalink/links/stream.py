@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 from dermalink.errors import LinkClosed, LinkError, LinkLost
@@ -30,6 +31,7 @@ class StreamLink:
         self._url = url
         self._decoder = FrameDecoder()
         self._arrived: deque[tuple[Channel, bytes]] = deque()
+        self._deliver: Callable[[Channel, bytes], None] = self._keep
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._gathering = False
@@ -118,30 +120,50 @@ class StreamLink:
             data = await self._pipe.read()
             if not data:
                 self._take(self._decoder.flush())
-                if self._closed.is_set():
-                    self._refuse_closed()
-                raise LinkLost(
-                    f"The connection to {self._url} is gone", advice="Check power and cable, then connect again"
-                )
-            self.counters.bytes_received += len(data)
-            if self.tap.on_bytes is not None:
-                self.tap.on_bytes(RECEIVED, data)
-            self._take(self._decoder.feed(data))
+                raise self._end()
+            self._take_bytes(data)
         return self._arrived.popleft()
+
+    def deliver_to(self, take: Callable[[Channel, bytes], None], end: Callable[[LinkError], None]) -> None:
+        """Hand on what comes, as it comes; see `Link.deliver_to`."""
+        self._deliver = take
+        while self._arrived:
+            take(*self._arrived.popleft())
+
+        def ended() -> None:
+            self._take(self._decoder.flush())
+            end(self._end())
+
+        self._pipe.push_to(self._take_bytes, ended)
+
+    def _end(self) -> LinkError:
+        """Why nothing more comes."""
+        if self._closed.is_set():
+            return LinkClosed(f"The connection to {self._url} was closed here", advice="Connect again")
+        return LinkLost(f"The connection to {self._url} is gone", advice="Check power and cable, then connect again")
+
+    def _take_bytes(self, data: bytes) -> None:
+        self.counters.bytes_received += len(data)
+        if self.tap.on_bytes is not None:
+            self.tap.on_bytes(RECEIVED, data)
+        self._take(self._decoder.feed(data))
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Frame):
                 self.counters.frames_received += 1
-                self._arrived.append((event.channel, event.body))
                 if self.tap.on_frame is not None:
                     self.tap.on_frame(RECEIVED, event.channel, event.body)
+                self._deliver(event.channel, event.body)
                 continue
             if isinstance(event, BrokenFrame):
                 self.counters.broken_frames += 1
             self.counters.noise_bytes += len(event.raw)
             if self.tap.on_noise is not None:
                 self.tap.on_noise(event.raw)
+
+    def _keep(self, channel: Channel, body: bytes) -> None:
+        self._arrived.append((channel, body))
 
     async def close(self) -> None:
         """Let go of the pipe; see `Link.close`."""
@@ -151,4 +173,4 @@ class StreamLink:
         await self._pipe.close()
 
     def _refuse_closed(self) -> NoReturn:
-        raise LinkClosed(f"The connection to {self._url} was closed here", advice="Connect again")
+        raise self._end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final, cast
 
 from dermalink.errors import BadUrl, CannotOpen, LinkLost, NoSuchPort
@@ -109,10 +110,18 @@ class TcpPipe(asyncio.Protocol):
     async def read(self) -> bytes:
         """See `BytePipe.read`."""
         data = await self._inbox.read()
+        self._read_again()
+        return data
+
+    def _read_again(self) -> None:
         if self._held and self._transport is not None and not self._transport.is_closing():
             self._held = False
             self._transport.resume_reading()
-        return data
+
+    def push_to(self, data: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """See `BytePipe.push_to`."""
+        self._inbox.push_to(data, end)
+        self._read_again()
 
     async def close(self) -> None:
         """See `BytePipe.close`: what was written has `FLUSH_WITHIN_S` to get out."""

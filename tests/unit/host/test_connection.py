@@ -406,3 +406,34 @@ async def test_a_pen_that_answers_nothing_any_more_ends_the_connection_before_id
         with pytest.raises(LinkLost):
             await connection.request(GetStatus())
         assert isinstance(connection.error, LinkLost)
+
+
+@in_virtual_time
+async def test_a_watcher_that_fails_ends_the_connection_and_hangs_nobody() -> None:
+    async with a_connection() as (connection, _):
+
+        def fail(_way: str, _envelope: object) -> None:
+            if connection.counters.requests > 1:
+                raise ZeroDivisionError
+
+        connection.on_message = fail
+        await connection.request(GetStatus())
+        with pytest.raises((LinkLost, ZeroDivisionError)):
+            await connection.request(GetStatus())
+        connection.on_message = None
+        with pytest.raises(LinkLost, match="ZeroDivisionError"):
+            await connection.request(GetStatus())
+
+
+@in_virtual_time
+async def test_messages_are_shown_both_ways_once_each() -> None:
+    async with a_connection() as (connection, pen):
+        shown: list[tuple[str, str]] = []
+        connection.on_message = lambda way, envelope: shown.append((way, type(envelope.message).__name__))
+        await connection.request(GetStatus())
+        await connection.request_now(Stop())
+        await connection.request(EndPass(session_id=1))
+        asked, answered = ["GetStatus", "Stop", "EndPass"], ["Status", "Stopped", "PassEnded"]
+        assert [name for way, name in shown if way == "->"] == asked
+        assert [name for way, name in shown if way == "<-"] == answered
+        assert connection.counters.requests == len(pen.seen) == 3
