@@ -1,5 +1,7 @@
 """Faults of the hardware: the pen finds them at self-test or in the stroke, cuts the drive, and latches."""
 
+import struct
+
 import pytest
 
 from dermalink_protocol.codewords import Reason
@@ -99,6 +101,25 @@ def test_a_latched_depth_fault_outlives_power_and_is_not_acknowledged() -> None:
         Reason.FAULT_LATCHED,
     )
     assert booted.open().reason in (Reason.LOCKED, Reason.FAULT_LATCHED)
+
+
+@pytest.mark.sr("SR-CMD-2", side="pen")
+def test_closing_a_session_with_a_fault_latched_stands_in_nobodys_way() -> None:
+    client = running()
+    client.pen.faults.inject("motor", "stalled")
+    reason = stopped_with(client)
+    client.pen.faults.clear()
+    client.pen.hand.lift()
+    client.pen.advance(500)
+    closing = struct.pack("<II32s", client.session_id, 0, raw.NO_HASH)
+    assert client.ask(raw.ON_COMMAND, raw.CLOSE, closing).opcode == raw.CLOSED
+    got = client.ask(raw.ON_COMMAND, raw.ACKNOWLEDGE, client.header() + reason.to_bytes(2, "little"))
+    assert got.opcode != raw.REFUSED
+    client.pen.advance(1_500)
+    client.pen.button.press()
+    client.pen.advance(1_500)
+    status = client.status()
+    assert (status["state"], status["session"]) == (raw.IDLE, 0)
 
 
 @pytest.mark.sr("SR-PASS-4", side="pen")

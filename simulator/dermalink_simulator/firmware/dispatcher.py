@@ -34,6 +34,8 @@ REFUSALS_MAX: Final = 0xFFFF_FFFF
 # Names by which the core calls what the contract calls otherwise.
 RENAMED: Final = {"SELF_TEST": "RUN_SELF_TEST", "REPORT_SYMPTOM": "SYMPTOM"}
 WITH_CONDITIONS: Final = (therapy.OpenSession, therapy.Prepare, therapy.BeginPass, therapy.ResumePass)
+# Where a session that was told to close still has to stop or to write first; elsewhere it can take a person's time.
+CLOSES_SOON: Final = (State.OPENING, State.RECORDING, State.STOPPING, State.CLOSING)
 DEFERRED: Final = (therapy.OpenSession, therapy.CloseSession, therapy.SetClock)
 
 
@@ -253,7 +255,7 @@ def resolve_deferred(pen: Inside) -> None:
         if state.session_id != waiting.session_id:
             reason = Reason(state.reason) if state.reason != Reason.NONE else Reason.FLASH_FAILED
     elif isinstance(message, therapy.CloseSession):
-        if state.session_id == waiting.session_id:
+        if state.session_id == waiting.session_id and state.state in CLOSES_SOON:
             return
     elif isinstance(message, therapy.SetClock):
         if pen.clock_wanted_s and not pen.clock_failed:

@@ -168,7 +168,9 @@ class FlashStore:
     # Writing
 
     def submit(self, transaction: Transaction) -> bool:
-        """Queue a transaction; they are written in this order, one at a time. False when there is no room for it."""
+        """Queue a transaction; they are written in this order, one at a time. False where it can't be written."""
+        if self.trouble is not Reason.NONE:
+            return False
         ahead = TRIES * (len(self._queue) + 2)
         if self.history.free_slots < ahead * HISTORY_ENTRIES_MAX or self.ledger.free_slots < ahead:
             return False
