@@ -1,5 +1,6 @@
 """Act two: five refusals, by the host, and by the pen against frames that no honest host sends."""
 
+import asyncio
 from typing import Final
 
 from dermalink.demo import raw
@@ -20,6 +21,9 @@ from dermalink_protocol.reasons import explain
 from dermalink_protocol.zones import Direction, Head, Zone
 
 TOO_DEEP_UM: Final = 510
+TAG_READ_WITHIN_S: Final = 3.0
+POLL_S: Final = 0.05
+NO_TAG: Final = "00" * 8
 DAYS_15_S: Final = 15 * 86_400
 SHORT_PERCENT: Final = 5  # a pass that touched skin is used up, however short it was
 
@@ -37,13 +41,22 @@ async def play(act: Act) -> None:
     async with await act.connect() as pen:
         session_id = await _open(pen)
         await _both_refuse(act, pen, session_id, "the head of the last session", Reason.CARTRIDGE_USED)
-        await act.simulator.do("cartridge.fit", head="glide", protrusion_um=1_000)
+        await _fit_long_head(act, pen)
         what = "a cartridge with 1.0 mm needles, set to 0.25 mm"
         await _both_refuse(act, pen, session_id, what, Reason.CARTRIDGE_OVER_CAP)
         await pen.close_session()
     truth = await act.simulator.truth()
     deepest = f"{truth.deepest_um} µm in the simulated skin"
     act.stage.result("the deepest puncture of this act", deepest, good=truth.deepest_um <= 250)
+
+
+async def _fit_long_head(act: Act, pen: Pen) -> None:
+    """Fit it, and wait until the pen has read its tag."""
+    before = (await pen.look()).tag
+    await act.simulator.do("cartridge.fit", head="long", number=2)
+    async with asyncio.timeout(TAG_READ_WITHIN_S):
+        while (await pen.look()).tag in (before, NO_TAG):
+            await asyncio.sleep(POLL_S)
 
 
 async def _open(pen: Pen) -> int:

@@ -43,6 +43,7 @@ class Simulator:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
+        self._asked = 0
         self.url = self.serial_number = ""
 
     async def __aenter__(self) -> Self:
@@ -105,11 +106,14 @@ class Simulator:
         assert self._reader is not None
         assert self._writer is not None
         async with self._turn:
-            self._writer.write(json.dumps({"id": 1, "do": word, "with": arguments}).encode() + b"\n")
+            self._asked += 1
+            self._writer.write(json.dumps({"id": self._asked, "do": word, "with": arguments}).encode() + b"\n")
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     await self._writer.drain()
-                    answer: dict[str, Any] = json.loads(await self._reader.readline())
+                    answer: dict[str, Any] = {}
+                    while answer.get("id") != self._asked:  # one that nobody waited for any more goes by
+                        answer = json.loads(await self._reader.readline())
             except (OSError, ValueError, TimeoutError) as error:
                 raise SimulatorFailed("The simulated pen went away", limit=str(error)) from error
         if "error" in answer:
