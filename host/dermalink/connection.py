@@ -212,11 +212,11 @@ class Connection:
             return False
         try:
             exchange.sent = self.link.try_send(self._channel(exchange.request), exchange.body)
-        except LinkError:
+            if exchange.sent:
+                self._note_asked(exchange)
+        except BaseException:
             self._give_up(exchange)
             raise
-        if exchange.sent:
-            self._note_asked(exchange)
         return exchange.sent
 
     async def _wait_until(self, exchange: Exchange[R], within_s: float) -> R:
