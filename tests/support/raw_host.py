@@ -23,6 +23,10 @@ class NoAnswerError(AssertionError):
     """The pen did not answer in time."""
 
 
+class OtherAnswerError(AssertionError):
+    """The pen answered something else."""
+
+
 class RawHost:
     """One connection. `tick_ms` is the newest tick of the pen that was seen, `notes` what came unasked."""
 
@@ -79,7 +83,8 @@ class RawHost:
     def expect(self, wanted: type[M], message: Message) -> M:
         """Ask, and have exactly that kind of answer."""
         answer = self.ask(message)
-        assert isinstance(answer, wanted), f"{answer!r} to {message!r}"
+        if not isinstance(answer, wanted):
+            raise OtherAnswerError(f"{answer!r} to {message!r}")
         return answer
 
     # The way of a session

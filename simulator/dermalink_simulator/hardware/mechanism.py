@@ -49,6 +49,7 @@ class Mechanism:
         self._main = _Since()
         self._turn = NO_TURN
         self._turn_um = 0
+        self._undrawn_ms = 0
         self._measured = False
         self._depth = self._belief = self._force = 0
         self._rest: tuple[int, ...] = ()
@@ -90,10 +91,11 @@ class Mechanism:
 
     def main_sensors(self, now_ms: int, dt_ms: int) -> Sensors:
         """What the main loop reads; the battery is drawn on by the way."""
-        drive = self.drive
-        self.battery.draw(self._physics.electronics_ma + self._motor_ma(), dt_ms)
-        if not drive.supplied and not self.battery.flat:
-            drive.supplied = True
+        self._undrawn_ms += dt_ms
+        if self._undrawn_ms >= REST_EVERY_MS:
+            self.battery.draw(self._physics.electronics_ma + self._motor_ma(), self._undrawn_ms)
+            self._undrawn_ms = 0
+            self.drive.supplied = not self.battery.flat
         return self._read(self._main, now_ms)
 
     def _motor_ma(self) -> int:

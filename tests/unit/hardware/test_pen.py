@@ -138,7 +138,7 @@ def test_battery_and_supply_show() -> None:
     rig.pen.power.supply(present=True)
     rig.pen.advance(20)
     last = rig.firmware.ticks[-1]
-    assert (last.battery_percent, last.supply) == (14, 1)
+    assert (last.battery_percent, last.supply) == (15, 1)
     assert 3_450 < last.battery_mv < 3_600
     with pytest.raises(DermalinkError):
         rig.pen.power.set_battery(101)
