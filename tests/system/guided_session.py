@@ -40,7 +40,7 @@ class Guided:
         self.events: list[Event] = []
         self.journal: Journal = MemoryJournal()
         self.halfway_ms = 0
-        self.reactions: dict[type[Event], Callable[[Any], None]] = {
+        self.reactions: dict[type[Event], Callable[[Any], object]] = {
             events.ReadyAsked: lambda _: self.person.say(Word.GO),
             events.PressAsked: lambda _: self.later(PRESS_AFTER_S, self.sim.button.press),
             events.PassStarted: self.glide,
@@ -120,14 +120,14 @@ class Guided:
         """A connected pen, whose days are the simulated clock's."""
         return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s)
 
-    async def run(self, plan: bytes = NOSE, *, ask_ready: bool = True) -> Summary:
+    async def run(self, plan: bytes = NOSE, **options: Any) -> Summary:
         """Run a plan to its end."""
         async with await self.pen() as pen:
-            return await self.session(pen, plan, ask_ready=ask_ready).run()
+            return await self.session(pen, plan, **options).run()
 
-    def session(self, pen: Pen, plan: bytes = NOSE, *, ask_ready: bool = True) -> Session:
-        """A session that is yet to run."""
-        return Session(pen, self.plan(plan), self.person, self.show, ask_ready=ask_ready)
+    def session(self, pen: Pen, plan: bytes = NOSE, **options: Any) -> Session:
+        """A session that is yet to run; `options` are the session's."""
+        return Session(pen, self.plan(plan), self.person, self.show, **options)
 
     @staticmethod
     def plan(text: bytes) -> Plan:

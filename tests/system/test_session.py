@@ -1,11 +1,13 @@
 """Sessions as a person lives them, on a simulated pen in virtual time."""
 
 import asyncio
+import itertools
 import json
+from typing import Any
 
 import pytest
 
-from dermalink.errors import HostRefusal, LinkError
+from dermalink.errors import HostRefusal, LinkError, NoSuchPort
 from dermalink.session import events
 from dermalink.session.outcome import Ending, Summary
 from dermalink.session.preflight import PlanRefused
@@ -230,6 +232,56 @@ def test_when_the_link_is_cut_the_lease_takes_the_needles_in() -> None:
             await world.run()
         await world.seconds(SETTLES_S)
         assert world.in_after_ms() <= LEASE_DEFAULT_MS + IN_WITHIN_MS
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-5", "SR-SES-1", side="pen")
+def test_after_a_lost_link_the_session_is_adopted_and_goes_on_only_by_word_and_press() -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[events.PassPaused] = lambda _: asyncio.get_running_loop().call_later(
+            5, world.person.say, Word.RESUME
+        )
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+        world.reactions[events.LinkGone] = lambda _: world.do(lambda: world.sim.faults.clear("link"))
+        summary = await world.run(connect=world.pen)
+        assert summary.ending is Ending.DONE
+        assert len(summary.passes) == 2
+        (back,) = world.said(events.LinkBack)
+        assert back.needles_in
+        assert [asked.resuming for asked in world.said(events.PressAsked)] == [False, True, False]
+        paused_ms = [at / 1_000 for interval in world.sim.skin.needles_out for at in interval if at]
+        assert max(b - a for a, b in itertools.pairwise(paused_ms)) >= 5_000  # nothing moved while nobody said so
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-1", side="pen")
+def test_a_link_that_carries_nothing_any_more_is_a_lost_one() -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "loss", permille=1_000)))
+        with pytest.raises(LinkError, match="silent"):
+            await world.run()
+        assert world.in_after_ms() <= LEASE_DEFAULT_MS + IN_WITHIN_MS
+        (said,) = world.said(events.LinkGone)
+        assert not said.trying_again
+
+    guided(story)
+
+
+def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it() -> None:
+    async def story(world: Guided) -> None:
+        async def nothing_there() -> Any:
+            raise NoSuchPort("nothing is there")
+
+        world.reactions[events.LinkGone] = lambda _: asyncio.get_running_loop().call_later(
+            3, world.person.say, Word.STOP
+        )
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+        summary = await world.run(connect=nothing_there)
+        assert summary.ending is Ending.STOPPED
+        assert not summary.confirmed
+        assert not summary.closed
 
     guided(story)
 

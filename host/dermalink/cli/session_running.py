@@ -1,12 +1,13 @@
 """A session in this terminal: connect, show, listen to keys, stop on signals, end with the exit code that fits."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from dermalink.cli.connecting import connected
+from dermalink.cli.connecting import connect, connected
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.keys import words_from
 from dermalink.cli.signals import stop_on_signals
@@ -32,7 +33,8 @@ async def run_session(plan: Plan, url: str | None, journal: Path | None, *, ask_
     async with connected(url, journal=journal) as pen:
         with display:
             async with words_from(sys.stdin) as person:
-                session = Session(pen, plan, person, display.show, ask_ready=ask_ready)
+                again = functools.partial(connect, url or pen.connection.link.url, journal=journal)
+                session = Session(pen, plan, person, display.show, ask_ready=ask_ready, connect=again)
                 with stop_on_signals(session) as received:
                     summary = await session.run()
     return exit_code(summary, received.code)

@@ -21,7 +21,7 @@ from dermalink_protocol.reasons import explain
 from dermalink_protocol.zones import Direction, Head, Zone
 
 TOO_DEEP_UM: Final = 510
-TAG_READ_WITHIN_S: Final = 3.0
+TAG_READS: Final = 60  # a pen reads its head's tag at least twice a second
 POLL_S: Final = 0.05
 NO_TAG: Final = "00" * 8
 DAYS_15_S: Final = 15 * 86_400
@@ -54,9 +54,10 @@ async def _fit_long_head(act: Act, pen: Pen) -> None:
     """Fit it, and wait until the pen has read its tag."""
     before = (await pen.look()).tag
     await act.simulator.do("cartridge.fit", head="long", number=2)
-    async with asyncio.timeout(TAG_READ_WITHIN_S):
-        while (await pen.look()).tag in (before, NO_TAG):
-            await asyncio.sleep(POLL_S)
+    for _ in range(TAG_READS):
+        if (await pen.look()).tag not in (before, NO_TAG):
+            return
+        await asyncio.sleep(POLL_S)
 
 
 async def _open(pen: Pen) -> int:

@@ -56,6 +56,13 @@ class Inbox:
             if wanted(item):
                 self._items.put_nowait(item)
 
+    def waiting(self) -> list[Item]:
+        """All that is here now; it stays here."""
+        items = [self._items.get_nowait() for _ in range(self._items.qsize())]
+        for item in items:
+            self._items.put_nowait(item)
+        return items
+
     async def get(self, within_s: float) -> Item | None:
         """The next item; None when there was none in time."""
         try:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from dermalink.errors import DepthAlarm, LinkError, NoTelemetry, PenRefusal, Timeout
+from dermalink.errors import DepthAlarm, LinkError, LinkLost, NoTelemetry, PenRefusal, Timeout
 from dermalink.lease import Lease
 from dermalink.pen import Pen
 from dermalink.session.events import Alarm, Event, SymptomSaid
@@ -27,6 +27,8 @@ from dermalink_protocol.zones import Symptom
 STATUS_EVERY_S: Final = 0.5  # punctures and battery are in no telemetry
 WAITING_STATUS_EVERY_S: Final = 0.1  # while a press is awaited, status is what earns the lease: five in its 500 ms
 QUIET_S: Final = 1.5  # idle telemetry comes each second: after this long a silence the pen is asked how it stands
+SILENCE_S: Final = 3.0  # three idle samples and two questions went unanswered
+TOLD_EVERY_S: Final = 0.05
 
 MOVING: Final = (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
 UNDER_WAY: Final = (*MOVING, State.RECORDING, State.STOPPING)
@@ -60,7 +62,7 @@ class SessionLoop:
         self._inbox = Inbox()
         self._lease: Lease | None = None
         self._tick: int | None = None
-        self._asked_s = 0.0
+        self._asked_s = self._heard_s = 0.0
         self._lost_before = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,6 +72,7 @@ class SessionLoop:
         """Work with `pen` from now on."""
         self._pen = pen
         self._tick = None
+        self._heard_s = asyncio.get_running_loop().time()
         pen.connection.listen(self._inbox)
 
     async def detach(self) -> None:
@@ -151,6 +154,7 @@ class SessionLoop:
         Raises `Leave` for what ends the session, and `LinkError` when the link is gone.
         """
         item = await self._inbox.get(WAITING_STATUS_EVERY_S if self.state in NOT_YET_MOVING else QUIET_S)
+        self._listen_for_silence(item)
         if self.pen.alarm is not None:
             self._alarmed()
         if isinstance(item, Word):
@@ -158,10 +162,32 @@ class SessionLoop:
         await self._take(item)
         return None
 
-    async def until_not(self, *states: State) -> None:
-        """Take things in until the pen is in none of these states; words are for nobody then."""
-        while self.state in states:
-            await self.next()
+    def _listen_for_silence(self, item: Item | None) -> None:
+        """A link that stands open and carries nothing is as lost as one that was cut."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(item, Telemetry | StateChanged | Status):
+            self._heard_s = now
+        elif now - self._heard_s > SILENCE_S:
+            raise LinkLost(
+                "The pen has fallen silent",
+                limit=f"nothing came for {SILENCE_S:g} s",
+                advice="Lift the pen off the skin; check cable and power",
+            )
+
+    def leave_if_told(self) -> None:
+        """Raise `Leave` when the person or somebody from outside has ended the session; takes nothing else in."""
+        for item in self._inbox.waiting():
+            if isinstance(item, Ended):
+                raise Leave(Ending.OUTSIDE, item.why)
+            if isinstance(item, Word) and (item is Word.STOP or item in SYMPTOMS):
+                self._word(item)
+
+    async def wait_or_told(self, seconds: float) -> None:
+        """Let so much time pass, unless the session is ended meanwhile; raises `Leave` then."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, TOLD_EVERY_S))
+            self.leave_if_told()
 
     def _word(self, word: Word) -> Word:
         if word is Word.STOP:

@@ -1,0 +1,66 @@
+"""After a lost link: another connection adopts the session, disarmed, and nothing goes on by itself (SR-STOP-5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from dermalink.errors import LinkError, Timeout
+from dermalink.pen import Pen
+from dermalink.reconnect import Backoff
+from dermalink.session.events import LinkBack, LinkGone
+from dermalink.session.loop import Leave, SessionLoop
+from dermalink.session.outcome import Ending
+from dermalink.session.passing import apply
+from dermalink.stopping import is_stopped
+from dermalink_protocol.messages.identity import Status
+
+Connect = Callable[[], Awaitable[Pen]]
+
+WITHIN_S: Final = 60.0  # a cable is back by then; the pass itself could be resumed for ten minutes
+
+
+async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None) -> Pen:
+    """Connect again and adopt the session; the new pen is the caller's to close.
+
+    Raises `lost` when there is no way to connect, or none in time, and `Leave` when the session is gone, or the person
+    has said stop meanwhile.
+    """
+    loop.show(LinkGone(words=str(lost), trying_again=connect is not None))
+    await loop.detach()
+    await loop.pen.close()
+    if connect is None:
+        raise lost
+    began = asyncio.get_running_loop().time()
+    pen = await _connected(loop, connect, lost, began + WITHIN_S)
+    try:
+        status = await _adopt(loop, pen)
+    except BaseException:
+        await pen.close()
+        raise
+    seconds = round(asyncio.get_running_loop().time() - began, 2)
+    loop.show(LinkBack(seconds=seconds, needles_in=is_stopped(status)))
+    return pen
+
+
+async def _adopt(loop: SessionLoop, pen: Pen) -> Status:
+    loop.attach(pen)
+    status = (await pen.look()).status
+    if not status.session_id or status.session_id != loop.session_id:
+        raise Leave(Ending.PEN, "the pen has ended the session meanwhile")
+    await apply(loop, pen.gate.adopt_session(loop.session_id))
+    status = (await pen.look()).status
+    loop.take_status(status)
+    return status
+
+
+async def _connected(loop: SessionLoop, connect: Connect, lost: LinkError, deadline: float) -> Pen:
+    backoff = Backoff()
+    while True:
+        loop.leave_if_told()
+        try:
+            return await connect()
+        except (LinkError, Timeout):
+            if asyncio.get_running_loop().time() >= deadline:
+                raise lost from None
+        pause = backoff.next_s()
+        await loop.wait_or_told(pause)
