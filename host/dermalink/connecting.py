@@ -7,17 +7,17 @@ from typing import Final
 
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
-from dermalink.errors import IncompatiblePen, PenRefusal, Timeout
+from dermalink.errors import IncompatiblePen, Timeout
 from dermalink.gate import Gate
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
+from dermalink.pen_history import history_fault
 from dermalink.records import SymptomSaid
 from dermalink.settling import settle_all
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hello, HelloReply
-from dermalink_protocol.messages.records import GetHistoryState
 from dermalink_protocol.messages.stop import ReportSymptom
 from dermalink_protocol.zones import Symptom
 
@@ -34,7 +34,7 @@ class Greeted:
     hello: HelloReply
     keeper: Keeper
     last_command_id: int
-    history_short_by: int
+    history_fault: str
     inspect_only: bool
     utc: Callable[[], int]
 
@@ -79,9 +79,9 @@ async def greet(
         if kept is None:
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
-        short_by = 0 if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
+        fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
         last = await connection.request(GetLastCommand())
-        return Greeted(connection, gate, hello, keeper, last.command_id, short_by, inspect_only, utc)
+        return Greeted(connection, gate, hello, keeper, last.command_id, fault, inspect_only, utc)
     except BaseException:
         await connection.close()
         if kept is not None:
@@ -89,11 +89,12 @@ async def greet(
         raise
 
 
-async def _settle_first(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> int:
-    """What comes before all else: commands in the dark, symptoms untold; then how many records the pen has lost."""
+async def _settle_first(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> str:
+    """What comes before all else: commands in the dark, symptoms untold; then what is wrong with the pen's history."""
     await settle_all(connection, keeper, serial_number, utc_s)
     await _tell_symptoms(connection, keeper, serial_number, utc_s)
-    return await _history_short_by(connection, keeper, serial_number)
+    believed = keeper.belief.pen(serial_number)
+    return await history_fault(connection, believed.history_number, believed.history_digest)
 
 
 def _own_journal(hello: HelloReply) -> Journal:
@@ -142,18 +143,6 @@ async def _tell_symptoms(connection: Connection, keeper: Keeper, serial_number: 
     for symptom in sorted({Symptom(said.symptom) for said in keeper.belief.untold_symptoms}):
         await connection.request(ReportSymptom(symptom=symptom))
         await keeper.keep(SymptomSaid(pen=serial_number, utc_s=utc_s, symptom=int(symptom), told=True))
-
-
-async def _history_short_by(connection: Connection, keeper: Keeper, serial_number: str) -> int:
-    """How many records that this host has seen are missing in the pen (SR-LOG-1); 0 when it may not be asked."""
-    known = keeper.belief.pen(serial_number).history_number
-    if not known:
-        return 0
-    try:
-        state = await connection.request(GetHistoryState())
-    except PenRefusal:
-        return 0
-    return max(0, known - state.last_number)
 
 
 def serial_text(hello: HelloReply) -> str:

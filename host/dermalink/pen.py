@@ -74,7 +74,7 @@ class Pen:
         self._utc = greeted.utc
         self._therapy = asyncio.Lock()
         self._last_command_id = greeted.last_command_id
-        self._history_short_by = greeted.history_short_by
+        self._history_fault = greeted.history_fault
         self._inspect_only = greeted.inspect_only
         self._paused_at: int | None = None
         self._owns_motion = False
@@ -150,7 +150,8 @@ class Pen:
         utc_s = self._utc()
         for record in endings(self._keeper.belief.pen(self.serial_number), status, self.serial_number, utc_s):
             await self._keeper.keep(record)
-        if self._keeper.belief.pen(self.serial_number).running is None:
+        believed = self._keeper.belief.pen(self.serial_number)
+        if believed.running is None and not believed.unsettled:
             self._guardian.over()
         if status.state is not State.PAUSED:
             self._paused_at = None
@@ -166,7 +167,7 @@ class Pen:
             utc_s=utc_s,
             record_number=number,
             record_hash=digest,
-            history_short_by=self._history_short_by,
+            history_fault=self._history_fault,
             paused_for_ms=elapsed_ms(self._paused_at, status.tick_ms) if self._paused_at is not None else 0,
             inspect_only=self._inspect_only,
         )
@@ -230,7 +231,8 @@ class Pen:
         settled = settled_by(number, verdict, reason, reply, pen=self.serial_number, utc_s=self._utc())
         if settled.number:
             known = self._keeper.belief.pen(self.serial_number).history_number
-            self._history_short_by = max(self._history_short_by, known - settled.number)
+            if settled.number < known:
+                self._history_fault = f"it ends at record {settled.number}, and this host has seen record {known}"
         await self._keeper.keep(settled)
 
     @property

@@ -24,8 +24,8 @@ UTC_MAX_S: Final = 0xFFFF_FFFF
 class Facts:
     """What the host knows when it decides; number and hash are those of its journal's last record.
 
-    `paused_for_ms` is by the pen's own ticks, since the pass was first seen paused. `history_short_by` is how many
-    records the pen's history is behind what this host has seen of it (SR-LOG-1).
+    `paused_for_ms` is by the pen's own ticks, since the pass was first seen paused. `history_fault` says what
+    is wrong with the pen's history, "" for nothing (SR-LOG-1).
     """
 
     hello: HelloReply
@@ -36,7 +36,7 @@ class Facts:
     utc_s: int
     record_number: int = 0
     record_hash: bytes = bytes(32)
-    history_short_by: int = 0
+    history_fault: str = ""
     paused_for_ms: int = 0
     inspect_only: bool = False
 
@@ -94,9 +94,8 @@ def _check_fit(facts: Facts, what: str) -> None:
     check_any(facts, what)
     for finding in therapy_bars(facts.hello):
         _refuse_claim(what, finding)
-    if facts.history_short_by:
-        because = f"{facts.history_short_by} records that this host has seen are missing in the pen's history"
-        raise host_refusal(what, Reason.HISTORY_BROKEN, because=because)
+    if facts.history_fault:
+        raise host_refusal(what, Reason.HISTORY_BROKEN, because=facts.history_fault)
 
 
 def _check_therapy(facts: Facts, what: str) -> None:

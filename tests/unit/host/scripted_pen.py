@@ -16,6 +16,8 @@ from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.framing import Frame, FrameDecoder, encode_frame
+from dermalink_protocol.history import Anchor, encode_record
+from dermalink_protocol.history_entries import PowerCause, PoweredUp
 from dermalink_protocol.messages import identity, records, stop, therapy
 from dermalink_protocol.messages.identity import Capability, CartridgeFlag, StatusFlag
 from dermalink_protocol.messages.refusal import Refused
@@ -52,6 +54,7 @@ class ScriptedPen:
         self.last = (0, 0, 0, 0)
         self.sequences: dict[type, int] = {}
         self.tick_offset = 1_000
+        self.history_seed = 1
         self.hello: dict[str, Any] = {
             "protocol_version": limits.PROTOCOL_VERSION,
             "firmware_version": 1 << 16,
@@ -169,6 +172,13 @@ class ScriptedPen:
         """How many of this kind have come."""
         return sum(type(each) is kind for each in self.seen)
 
+    def record(self, number: int) -> tuple[bytes, Anchor]:
+        """A record of its history; `history_seed` makes it another history."""
+        entry = PoweredUp(
+            cause=PowerCause.SWITCHED_ON, boot_id=1, firmware_version=1, calibration_id=1, serial_number=bytes(16)
+        )
+        return encode_record(Anchor(number - 1, bytes([self.history_seed]) * 32), entry, run_s=1, utc_s=NOW_S)
+
     # How it behaves
 
     @property
@@ -210,6 +220,8 @@ class ScriptedPen:
                     applied_opcode=opcode,
                     tick_ms=tick,
                 )
+            case records.GetHistory():
+                return records.HistoryRecord(number=request.number, record=self.record(request.number)[0])
             case records.GetHistoryState():
                 return records.HistoryState(first_number=1, last_number=9, last_hash=bytes(32), first_hole=0)
             case stop.Stop():
@@ -219,7 +231,7 @@ class ScriptedPen:
                 return stop.SymptomReported(**header, state=self.status["state"])
             case therapy.OpenSession():
                 self.status |= {"state": State.OPEN, "session_id": 41, "session_left_s": 3_600}
-                extra: dict[str, Any] = {"session_id": 41, "history_number": 3, "history_hash": b"\3" * 32}
+                extra: dict[str, Any] = {"session_id": 41, "history_number": 3, "history_hash": self.record(3)[1].hash}
                 reply: Reply = therapy.SessionOpened(**header, state=State.OPEN, **extra)
             case therapy.AdoptSession():
                 reply = therapy.SessionAdopted(
@@ -245,7 +257,9 @@ class ScriptedPen:
                 return therapy.PassEnded(**header, state=State.OPEN)
             case therapy.CloseSession():
                 self.status |= {"state": State.IDLE, "session_id": 0, "flags": AT_REST}
-                return therapy.SessionClosed(**header, state=State.CLOSING, history_number=8, history_hash=b"\x08" * 32)
+                return therapy.SessionClosed(
+                    **header, state=State.CLOSING, history_number=8, history_hash=self.record(8)[1].hash
+                )
             case therapy.RenewLease():
                 return therapy.LeaseRenewed(**header, lease_left_ms=500)
             case therapy.RunSelfTest():

@@ -341,7 +341,7 @@ def test_a_head_used_in_either_place_is_used_but_serves_its_own_session() -> Non
         ({"hello": {"drive_tolerance_um": 51}}, Reason.TOLERANCE_UNDECLARED),
         ({"hello": {"sensor_accuracy_um": 0}}, Reason.ACCURACY_UNDECLARED),
         ({"hello": {"sensor_accuracy_um": 26}}, Reason.ACCURACY_UNDECLARED),
-        ({"history_short_by": 1}, Reason.HISTORY_BROKEN),
+        ({"history_fault": "cut"}, Reason.HISTORY_BROKEN),
         ({"inspect_only": True}, Reason.NOT_OWNER),
     ],
 )

@@ -23,7 +23,7 @@ from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.limits import HOST_STOP_WITHIN_MS, INTERVAL_S
 from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.identity import GetLastCommand, GetStatus, Hello, HelloReply, StatusFlag
-from dermalink_protocol.messages.records import GetHistoryState, HistoryState
+from dermalink_protocol.messages.records import GetHistory, GetHistoryState, HistoryRecord, HistoryState
 from dermalink_protocol.messages.refusal import Refused as RefusedReply
 from dermalink_protocol.messages.stop import ReportSymptom, Stop, Stopped
 from dermalink_protocol.zones import Direction, Symptom
@@ -426,20 +426,51 @@ async def test_a_symptom_is_sent_first_and_kept_whether_or_not_it_was_heard() ->
         assert caught.value.reason is Reason.SYMPTOM_LOCK
 
 
-@pytest.mark.sr("SR-LOG-1", side="host")
+def cut(older: ScriptedPen) -> None:
+    shorter = HistoryState(first_number=1, last_number=2, last_hash=bytes(32), first_hole=0)
+    older.on(GetHistoryState, lambda _: shorter)
+
+
+def another(older: ScriptedPen) -> None:
+    older.history_seed = 2
+
+
+def altered(older: ScriptedPen) -> None:
+    record = bytearray(older.record(8)[0])
+    record[20] ^= 1
+    older.on(GetHistory, lambda _: HistoryRecord(number=8, record=bytes(record)))
+
+
+def misplaced(older: ScriptedPen) -> None:
+    older.on(GetHistory, lambda _: HistoryRecord(number=8, record=older.record(7)[0]))
+
+
+@pytest.mark.sr("SR-LOG-1", "SR-RST-1", side="host")
+@pytest.mark.parametrize("change", [cut, another, altered, misplaced])
 @in_virtual_time
-async def test_a_pen_whose_history_is_shorter_than_what_was_seen_of_it_gets_no_therapy() -> None:
+async def test_a_pen_that_does_not_hold_what_was_seen_of_it_gets_no_therapy(change: Any) -> None:
     journal = MemoryJournal()
     async with a_pen(journal=journal) as (pen, _):
         await open_session(pen)
         await pen.close_session()
     older = script()
-    shorter = HistoryState(first_number=1, last_number=2, last_hash=bytes(32), first_hole=0)
-    older.on(GetHistoryState, lambda _: shorter)
+    change(older)
     async with a_pen(older, journal=journal) as (pen, _):
         with pytest.raises(HostRefusal) as caught:
             await open_session(pen)
         assert caught.value.reason is Reason.HISTORY_BROKEN
+
+
+@in_virtual_time
+async def test_a_pen_that_has_folded_its_oldest_records_is_no_broken_one() -> None:
+    journal = MemoryJournal()
+    async with a_pen(journal=journal) as (pen, _):
+        await open_session(pen)
+        await pen.close_session()
+    folded = script()
+    folded.on(GetHistoryState, lambda _: HistoryState(first_number=9, last_number=9, last_hash=bytes(32), first_hole=0))
+    async with a_pen(folded, journal=journal) as (pen, _):
+        await open_session(pen)
 
 
 @in_virtual_time

@@ -161,3 +161,20 @@ async def test_the_host_stops_on_its_own_when_the_pens_monitor_is_blind() -> Non
         await keep_on(pen, lease, lambda status: status.state not in MOVING)
         assert isinstance(pen.alarm, DepthAlarm)
         assert not desk.sim.needles_out
+
+
+@pytest.mark.sr("SR-LOG-1", "SR-RST-1", side="host")
+@in_virtual_time
+async def test_an_old_copy_of_a_pens_memory_put_back_is_found() -> None:
+    journal = MemoryJournal()
+    async with a_desk(seed=7) as desk:
+        before = desk.sim.flash_image()
+        async with await desk.connect(journal=journal) as pen:
+            await applied(pen, pen.gate.open_session)
+            await pen.close_session()
+        async with await desk.connect(journal=journal) as pen:
+            assert (await pen.look()).history_fault == ""
+            after = desk.sim.flash_image()
+    for flash, sound in ((after, True), (before, False)):
+        async with a_desk(seed=7, flash=bytearray(flash)) as desk, await desk.connect(journal=journal) as pen:
+            assert ((await pen.look()).history_fault == "") is sound

@@ -1,12 +1,16 @@
 """`dermalink symptom`."""
 
 import json
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dermalink.cli.lazy import Command
 from dermalink.cli.options import json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
+
+if TYPE_CHECKING:
+    from dermalink_protocol.zones import Symptom
 
 SYMPTOMS = ("pain", "bleeding", "rash")
 
@@ -15,6 +19,8 @@ Examples:
   dermalink symptom pain
   dermalink symptom rash --pen serial:/dev/ttyACM0
 """
+
+HELD: Final = "The session that is running keeps it in the journal."
 
 
 @click.command(cls=Command, epilog=EPILOG)
@@ -26,19 +32,44 @@ Examples:
 async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
-    It can be reported at any time, also days later. It is written into the journal of this computer as well, which
-    keeps the next session from being opened too soon.
+    It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
+    computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
     from dermalink.cli.connecting import connected
+    from dermalink.errors import BadUrl, LinkNotBuilt
+    from dermalink_protocol.errors import DermalinkError
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
+    from dermalink_protocol.messages.identity import Capability
     from dermalink_protocol.zones import Symptom
 
-    async with connected(pen) as found:
-        reply = await found.report_symptom(Symptom[what.upper()])
-        serial = found.serial_number
+    said = Symptom[what.upper()]
+    try:
+        async with connected(pen, inspect_only=True) as found:
+            reply = await found.report_symptom(said)
+            serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
+    except (BadUrl, LinkNotBuilt):  # nobody was asked: the command was wrong
+        raise
+    except DermalinkError:
+        await _write_down(said, told=False)
+        click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)
+        raise
+    note = await _write_down(said, told=True, pen=serial, simulated=simulated)
     days = SYMPTOM_LOCK_S // 86_400
     if as_json:
         click.echo(json.dumps({"pen": serial, "symptom": what, "state": reply.state.name.lower(), "wait_days": days}))
         return
-    click.echo(f"Reported to pen {serial} and written down: {what}. Have no session for {days} days.")
+    click.echo(f"Reported to pen {serial} and written down: {what}. Have no session for {days} days.{note}")
     click.echo("If it does not pass, or is bad, ask a dermatologist.")
+
+
+async def _write_down(said: "Symptom", *, told: bool, pen: str = "", simulated: bool = False) -> str:
+    """After the pen was told, whatever the journal says (SR-STOP-4); what there is to say of it."""
+    from dermalink.errors import JournalBusy
+    from dermalink.pen import utc_now
+    from dermalink.symptoms import write_down
+
+    try:
+        await write_down(said, told=told, utc_s=utc_now(), pen=pen, simulated=simulated)
+    except JournalBusy:
+        return f" {HELD}"
+    return ""
