@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 from dermalink_protocol.codewords import Opcode
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
 ANY: Final = 0
+SECTORS: Final = FLASH_BYTES // SECTOR_BYTES
 
 
 class UnknownFaultError(DermalinkError):
@@ -111,6 +113,7 @@ VOCABULARY: Final[tuple[FaultKind, ...]] = (
     ),
     FaultKind("motor", "stalled", "the motor stands still"),
     FaultKind("motor", "overspeed", "the motor runs too fast", (Parameter("percent", 130, 101, 130, "of the order"),)),
+    FaultKind("motor", "hot", "the motor is too warm", (Parameter("celsius", 55, 0, 120, "how warm"),)),
     FaultKind("cartridge", "stop_broken", "the head's mechanical stop is gone"),
     FaultKind(
         "cartridge",
@@ -138,8 +141,12 @@ VOCABULARY: Final[tuple[FaultKind, ...]] = (
         once=True,
     ),
     FaultKind("flash", "slow", "every operation takes longer", (Parameter("ms", 500, 1, 10_000, "by how much"),)),
+    FaultKind(
+        "flash", "bad_sector", "a sector takes nothing", (Parameter("sector", 2, 0, SECTORS - 1, "which one, from 0"),)
+    ),
     FaultKind("button", "stuck", "the button's contact stays closed"),
     FaultKind("clock", "lost", "the clock's battery was empty for a moment", once=True),
+    FaultKind("battery", "cold", "the battery is too cold", (Parameter("celsius", 2, 0, 60, "how warm"),)),
     FaultKind("battery", "low", "charge is nearly gone", (Parameter("percent", 10, 0, 100, "left"),), once=True),
 )
 

@@ -7,6 +7,7 @@ from dermalink_simulator.hardware.board import Board
 from dermalink_simulator.hardware.crash import CrashWatch, When
 from dermalink_simulator.hardware.flash import Tear
 from dermalink_simulator.hardware.line import Line, LineFaults
+from dermalink_simulator.hardware.mechanism import ROOM_C
 from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.hardware.sensors import DepthReader
 
@@ -105,6 +106,9 @@ class Faults:
         board.main_hung = ("main_loop", "hung") in on
         board.guard_hung = ("guard", "hung") in on
         board.flash.slow_ms = on.get(("flash", "slow"), {"ms": 0})["ms"]
+        board.flash.bad_sector = on.get(("flash", "bad_sector"), {}).get("sector")
+        parts.motor_c = on.get(("motor", "hot"), {"celsius": ROOM_C})["celsius"]
+        parts.battery_c = on.get(("battery", "cold"), {"celsius": ROOM_C})["celsius"]
         parts.button.stuck = ("button", "stuck") in on
         self._lay_reader(parts.depth_sensor, "depth_sensor", on)
         self._lay_reader(parts.feedback, "drive_feedback", on)

@@ -162,6 +162,16 @@ def booted_with(unit: str, kind: str, values: dict[str, int], *, head: bool) -> 
     return pen
 
 
+@pytest.mark.sr("SR-PWR-1", side="pen")
+@pytest.mark.parametrize(("unit", "kind"), [("motor", "hot"), ("battery", "low")])
+def test_heat_and_a_flat_battery_retract(unit: str, kind: str) -> None:
+    running = Running()
+    running.pen.faults.inject(unit, kind, **({} if kind == "hot" else {"percent": 0}))
+    running.host.run(300)
+    assert running.in_after_us() <= 20_000 + IN_US
+    assert not running.pen.motor_turns
+
+
 @pytest.mark.sr("SR-POST-1", "SR-DEPTH-7", "SR-STOP-8", "SR-STOP-5", side="pen")
 @pytest.mark.parametrize("head", [False, True])
 @pytest.mark.parametrize(

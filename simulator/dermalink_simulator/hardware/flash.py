@@ -34,7 +34,7 @@ class Flash:
 
     `operations` counts those begun since the chip was made. A fault sets `cut_in` (so many more operations, and power
     goes away in the last of them, as `tear` says), `failing` (so many operations fail without a trace) or `slow_ms`
-    (every operation takes so much longer).
+    (every operation takes so much longer); in `bad_sector` every operation fails.
     """
 
     def __init__(self, physics: Physics, random: Random, cells: Cells) -> None:
@@ -51,6 +51,7 @@ class Flash:
         self.tear = Tear.WITHIN
         self.failing = 0
         self.slow_ms = 0
+        self.bad_sector: int | None = None
         self.on_cut: Callable[[], None] | None = None
 
     def image(self) -> bytes:
@@ -74,6 +75,8 @@ class Flash:
         """The operation's time is over; True when the chip now holds what was asked for."""
         op, self._under_way = self._under_way, None
         if op is None or not self._fits(op):
+            return False
+        if op.address // SECTOR_BYTES == self.bad_sector:
             return False
         if self.failing:
             self.failing -= 1

@@ -43,6 +43,7 @@ class Mechanism:
         self.skin = Skin(physics.skin_takes_permille)
         self.button = ButtonPart()
         self.battery = Battery(physics.battery_mah, 100)
+        self.battery_c = self.motor_c = ROOM_C
         self.depth_sensor = DepthReader(generator(seed, "depth sensor"), physics.sensor_noise_um)
         self.feedback = DepthReader(generator(seed, "drive feedback"), physics.feedback_noise_um)
         self._guard = _Since()
@@ -214,8 +215,8 @@ class Mechanism:
             battery.supply,
             battery.percent,
             battery.millivolts,
-            ROOM_C,
-            ROOM_C,
+            self.battery_c,
+            self.motor_c,
             self._motor_ma(),
             1 if rate > STILL_HZ else 0,
             self._clock.utc_s(now_ms),

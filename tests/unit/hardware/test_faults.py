@@ -26,7 +26,8 @@ def vars_of(rig: Rig) -> list[object]:
     drive, seat = board.mechanism.drive, board.mechanism.seat
     reader, feedback = board.mechanism.depth_sensor, board.mechanism.feedback
     return [
-        (board.main_hung, board.guard_hung, board.mechanism.button.stuck, board.flash.slow_ms),
+        (board.main_hung, board.guard_hung, board.mechanism.button.stuck, board.flash.slow_ms, board.flash.bad_sector),
+        (board.mechanism.battery_c, board.mechanism.motor_c),
         (drive._overshoot_um, drive._stuck, drive._slow_percent, drive._stalled, drive._speed_percent),
         (seat.offset_um, seat.limit_um, seat.tag()),
         (reader.stuck_um, reader.extra_um, reader.offset_um, feedback.stuck_um, feedback.offset_um),

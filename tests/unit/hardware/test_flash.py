@@ -146,3 +146,11 @@ def test_a_buffer_is_worked_on_in_place_and_bytes_are_copied() -> None:
 def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(FlashImageError, match="4096 bytes"):
         chip(0, bytes(4_096))
+
+
+def test_a_bad_sector_takes_nothing_and_the_others_do() -> None:
+    rig = Rig()
+    rig.pen.faults.inject("flash", "bad_sector", sector=1)
+    rig.say("w4096,00 w0,00 e4096 w8192,00", 200)
+    assert rig.firmware.done == [False, True, False, True]
+    assert rig.pen.flash_image()[4096] == 0xFF
