@@ -5,8 +5,8 @@ import pytest
 from dermalink_simulator.hardware.flash import Tear
 from tests.persistence.evening import Afterwards, Evening, evening_with_cut
 
-OPERATIONS = 33  # of the whole evening, the first boot's included
-RECOVERY = 10  # of a boot after a cut, at most
+OPERATIONS = 36  # of the whole evening, the first boot's included
+RECOVERY = 13  # of a boot after a cut, at most
 
 
 def test_the_evening_without_a_cut_has_as_many_operations_as_are_tried() -> None:

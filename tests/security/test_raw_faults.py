@@ -140,6 +140,21 @@ def test_without_the_detectors_it_stays_and_presses_on() -> None:
     assert client.pen.needles_out
 
 
+@pytest.mark.sr("SR-PASS-4", "SR-DEPTH-3", side="pen")
+def test_a_stamp_head_pressed_and_lifted_works_thin_skin_and_one_that_stays_pauses() -> None:
+    client = raw_pen()
+    client.pen.cartridge.fit("stamp")
+    client.pen.advance(2_000)
+    client.open()
+    client.run_pass(zone=raw.UPPER_LIP, rate=60, speed=20)
+    client.live(3_000)
+    assert client.status()["state"] in (raw.RUNNING, raw.LIFTED)
+    assert client.pen.skin.punctures > 200
+    client.pen.hand.stay()
+    client.live(700)
+    assert client.status()["reason"] == Reason.DWELL
+
+
 @pytest.mark.sr("SR-PASS-5", side="pen")
 @pytest.mark.parametrize(
     ("force_mn", "state", "reason"),

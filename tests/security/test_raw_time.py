@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.history import Anchor, check_chain, decode_record, origin
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, raw_pen
 
@@ -224,3 +225,25 @@ def test_a_second_session_wants_a_self_test_first() -> None:
     client.ask(raw.ON_COMMAND, raw.CLOSE, struct.pack("<II32s", client.session_id, 0, raw.NO_HASH))
     assert client.open().reason == Reason.SELF_TEST_DUE
     assert freshly_tested(client).open().opcode == raw.OPENED
+
+
+@pytest.mark.sr("SR-LOG-1", "SR-INT-2", side="pen")
+def test_the_history_tells_the_evening_and_hangs_together() -> None:
+    client = worked()
+    client.pen.clock.set(client.pen.clock.utc_s + 500)
+    client.pen.advance(2_000)
+    state = client.ask(raw.ON_RECORDS, raw.GET_HISTORY_STATE).payload
+    last = struct.unpack_from("<I", state, 4)[0]
+    records = [
+        client.ask(raw.ON_RECORDS, raw.GET_HISTORY, struct.pack("<I", number)).payload[4:]
+        for number in range(1, last + 1)
+    ]
+    serial = client.hello().payload[6:22]
+    assert check_chain(records, origin(serial), [Anchor(last, state[8:40])]) == []
+    told = [type(decode_record(record).entry()).__name__ for record in records]
+    wanted = ["PoweredUp", "HeadSeated", "SelfTested", "SessionOpenedEntry", "HeadUsed", "PassBegunEntry"]
+    wanted += ["PassEndedEntry", "StoppedEntry", "SessionClosedEntry", "ClockSetEntry"]
+    assert set(wanted) <= set(told)
+    assert told.index("HeadUsed") < told.index("PassBegunEntry") < told.index("PassEndedEntry")
+    got = client.ask(raw.ON_RECORDS, raw.GET_HISTORY, struct.pack("<I", last + 9))
+    assert got.refusal == (raw.GET_HISTORY, Reason.OUT_OF_RANGE, last)

@@ -8,6 +8,7 @@ from dermalink_protocol.history_entries import (
     Entry,
     FaultCleared,
     FaultLatched,
+    HeadSeated,
     HeadUsed,
     PassBegunEntry,
     PassEndedEntry,
@@ -167,6 +168,7 @@ def _close(pen: Inside, _event: Event, before: TherapyState) -> None:
     )
     head_worked = pen.head.record.session_id == entry.session_id
     write(pen, entry, token=Write.CLOSE, to_ledger=head_worked, session_open=0)
+    count_refusals(pen)
 
 
 def _fault(pen: Inside, _event: Event, _before: TherapyState) -> None:
@@ -215,7 +217,7 @@ def on_transition(pen: Inside, before: TherapyState) -> None:
         needles_in_ms = pen.stop_ms if after.state != State.STOP_FAILED else NOT_MEASURED
         reason = Reason(after.reason)
         write(pen, StoppedEntry(session_id=before.session_id, reason=reason, needles_in_ms=needles_in_ms))
-    if after.state == State.PAUSED:
+    if after.state == State.PAUSED and before.state in (State.STOPPING, State.RECORDING):
         write(
             pen,
             PassInterrupted(
@@ -299,6 +301,34 @@ def self_tested(pen: Inside) -> None:
             failed=SelfTestStep(report.failed),
             retraction_ms=report.retraction_ms,
             disagreement_um=report.disagreement_um,
+        ),
+    )
+
+
+def clock_changed(pen: Inside, before_s: int) -> None:
+    """The clock shows something else than it should, and nobody set it by a command; 0 is lost."""
+    entry = ClockSetEntry(before_utc_s=before_s, after_utc_s=pen.sensors.utc_s, wait_left_s=pen.state.wait_s)
+    write(pen, entry)
+
+
+def head_seated(pen: Inside) -> None:
+    """Another head than the one before was fitted, and its tag was read."""
+    tag = pen.head.tag
+    if tag is None or tag.tag_id == pen.noted_tag_id:
+        return
+    pen.noted_tag_id = tag.tag_id
+    note(
+        pen,
+        HeadSeated(
+            tag_id=tag.tag_id,
+            maker=tag.maker,
+            lot=tag.lot,
+            head=tag.head,
+            needles=tag.needles,
+            width_um=tag.width_um,
+            protrusion_um=tag.protrusion_um,
+            sterile_until_s=tag.sterile_until_s,
+            reason=Reason(pen.state.head_verdict),
         ),
     )
 

@@ -88,6 +88,8 @@ class PenFirmware:
             core.feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran_s), self._trace)
         effects.powered_up(pen, pen.cause)
         pen.booted = True
+        if pen.clock.trouble != record.clock_trouble:
+            effects.clock_changed(pen, record.clock_s)
 
     # Connections
 

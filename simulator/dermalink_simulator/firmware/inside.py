@@ -17,6 +17,7 @@ from dermalink_simulator.firmware.monitor import CLEAR
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
+from dermalink_simulator.firmware.tags import NO_TAG_ID
 from dermalink_simulator.firmware.telemetry import Sampler
 from dermalink_simulator.seam import DriveOrder, PowerCause, Sensors
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
@@ -101,6 +102,7 @@ class Inside:
         self.checkpoint_s = 0
         # Head, pass, self-test
         self.head = SeatedHead()
+        self.noted_tag_id = NO_TAG_ID
         self.pass_peak_um = 0
         self.pass_punctures = 0
         self.stop_ms = 0

@@ -113,6 +113,7 @@ def tell_head(pen: Inside, trace: Trace | None) -> None:
     same = halves(head.record.tag_id) == (pen.state.tag_low, pen.state.tag_high)
     if not (pen.state[0] in MOVING and same and event.verdict == pen.state.head_verdict):
         feed(pen, event, trace)
+        effects.head_seated(pen)
 
 
 def _utc(pen: Inside) -> int:
@@ -190,7 +191,7 @@ def _time(pen: Inside, sensors: Sensors, trace: Trace | None) -> None:
     """What the clock really ran, and whether it is still sound."""
     if pen.clock_out_s:
         return
-    before = pen.clock.trouble
+    before = pen.clock
     clock, ran = look(pen.clock, sensors.utc_s, sensors.ran_s)
     if clock is pen.clock:
         return
@@ -198,10 +199,10 @@ def _time(pen: Inside, sensors: Sensors, trace: Trace | None) -> None:
     if ran.seconds:
         pen.run_s += ran.seconds
         feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
-    if pen.clock.trouble != before:
+    if clock.trouble != before.trouble or ran.jumped:
         tell_clock(pen, trace)
-        effects.write(pen)
-    elif ran.jumped or pen.run_s - pen.checkpoint_s >= CHECKPOINT_S:
+        effects.clock_changed(pen, before.utc_s)
+    elif pen.run_s - pen.checkpoint_s >= CHECKPOINT_S:
         pen.checkpoint_s = pen.run_s
         effects.count_refusals(pen)
         effects.write(pen)
