@@ -1,1 +1,401 @@
-"""The pytest plugin that ships with Dermalink: a simulated pen and a connected host as fixtures."""
+"""The pytest plugin that ships with Dermalink: a simulated pen, a connected host and virtual time, as fixtures.
+
+    def test_the_pen_is_idle(pen):
+        assert pen.status().state.name == "IDLE"
+
+`simulated_pen` is a pen in software with its hand, button, cartridge, clock, power and faults; `pen` is a connection to
+it; both live in virtual time, and everything is synchronous, so no plugin for asyncio is needed. With `--pen URL` the
+same tests run on a real pen; what it can't do is skipped there, with the reason. Nothing heavy is imported before a
+fixture is used. This file is the only place that joins the host to the simulator.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from dermalink.plan.load import Plan
+    from dermalink.session.events import Event
+    from dermalink.session.outcome import Summary
+    from dermalink.sync import LoopThread, SyncPen
+    from dermalink_protocol.zones import Direction, Zone
+    from dermalink_simulator.hardware.skin import Skin
+    from dermalink_simulator.overlay import Faults
+    from dermalink_simulator.pen import Button, CartridgeSeat, Clock, Hand, Power, SimulatedPen
+    from dermalink_simulator.runner import PenRunner
+
+T = TypeVar("T")
+
+RUN_WITHIN_S = 7_200.0  # of the loop's own time: longer than any session; a wait that never ends is told so
+PRESS_AFTER_S = 0.4  # a person reads, and presses
+COVERED_PERCENT = 95
+STARTED_WITHIN_S = 10.0  # a self-test takes a second, and a board's flash check a few
+SIMULATOR_ONLY = ("simulated_pen", "virtual_time")
+MARKERS = (
+    "needs_simulator: what a real pen can't be made to do (faults, its clock); skipped with --pen",
+    "second_session: opens a second session within 14 days, which a real pen refuses; skipped with --pen",
+    "simulated_pen(profile=, seed=, head=): what the simulated pen is made of",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--pen URL`."""
+    text = "Run on the real pen at URL (serial:/dev/ttyACM0, tcp:HOST:PORT) instead of a simulated one."
+    parser.getgroup("dermalink").addoption("--pen", metavar="URL", default=None, help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers; one pen can't serve several workers."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    url = config.getoption("--pen")
+    if url is not None and ":" not in url:
+        raise pytest.UsageError(f"--pen {url!r} is no URL; for example serial:/dev/ttyACM0")
+    if url is not None and (hasattr(config, "workerinput") or config.getoption("numprocesses", None)):
+        raise pytest.UsageError("--pen names one pen, and pytest-xdist would share it between workers: leave -n away")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which pen is meant when it is a real one."""
+    url = config.getoption("--pen")
+    return f"dermalink: on the pen at {url}" if url else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip on a real pen what it can't do."""
+    if item.config.getoption("--pen") is None:
+        return
+    if item.get_closest_marker("second_session"):
+        pytest.skip("opens a second session within 14 days, which a real pen refuses (SR-INT-1)")
+    asked = [name for name in getattr(item, "fixturenames", ()) if name in SIMULATOR_ONLY]
+    if item.get_closest_marker("needs_simulator") or asked:
+        pytest.skip(f"needs the simulator ({asked[0] if asked else 'needs_simulator'}), and --pen names a real pen")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Show what truly happened to the simulated pen beside a failure."""
+    report = yield
+    on_desk = getattr(item, "funcargs", {}).get("_dermalink_desk")
+    if call.when == "call" and call.excinfo is not None and isinstance(on_desk, SimulatedPenDesk):
+        report.sections.append(("simulated pen", on_desk.account()))
+    return report
+
+
+class Bench:
+    """An event loop of its own and synchronous calls into it; `virtual` time jumps, real time does not."""
+
+    def __init__(self, *, virtual: bool) -> None:
+        import asyncio
+
+        from dermalink_simulator.virtual_time import VirtualTimeLoop
+
+        self.loop = VirtualTimeLoop() if virtual else asyncio.new_event_loop()
+        self.closed = False
+
+    @property
+    def now(self) -> float:
+        """Seconds by the loop's clock; virtual time begins at 0."""
+        return self.loop.time()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], *, within_s: float = RUN_WITHIN_S) -> T:
+        """What `coroutine` returns or raises; `TimeoutError` after `within_s` of the loop's time."""
+        import asyncio
+
+        return self.loop.run_until_complete(asyncio.wait_for(coroutine, within_s))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        import asyncio
+
+        self.run(asyncio.sleep(seconds), within_s=seconds + 1)
+
+    def call(self, coroutine: Coroutine[Any, Any, T], *, interrupted: Callable[[], object] | None = None) -> T:
+        """As `dermalink.sync` calls into its loop: on Ctrl-C, `interrupted` comes first."""
+        try:
+            return self.run(coroutine)
+        except KeyboardInterrupt:
+            if interrupted is not None:
+                self.loop.call_soon(interrupted)
+                self.advance(0.05)
+            raise
+
+    def end(self) -> None:
+        """What a pen's own loop would do when the pen is closed; this one serves on."""
+
+    def close(self) -> None:
+        """Cancel what is left, and end; may be called twice."""
+        import asyncio
+
+        if self.closed:
+            return
+        self.closed = True
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+
+        async def end() -> None:
+            await asyncio.gather(*left, return_exceptions=True)
+            await self.loop.shutdown_asyncgens()
+            await self.loop.shutdown_default_executor()
+
+        try:
+            self.loop.run_until_complete(end())
+        finally:
+            self.loop.close()
+
+
+class _Acting:
+    """A part of the simulated pen; whatever is asked of it happens at the present moment of virtual time."""
+
+    def __init__(self, part: object, act: Callable[[Callable[[], Any]], Any]) -> None:
+        self.__dict__.update(_part=part, _act=act)
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._act(lambda: getattr(self._part, name))
+        if not callable(value):
+            return value
+        return lambda *args, **kwargs: self._act(lambda: value(*args, **kwargs))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._act(lambda: setattr(self._part, name, value))
+
+
+class SimulatedPenDesk:
+    """A simulated pen on a tester's desk: its parts, its truth, and time."""
+
+    def __init__(self, bench: Bench, model: SimulatedPen, runner: PenRunner, url: str) -> None:
+        """Made by `desk`."""
+        self.bench, self.model, self.runner, self.url = bench, model, runner, url
+        self.hand = cast("Hand", self._part(self.model.hand))
+        self.button = cast("Button", self._part(self.model.button))
+        self.cartridge = cast("CartridgeSeat", self._part(self.model.cartridge))
+        self.clock = cast("Clock", self._part(self.model.clock))
+        self.power = cast("Power", self._part(self.model.power))
+        self.faults = cast("Faults", self._part(self.model.faults))
+
+    def _part(self, part: object) -> _Acting:
+        return _Acting(part, self.runner.act)
+
+    @property
+    def skin(self) -> Skin:
+        """The independent truth about every stroke, up to now."""
+        return self.runner.act(lambda: self.model.skin)
+
+    @property
+    def needles_out(self) -> bool:
+        """Whether needles truly stand out of the head now."""
+        return self.runner.act(lambda: self.model.needles_out)
+
+    @property
+    def motor_turns(self) -> bool:
+        """Whether the motor truly turns now."""
+        return self.runner.act(lambda: self.model.motor_turns)
+
+    @property
+    def now_ms(self) -> int:
+        """The pen's own time."""
+        return self.runner.act(lambda: self.model.now_ms)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, for the pen and everybody."""
+        self.bench.advance(seconds)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the pen's time."""
+        return self.bench.run(coroutine)
+
+    def account(self) -> str:
+        """What is so, a line each; for a failure's report."""
+        from dermalink_simulator.control.truth import truth_of
+
+        made = {"profile": self.model.profile.name, "seed": self.model.seed, "virtual_time_s": self.bench.now}
+        return "\n".join(f"{name}: {value}" for name, value in (made | truth_of(self.model)).items())
+
+
+class Person:
+    """Whoever works the pen in a test: simulated hands on a simulated pen, and on a real one somebody who is asked."""
+
+    def __init__(self, desk: SimulatedPenDesk | None, config: pytest.Config) -> None:
+        self.is_real = desk is None
+        self._desk, self._config = desk, config
+
+    def press_button(self) -> None:
+        """A short press of the pen's button."""
+        self._do("Press the pen's button now.", lambda desk: desk.button.press())
+
+    def sweep(self, zone: Zone, direction: Direction, *, speed_mm_s: int = 20) -> None:
+        """Touch down and go over a zone until told to lift."""
+        way = f"Go over: {zone.name.lower()}, {direction.name.lower()}, about {speed_mm_s} mm/s."
+        self._do(way, lambda desk: desk.hand.sweep(zone, direction, speed_mm_s=speed_mm_s))
+
+    def lift(self) -> None:
+        """Take the pen off the skin."""
+        self._do("Lift the pen off.", lambda desk: desk.hand.lift())
+
+    def fit_fresh_head(self, kind: str = "glide") -> None:
+        """Put a head in that was never used."""
+        self._do(f"Fit a fresh {kind} head.", lambda desk: desk.cartridge.fit(kind))
+
+    def _do(self, words: str, act: Callable[[SimulatedPenDesk], object]) -> None:
+        if self._desk is not None:
+            act(self._desk)
+            return
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n>>> {words}", bold=True)
+
+
+@contextmanager
+def desk(bench: Bench, model: SimulatedPen) -> Iterator[SimulatedPenDesk]:
+    """A simulated pen that runs along the bench's time, and is found by its URL, until the end of the `with`."""
+    from dermalink_simulator.in_process import published
+    from dermalink_simulator.runner import PenRunner
+
+    async def start() -> PenRunner:
+        return PenRunner(model)
+
+    runner = bench.run(start())
+    try:
+        with published(f"pen-{id(runner):x}", runner) as url:
+            yield SimulatedPenDesk(bench, model, runner, url)
+    finally:
+        runner.stop()
+
+
+@pytest.fixture
+def _dermalink_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    bench = Bench(virtual=request.config.getoption("--pen") is None)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+@pytest.fixture
+def _dermalink_desk(request: pytest.FixtureRequest, _dermalink_bench: Bench) -> Iterator[SimulatedPenDesk | None]:
+    """The simulated pen, running and to be found by its URL; None with `--pen`."""
+    if request.config.getoption("--pen") is not None:
+        yield None
+        return
+    from dermalink_simulator.making import make_pen
+
+    marker = request.node.get_closest_marker("simulated_pen")
+    with desk(_dermalink_bench, make_pen(**marker.kwargs) if marker else make_pen()) as made:
+        yield made
+
+
+@pytest.fixture
+def virtual_time(request: pytest.FixtureRequest) -> Bench:
+    """Time that jumps: `now`, `advance(seconds)`, `run(coroutine)`; shared with the simulated pen."""
+    if request.config.getoption("--pen") is not None:
+        pytest.skip("needs the simulator (virtual_time), and --pen names a real pen")
+    return cast("Bench", request.getfixturevalue("_dermalink_bench"))
+
+
+@pytest.fixture
+def simulated_pen(_dermalink_desk: SimulatedPenDesk | None) -> SimulatedPenDesk:
+    """A pen in software: `hand`, `button`, `cartridge`, `clock`, `power`, `faults`, the true `skin`, and `advance`."""
+    if _dermalink_desk is None:
+        pytest.skip("needs the simulator (simulated_pen), and --pen names a real pen")
+    return _dermalink_desk
+
+
+@pytest.fixture
+def pen(
+    request: pytest.FixtureRequest, _dermalink_bench: Bench, _dermalink_desk: SimulatedPenDesk | None
+) -> Iterator[SyncPen]:
+    """A connected `dermalink.SyncPen`: to the simulated pen, or with `--pen` to the real one."""
+    connected = _connect(request.config, _dermalink_bench, _dermalink_desk)
+    try:
+        yield connected
+    finally:
+        connected.close()
+
+
+def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | None) -> SyncPen:
+    """A connection to a pen whose self-test at power-up is over."""
+    from dermalink.journal import MemoryJournal
+    from dermalink.pen import Pen
+    from dermalink.sync import SyncPen
+    from dermalink_protocol.codewords import State
+
+    if on_desk is None:  # a real head and a real wait are facts: they belong in the person's own journal
+        connected = SyncPen.connect(config.getoption("--pen"))
+    else:
+        clock = on_desk.model.clock
+        opened = bench.run(Pen.connect(on_desk.url, journal=MemoryJournal(), utc=lambda: clock.utc_s))
+        connected = SyncPen(cast("LoopThread", bench), opened)
+    started = [state for state in State if state not in (State.BOOT, State.SELF_TEST)]
+    try:
+        connected.run(lambda pen: pen.wait_for(*started, within_s=STARTED_WITHIN_S))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+@pytest.fixture
+def person(request: pytest.FixtureRequest, _dermalink_desk: SimulatedPenDesk | None) -> Person:
+    """Somebody at the pen: `press_button`, `sweep`, `lift`, `fit_fresh_head`."""
+    return Person(_dermalink_desk, request.config)
+
+
+@pytest.fixture
+def run_session(pen: SyncPen, person: Person) -> Callable[[str], SessionRun]:
+    """`run_session(plan)` leads the person through a plan (TOML text); gives `summary` and `events`.
+
+    A real pen that has to wait for its next session skips the test.
+    """
+
+    def lead(plan: str) -> SessionRun:
+        wait_s = pen.status().wait_s
+        if wait_s and person.is_real:
+            pytest.skip(f"the pen takes no session for another {wait_s / 86_400:.1f} days (SR-INT-1)")
+        from dermalink.plan.load import plan_from_bytes
+
+        run = SessionRun(plan_from_bytes(plan.encode(), "plan of the test"), person)
+        pen.run(run.lead)
+        return run
+
+    return lead
+
+
+class SessionRun:
+    """One session of a test: what it came to, and what the person was told on the way."""
+
+    summary: Summary
+
+    def __init__(self, plan: Plan, person: Person) -> None:
+        self.events: list[Event] = []
+        self._plan, self._person = plan, person
+
+    async def lead(self, pen: Any) -> None:
+        """Run the session to its end."""
+        from dermalink.session.runner import Session
+        from dermalink.session.words import WordQueue
+
+        self.summary = await Session(pen, self._plan, WordQueue(), self._show, ask_ready=False).run()
+
+    def _show(self, event: Event) -> None:
+        """Note it, and do what a person would."""
+        import asyncio
+
+        from dermalink.session import events
+
+        self.events.append(event)
+        if isinstance(event, events.PressAsked):
+            asyncio.get_running_loop().call_later(PRESS_AFTER_S, self._person.press_button)
+        elif isinstance(event, events.PassStarted):
+            step = event.step
+            self._person.sweep(step.zone, step.direction, speed_mm_s=step.speed_mm_s)
+        elif isinstance(event, events.PassOver) or (
+            isinstance(event, events.Progress) and event.coverage_percent >= COVERED_PERCENT
+        ):
+            self._person.lift()
