@@ -10,7 +10,6 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.identity import (
     Cartridge,
     CartridgeFlag,
-    GetCartridge,
     GetSelfTest,
     HelloReply,
     SelfTestReport,
@@ -32,8 +31,9 @@ class PenInfo:
 
     @classmethod
     async def read(cls, pen: Pen) -> "PenInfo":
-        """Ask the pen; asking changes nothing."""
-        return cls(pen, await pen.status(), await pen.request(GetCartridge()), await pen.request(GetSelfTest()))
+        """Ask the pen, when it has come to rest if it was just switched on; asking changes nothing."""
+        facts = await pen.look()
+        return cls(pen, facts.status, facts.cartridge, await pen.request(GetSelfTest()))
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: the contract's own field names, code words and flags by name."""

@@ -34,7 +34,7 @@ class StopResult(NamedTuple):
 
 async def urls_to_stop(pen: str | None) -> list[str]:
     """The one that was named, or all that answer; raises `NoSuchPort` when none does."""
-    if pen is not None:
+    if pen:
         return [pen]
     from dermalink.discovery import discover
 

@@ -10,9 +10,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from dermalink.doctor.findings import Finding, error, ok, warning
+from dermalink.journal_file import default_path
 from dermalink_protocol.version import __version__
 
 PYTHON_OLDEST: Final = (3, 11)
@@ -26,7 +25,7 @@ def check_system() -> Iterator[Finding]:
     yield ok("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
     yield from check_packages()
     yield check_cobs()
-    yield check_folder("state", platformdirs.user_state_path("dermalink"))
+    yield check_folder("journal", default_path(simulated=False).parent)
     yield check_terminal()
 
 

@@ -9,10 +9,10 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 
 EPILOG = """\b
 Put one of these where your shell starts:
-  bash         eval "$(dermalink completion bash)"                       in ~/.bashrc
-  zsh          eval "$(dermalink completion zsh)"                        in ~/.zshrc
-  fish         dermalink completion fish | source                        in ~/.config/fish/config.fish
-  PowerShell   dermalink completion powershell | Out-String | Invoke-Expression    in $PROFILE
+  ~/.bashrc                     eval "$(dermalink completion bash)"
+  ~/.zshrc                      eval "$(dermalink completion zsh)"
+  ~/.config/fish/config.fish    dermalink completion fish | source
+  $PROFILE (PowerShell)         dermalink completion powershell | Out-String | iex
 """
 
 

@@ -1,0 +1,118 @@
+"""Checks of a pen: can it be asked, do its limits fit, is it sound, how good is the link."""
+
+import asyncio
+import statistics
+from collections.abc import Iterator
+from typing import Final
+
+from dermalink.claims import looser_claims, therapy_bars
+from dermalink.doctor.findings import Finding, error, ok, warning
+from dermalink.errors import CannotOpen, PortForbidden
+from dermalink.pen import Pen
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import BATTERY_START_PERCENT, LEASE_DEFAULT_MS
+from dermalink_protocol.messages.identity import (
+    Cartridge,
+    CartridgeFlag,
+    GetSelfTest,
+    SelfTestReport,
+    Status,
+    StatusFlag,
+)
+from dermalink_protocol.wording import WORDING
+
+ASKED: Final = 20  # questions for the round trip: a third of a second on a slow cable
+SLOW_MS: Final = 100.0  # a fifth of the lease: then one lost renewal is close to the last
+BROKEN: Final = (State.FAULT, State.LOCKED, State.STOP_FAILED)
+
+
+async def check_pen(url: str) -> list[Finding]:
+    """Everything about the pen at `url`; asking changes nothing."""
+    try:
+        async with await Pen.connect(url, inspect_only=True) as pen:
+            facts = await pen.look()
+            report = await pen.request(GetSelfTest())
+            return [
+                ok("pen", f"{pen.serial_number} on {url}"),
+                *check_claims(pen),
+                *check_status(facts.status),
+                *check_self_test(report),
+                *check_head(facts.cartridge),
+                await check_link(pen),
+            ]
+    except DermalinkError as failed:
+        advice = failed.advice or "Check that the pen is on and that this is its port"
+        level = error if isinstance(failed, CannotOpen | PortForbidden) else warning
+        return [level("pen", "; ".join(part for part in (failed.refused, failed.limit) if part), advice)]
+
+
+def check_claims(pen: Pen) -> Iterator[Finding]:
+    """Its limits against this host's."""
+    found = [*looser_claims(pen.hello), *therapy_bars(pen.hello)]
+    for claim in found:
+        yield error("pen's limits", f"{claim.said} [{claim.rule}]", "It gets no session from this host; ask its maker.")
+    if not found:
+        yield ok("pen's limits", "as strict as this host's, or stricter")
+
+
+def check_status(status: Status) -> Iterator[Finding]:
+    """Its state, clock and battery."""
+    said = status.state.name.lower().replace("_", " ")
+    wording = WORDING[status.reason]
+    if status.state in BROKEN:
+        yield error("pen's state", f"{said}: {wording.said}", wording.advice or "Have it serviced.")
+    else:
+        yield ok("pen's state", said if status.reason is Reason.NONE else f"{said} ({wording.said})")
+    if StatusFlag.CLOCK_VALID not in status.flags:
+        wording = WORDING[Reason.CLOCK_LOST]
+        yield error("pen's clock", wording.said, wording.advice)
+    else:
+        yield ok("pen's clock", "valid")
+    battery = f"{status.battery_percent} %"
+    if status.battery_percent < BATTERY_START_PERCENT:
+        yield warning("battery", battery, f"Charge it: a pass needs {BATTERY_START_PERCENT:d} % to start.")
+    else:
+        yield ok("battery", battery)
+
+
+def check_self_test(report: SelfTestReport) -> Iterator[Finding]:
+    """How its last self-test ended."""
+    if report.failed:
+        steps = ", ".join((step.name or "?").lower().replace("_", " ") for step in report.failed)
+        advice = "Take the pen off the skin, switch it off and on; if it fails again, have it serviced."
+        yield error("self-test", f"failed: {steps}", advice)
+    elif report.done:
+        yield ok("self-test", f"passed, needles in after {report.retraction_ms} ms")
+    else:
+        yield warning(
+            "self-test", "not done yet", "Wait a moment and look again; a session does one first if it is due."
+        )
+
+
+def check_head(cartridge: Cartridge) -> Iterator[Finding]:
+    """Whether the seated head could be used."""
+    if CartridgeFlag.PRESENT not in cartridge.flags:
+        yield warning("head", "none is fitted", "Fit a fresh one before a session.")
+    elif cartridge.reason is not Reason.NONE:
+        wording = WORDING[cartridge.reason]
+        yield warning("head", wording.said, wording.advice or "Fit a fresh one.")
+    else:
+        yield ok("head", f"{cartridge.needles} needles, at most {cartridge.protrusion_um} µm, fit for a session")
+
+
+async def check_link(pen: Pen) -> Finding:
+    """How long a question takes, and what is left of a lease then."""
+    loop, took_ms = asyncio.get_running_loop(), []
+    for _ in range(ASKED):
+        began = loop.time()
+        await pen.status()
+        took_ms.append((loop.time() - began) * 1_000)
+    median, worst = statistics.median(took_ms), max(took_ms)
+    counters = pen.connection.link.counters
+    noise = f"; {counters.broken_frames} broken frames" if counters.broken_frames else ""
+    left = f"{max(0.0, LEASE_DEFAULT_MS - worst):.0f} of {LEASE_DEFAULT_MS:d} ms of the lease left at worst"
+    said = f"a question takes {median:.1f} ms, {worst:.1f} ms at worst: {left}{noise}"
+    if worst > SLOW_MS or counters.broken_frames:
+        return warning("link", said, "Use a short cable straight into the computer, and close what keeps it busy.")
+    return ok("link", said)
