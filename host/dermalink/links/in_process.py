@@ -29,9 +29,10 @@ async def open_pipe(url: str, scheme: str) -> BytePipe:
     opener = _load(url, found[0])
     try:
         return ForeignPipe(await opener(url), url)
+    except DermalinkError as error:  # it has its own words
+        kind = BadUrl if isinstance(error, ValueError) else CannotOpen
+        raise kind(error.refused, rule=error.rule, limit=error.limit, advice=error.advice) from error
     except ValueError as error:
-        if isinstance(error, DermalinkError):  # it has its own words
-            raise BadUrl(error.refused, rule=error.rule, limit=error.limit, advice=error.advice) from error
         raise BadUrl(f"{url} was refused", limit=str(error)) from error
     except OSError as error:
         raise CannotOpen(f"{url} cannot be opened", limit=str(error)) from error

@@ -8,10 +8,11 @@ from itertools import count
 from typing import Any, TypeVar
 
 from dermalink.connecting import greet
+from dermalink.errors import UnknownOutcome
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.lease import Lease
 from dermalink.links.open import open_link
-from dermalink.outcome import Applied
+from dermalink.outcome import Refused, Unknown
 from dermalink.pen import Pen
 from dermalink_protocol.codewords import State
 from dermalink_protocol.messages.identity import Status
@@ -61,10 +62,13 @@ async def a_desk(**options: Any) -> AsyncIterator[Desk]:
 
 
 async def applied(pen: Pen, ask: Callable[[], Any]) -> Any:
-    """Look, ask the gate, apply; the reply of what has to be applied."""
+    """Look, ask the gate, apply; the reply of what has to be applied. Raises what came of it otherwise."""
     await pen.look()
     outcome = await pen.apply(ask())
-    assert isinstance(outcome, Applied), outcome
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+    if isinstance(outcome, Unknown):
+        raise UnknownOutcome(f"{outcome.command} has no answer") from outcome.why
     return outcome.reply
 
 

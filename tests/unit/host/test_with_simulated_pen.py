@@ -1,19 +1,24 @@
 """The same host against the simulated pen: what it believes, and what truly happened."""
 
 import asyncio
+import contextlib
+from functools import partial
 
 import pytest
 
-from dermalink.errors import DepthAlarm, HostRefusal, PenRestarted
+from dermalink.errors import CannotOpen, DepthAlarm, HostRefusal, PenRestarted
 from dermalink.journal import MemoryJournal
-from dermalink.outcome import Applied
-from dermalink.records import PassOver
-from dermalink_protocol.codewords import Reason, State
+from dermalink.outcome import Applied, Unknown, Verdict
+from dermalink.pen import Pen
+from dermalink.reconnect import Reconnector
+from dermalink.records import Intended, PassOver, Settled
+from dermalink_protocol.codewords import Opcode, Reason, State
+from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.firmware.firmware import PenFirmware
 from tests.support.running import in_virtual_time
-from tests.unit.host.simulated import MOVING, a_desk, applied, keep_on, ready
+from tests.unit.host.simulated import MOVING, QUICK, Desk, a_desk, applied, keep_on, ready
 
 
 @in_virtual_time
@@ -178,3 +183,95 @@ async def test_an_old_copy_of_a_pens_memory_put_back_is_found() -> None:
     for flash, sound in ((after, True), (before, False)):
         async with a_desk(seed=7, flash=bytearray(flash)) as desk, await desk.connect(journal=journal) as pen:
             assert ((await pen.look()).history_fault == "") is sound
+
+
+CRASHES = [
+    (kind, opcode)
+    for kind in ("crash_before", "crash_after")
+    for opcode in (Opcode.OPEN_SESSION, Opcode.PREPARE, Opcode.BEGIN_PASS)
+]
+
+
+@pytest.mark.sr("SR-UNC-1", "SR-UNC-2", "SR-CMD-3", side="host")
+@pytest.mark.parametrize(("kind", "opcode"), CRASHES, ids=lambda each: each if isinstance(each, str) else each.name)
+@in_virtual_time
+async def test_a_pen_that_crashes_at_a_command_is_believed_to_have_applied_it(kind: str, opcode: Opcode) -> None:
+    journal = MemoryJournal()
+    async with a_desk(seed=8) as desk:
+        async with await desk.connect(journal=journal) as pen:
+            desk.do(lambda sim: sim.faults.inject("firmware", kind, opcode=int(opcode)))
+            unknown = await first_unknown(pen)
+            assert unknown.command == opcode.name.title().replace("_", "")
+            assert pen.unsettled
+        asked = [entry.record for entry in journal.entries() if isinstance(entry.record, Intended)]
+        assert [record.opcode for record in asked].count(opcode) == 1
+        with pytest.raises(CannotOpen):
+            await desk.connect(journal=journal)
+        async for pen in Reconnector(lambda: desk.connect(journal=journal)):
+            facts = await pen.look()
+            settled = [entry.record for entry in journal.entries() if isinstance(entry.record, Settled)]
+            assert settled[-1].verdict == Verdict.NEVER_KNOWN.value
+            assert not facts.pen.unsettled
+            began = opcode is Opcode.BEGIN_PASS
+            assert (facts.tag in facts.belief.used_heads) is began
+            assert (facts.belief.last_touch_utc_s > 0) is began
+            assert desk.sim.skin.punctures == 0
+            break
+        await pen.close()
+
+
+async def first_unknown(pen: Pen) -> Unknown:
+    """Open, prepare, begin, until one has no answer."""
+    for ask in (
+        pen.gate.open_session,
+        lambda: pen.gate.prepare(zone=Zone.NOSE, direction=Direction.VERTICAL, **QUICK),
+        pen.gate.begin_pass,
+    ):
+        await pen.look()
+        outcome = await pen.apply(ask())
+        if isinstance(outcome, Unknown):
+            return outcome
+        assert isinstance(outcome, Applied)
+    raise AssertionError("every command was answered")
+
+
+@pytest.mark.sr("SR-UNC-1", "SR-CMD-1", side="host")
+@pytest.mark.parametrize("seed", range(6))
+@in_virtual_time
+async def test_over_a_bad_line_the_host_believes_at_least_what_is_true(seed: int) -> None:
+    """Bytes lost, spoilt, doubled and held back: a pass or two are tried, and the belief is held against the skin."""
+    journal = MemoryJournal()
+    async with a_desk(seed=seed) as desk:
+        for kind, permille in (("loss", 3), ("corruption", 3), ("duplication", 30), ("reordering", 30)):
+            desk.runner.act(partial(desk.sim.faults.inject, "link", kind, permille=permille))
+        for _ in range(6):
+            with contextlib.suppress(DermalinkError, TimeoutError):
+                async with await desk.connect(journal=journal) as pen:
+                    await try_a_pass(pen, desk)
+        desk.do(lambda sim: sim.faults.clear())
+        async with await desk.connect(journal=journal) as pen:
+            facts = await pen.look()
+            if desk.sim.skin.punctures:
+                head = desk.sim.cartridge.head
+                assert head is not None
+                assert facts.tag in facts.belief.used_heads
+                assert facts.belief.last_touch_utc_s > 0
+            assert desk.sim.skin.deepest_um <= 500
+            assert not desk.sim.needles_out
+
+
+async def try_a_pass(pen: Pen, desk: Desk) -> None:
+    """As far as the line lets it."""
+    facts = await pen.look()
+    if facts.status.session_id:
+        await applied(pen, lambda: pen.gate.adopt_session(facts.status.session_id))
+        lease = pen.lease(facts.status.session_id)
+        place = {"zone": Zone.CHIN, "direction": Direction.VERTICAL} | QUICK
+        await applied(pen, lambda: pen.gate.prepare(**place))
+        await applied(pen, pen.gate.begin_pass)
+    else:
+        lease = await ready(pen)
+    desk.do(lambda sim: sim.button.press())
+    await keep_on(pen, lease, lambda status: status.state in MOVING, within_s=12)
+    desk.do(lambda sim: sim.hand.sweep(Zone.NOSE, Direction.VERTICAL, speed_mm_s=40))
+    await keep_on(pen, lease, lambda status: status.state not in MOVING, within_s=15)
