@@ -27,6 +27,7 @@ STEPS: Final = 300
 SEEDS: Final = range(24)
 NEVER_ALONE: Final = {("cartridge", "stop_broken"), ("cartridge", "tag_lies")}  # the true stop is what must hold
 STUCK_OUT: Final = {("actuator", "stuck"), ("actuator", "slow")}  # no firmware can draw such needles in
+SEARCHED: Final = 150  # seeds within which a campaign without a safeguard has to find it out
 
 
 class Campaign:
@@ -236,11 +237,10 @@ def test_campaigns_do_reach_skin() -> None:
 @pytest.mark.sr("SR-DEPTH-3", "SR-STOP-1", side="pen", twin=True)
 @pytest.mark.parametrize("safeguard", ["limit-check", "lease"])
 def test_without_a_safeguard_some_campaign_finds_it_out(safeguard: str) -> None:
-    found = []
-    for seed in SEEDS:
+    for seed in range(SEARCHED):
         campaign = Campaign(seed, frozenset({safeguard}))
         try:
             campaign.run()
         except AssertionError:
-            found.append(seed)
-    assert found
+            return
+    pytest.fail(f"{SEARCHED} campaigns without {safeguard} broke nothing")
