@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
@@ -56,6 +56,13 @@ class SocketEnd:
         self._far.close()
 
 
+def _shrink(link: Link) -> None:
+    """Make the system's send buffer small, so that a clogged link is clogged soon; it may hold megabytes."""
+    pipe: Any = link._pipe  # type: ignore[attr-defined]
+    ours = pipe._transport.get_extra_info("socket") if link.kind == "tcp" else pipe._port._socket
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
+
+
 @contextlib.asynccontextmanager
 async def _socket_pair(url: Callable[[int], str]) -> AsyncIterator[FarEnd]:
     with socket.socket() as listener:
@@ -65,6 +72,7 @@ async def _socket_pair(url: Callable[[int], str]) -> AsyncIterator[FarEnd]:
         listener.setblocking(False)
         accepting = asyncio.ensure_future(asyncio.get_running_loop().sock_accept(listener))
         link = await open_link(url(listener.getsockname()[1]))
+        _shrink(link)
         far, _ = await accepting
         with far:
             try:
