@@ -19,6 +19,7 @@ READING_MAX: Final = 0xFFFF
 TRAVEL_MAX_UM: Final = 0x7FFF
 ROOM_C: Final = 25
 NO_TURN: Final = -1
+PIECE_MS: Final = PIECE_US // 1_000
 REST_EVERY_MS: Final = 50  # how often battery and clock are read while nothing but the cam moves
 
 
@@ -73,12 +74,15 @@ class Mechanism:
     def move(self, now_ms: int, until_ms: int) -> None:
         """Let time pass."""
         self._measured = False
+        drive = self.drive
         while now_ms < until_ms:
-            if self.drive.idle:
+            if drive.idle:
                 self._hand_moves(until_ms)
                 return
-            step = min(until_ms, now_ms + PIECE_US // 1_000)
-            self._piece(now_ms * 1_000, step * 1_000)
+            step = until_ms if until_ms - now_ms <= PIECE_MS else now_ms + PIECE_MS
+            drive.run(now_ms * 1_000, step * 1_000)
+            if drive.course or not drive.steady_per_us:
+                self._follow(now_ms * 1_000, step * 1_000)
             self._hand_moves(step)
             now_ms = step
 
@@ -117,20 +121,20 @@ class Mechanism:
             main.dx += x
             main.dy += y
 
-    def _piece(self, now_us: int, until_us: int) -> None:
+    def _follow(self, now_us: int, until_us: int) -> None:
+        """Take head, skin and sensors along with what the drive has just done."""
         drive, seat = self.drive, self.seat
-        drive.run(now_us, until_us)
         out = drive.carriage_um + seat.offset_um > 0 and seat.limit_um > 0
         passed = out != self.skin.needles_are_out
         if passed and out:
             self._out_or_in(now_us, until_us)
         if drive.course:
-            for at_us, carriage_um, part, turn, outermost in drive.course:
-                self._stand(at_us, carriage_um, part, turn, outermost=outermost)
+            for point in drive.course:
+                self._stand(*point)
         if passed and not out:
             self._out_or_in(now_us, until_us)
 
-    def _stand(self, at_us: int, carriage_um: float, out: float, turn: int, *, outermost: bool) -> None:
+    def _stand(self, at_us: int, carriage_um: float, out: float, turn: int, outermost: bool) -> None:
         """Needles stand somewhere: the sensors hold the peak, and skin takes it where there is skin."""
         seat, skin = self.seat, self.skin
         true = min(carriage_um + seat.offset_um, seat.limit_um)
