@@ -267,15 +267,16 @@ async def test_over_a_bad_line_the_host_believes_at_least_what_is_true(kind: str
 async def try_a_pass(pen: Pen, desk: Desk) -> None:
     """As far as the line lets it."""
     facts = await pen.look()
+    zone = Zone.NOSE
     if facts.status.session_id:
+        zone = Zone.CHIN
         await applied(pen, lambda: pen.gate.adopt_session(facts.status.session_id))
         lease = pen.lease(facts.status.session_id)
-        place = {"zone": Zone.CHIN, "direction": Direction.VERTICAL} | QUICK
-        await applied(pen, lambda: pen.gate.prepare(**place))
+        await applied(pen, lambda: pen.gate.prepare(zone=zone, direction=Direction.VERTICAL, **QUICK))
         await applied(pen, pen.gate.begin_pass)
     else:
         lease = await ready(pen)
     desk.do(lambda sim: sim.button.press())
     await keep_on(pen, lease, lambda status: status.state in MOVING, within_s=12)
-    desk.do(lambda sim: sim.hand.sweep(Zone.NOSE, Direction.VERTICAL, speed_mm_s=40))
+    desk.do(lambda sim: sim.hand.sweep(zone, Direction.VERTICAL, speed_mm_s=40))
     await keep_on(pen, lease, lambda status: status.state not in MOVING, within_s=15)
