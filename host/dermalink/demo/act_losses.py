@@ -1,10 +1,10 @@
-"""Acts three and four: the link is cut in the middle of a pass, and a host is killed in the middle of one."""
+"""The last acts: in the middle of a pass the link is cut, falls silent, and a host is killed."""
 
 import asyncio
 import contextlib
 import json
 import sys
-from typing import Final
+from typing import Any, Final
 
 from dermalink.demo.act import Act, write_plan
 from dermalink.demo.hand import READS_S, ScriptedPerson
@@ -16,6 +16,7 @@ from dermalink.session.events import Event
 from dermalink.session.runner import Session
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import StatusFlag
+from dermalink_protocol.wording import WORDING
 
 MIDDLE_PERCENT: Final = 25
 IN_WITHIN_S: Final = 3.0
@@ -24,32 +25,49 @@ HOST: Final = (sys.executable, "-m", "dermalink.cli.start", "session", "run")
 
 
 async def cut_the_link(act: Act) -> None:
-    """The cable is pulled while needles are out."""
+    """The cable is pulled while needles are out: the pen sees it at once."""
+    cut_at_ms = await _lose(act, kind="cut")
+    truth = await act.simulator.until_in(IN_WITHIN_S)
+    _measured(act, "the link cut in the middle of a pass", cut_at_ms, truth)
+    await act.simulator.do("fault.clear")
+    await _pen_says(act)
+
+
+async def silence_the_link(act: Act) -> None:
+    """From one moment on no byte gets through, and neither side is told: only the lease can know."""
+    silent_at_ms = await _lose(act, kind="loss", values={"permille": 1_000})
+    truth = await act.simulator.until_in(IN_WITHIN_S)
+    _measured(act, "the link silent in the middle of a pass", silent_at_ms, truth)
+    await act.simulator.do("fault.clear")
+    await _pen_says(act)
+
+
+async def _lose(act: Act, **fault: Any) -> list[int]:
+    """Run a session whose link breaks in the middle of its pass; when that was, in ms of the pen's time."""
     plan = write_plan(act.folder, "vertical")
-    cut_at_ms: list[int] = []
+    at_ms: list[int] = []
 
-    async def cut() -> None:
-        cut_at_ms.append((await act.simulator.truth()).now_ms)
-        await act.simulator.do("fault.inject", unit="link", kind="cut")
+    async def lose() -> None:
+        at_ms.append((await act.simulator.truth()).now_ms)
+        await act.simulator.do("fault.inject", unit="link", **fault)
 
-    cutting: list[asyncio.Task[None]] = []
+    losing: list[asyncio.Task[None]] = []
 
     def watch(event: Event) -> None:
-        if isinstance(event, events.Progress) and event.coverage_percent >= MIDDLE_PERCENT and not cutting:
-            cutting.append(asyncio.ensure_future(cut()))
+        if isinstance(event, events.Progress) and event.coverage_percent >= MIDDLE_PERCENT and not losing:
+            losing.append(asyncio.ensure_future(lose()))
+        elif isinstance(event, events.LinkGone):
+            act.stage.say(f"The host says: {event.words.rstrip('.')}.", style="dim")
 
     person = ScriptedPerson(act.simulator, watch)
     try:
         with contextlib.suppress(LinkError):
             async with await act.connect() as pen:
                 await Session(pen, plan, person.words, person.show).run()
-        await asyncio.gather(*cutting)
+        await asyncio.gather(*losing)
     finally:
         await person.close()
-    truth = await act.simulator.until_in(IN_WITHIN_S)
-    _measured(act, "the link cut in the middle of a pass", cut_at_ms, truth)
-    await act.simulator.do("fault.clear")
-    await _pen_says(act)
+    return at_ms
 
 
 async def kill_the_host(act: Act) -> None:
@@ -78,7 +96,7 @@ async def kill_the_host(act: Act) -> None:
             host.kill()
         await host.wait()
     truth = await act.simulator.until_in(IN_WITHIN_S)
-    _measured(act, f"a host killed (process {host.pid}) in the middle of a pass", killed_at_ms, truth)
+    _measured(act, "a host killed in the middle of a pass", killed_at_ms, truth)
     await act.simulator.do("hand.lift")
     await _pen_says(act)
 
@@ -86,10 +104,13 @@ async def kill_the_host(act: Act) -> None:
 def _measured(act: Act, what: str, at_ms: list[int], truth: Truth) -> None:
     if not at_ms or truth.last_in_ms is None:
         act.stage.result(what, "the needles are not measured in", good=False)
+        act.stage.in_short(f"{what.capitalize()}: the needles are not measured in.", good=False)
         return
     after = truth.last_in_ms - at_ms[0]
-    came = f"needles measured in {after:.0f} ms later, by the pen's own lease of {int(LEASE_DEFAULT_MS)} ms"
-    act.stage.result(what, came, good=0 < after <= LONGEST_MS and not truth.motor_turns)
+    good = 0 < after <= LONGEST_MS and not truth.motor_turns
+    act.stage.result(what, f"needles measured in {after:.0f} ms later; at most {LONGEST_MS} ms are allowed", good=good)
+    said = f"{what[0].upper()}{what[1:]}: needles in after {after:.0f} ms ({LONGEST_MS} ms are allowed)."
+    act.stage.in_short(said, good=good)
 
 
 async def _pen_says(act: Act) -> None:
@@ -97,7 +118,9 @@ async def _pen_says(act: Act) -> None:
     async with await Pen.connect(act.simulator.url, inspect_only=True) as pen:
         status = await pen.status()
     measured = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
-    inside = status.flags & measured == measured
+    inside = status.flags & measured == measured and StatusFlag.ARMED not in status.flags
     needles = "needles in and motor off" if inside else "NOT measured in"
-    said = f"{status.state.name.lower()}, {needles}; nothing goes on without the host's word and a press"
-    act.stage.result("connected again, the pen says", said, good=inside and StatusFlag.ARMED not in status.flags)
+    why = WORDING[status.reason].said
+    said = f"{status.state.name.lower()} ({why}), {needles}; it goes on only by the host's word and a press"
+    if not act.stage.result("connected again, the pen says", said, good=inside):
+        act.stage.in_short("Connected again, the pen did not say that its needles are in.", good=False)

@@ -6,6 +6,7 @@ from typing import Final
 from dermalink.demo import raw
 from dermalink.demo.act import Act, write_plan
 from dermalink.demo.hand import ScriptedPerson
+from dermalink.display.units import um
 from dermalink.errors import HostRefusal
 from dermalink.outcome import Applied
 from dermalink.pen import Pen
@@ -17,10 +18,12 @@ from dermalink.session.runner import plan_steps
 from dermalink.session.tally import PassTally
 from dermalink.session.words import Word
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.reasons import explain
 from dermalink_protocol.zones import Direction, Head, Zone
 
 TOO_DEEP_UM: Final = 510
+CAP_UM: Final = 250  # the nose's
 TAG_READS: Final = 60  # a pen reads its head's tag at least twice a second
 POLL_S: Final = 0.05
 NO_TAG: Final = "00" * 8
@@ -40,14 +43,12 @@ async def play(act: Act) -> None:
     await act.wait(DAYS_15_S)
     async with await act.connect() as pen:
         session_id = await _open(pen)
-        await _both_refuse(act, pen, session_id, "the head of the last session", Reason.CARTRIDGE_USED)
+        await _both_refuse(act, pen, session_id, "a head that was used before", Reason.CARTRIDGE_USED)
         await _fit_long_head(act, pen)
-        what = "a cartridge with 1.0 mm needles, set to 0.25 mm"
-        await _both_refuse(act, pen, session_id, what, Reason.CARTRIDGE_OVER_CAP)
+        await _both_refuse(act, pen, session_id, "a cartridge with 1.0 mm needles", Reason.CARTRIDGE_OVER_CAP)
         await pen.close_session()
     truth = await act.simulator.truth()
-    deepest = f"{truth.deepest_um} µm in the simulated skin"
-    act.stage.result("the deepest puncture of this act", deepest, good=truth.deepest_um <= 250)
+    act.stage.result("the deepest puncture of this act", um(truth.deepest_um), good=0 < truth.deepest_um <= CAP_UM)
 
 
 async def _fit_long_head(act: Act, pen: Pen) -> None:
@@ -70,20 +71,28 @@ async def _open(pen: Pen) -> int:
 
 async def _too_deep(act: Act, pen: Pen, session_id: int) -> None:
     await pen.look()
-    _host_refuses(act, pen, "0.51 mm, by the host", TOO_DEEP_UM, Zone.CHIN, Reason.DEPTH_OVER_CAP)
-    answer = raw.refused(await raw.prepare(pen, session_id, Zone.CHIN, Direction.VERTICAL, TOO_DEEP_UM))
-    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
-    good = answer is not None and answer.reason in (Reason.DEPTH_OVER_CAP, Reason.OUT_OF_RANGE)
-    act.stage.result("0.51 mm, by the pen against a raw frame", came, good=good)
+    by_host = _host_refuses(act, pen, "0.51 mm, by the host", TOO_DEEP_UM, Zone.CHIN, Reason.DEPTH_OVER_CAP)
+    what = "0.51 mm, by the pen against a raw frame"
+    by_pen = await _pen_refuses(act, pen, session_id, what, TOO_DEEP_UM, Zone.CHIN, Reason.DEPTH_OVER_CAP)
+    act.stage.in_short("Refused: 0.51 mm, by the host.", good=by_host)
+    act.stage.in_short("Refused: 0.51 mm, by the pen, in a raw frame that no host would send.", good=by_pen)
 
 
-def _host_refuses(act: Act, pen: Pen, what: str, depth_um: int, zone: Zone, wanted: Reason) -> None:
+def _host_refuses(act: Act, pen: Pen, what: str, depth_um: int, zone: Zone, wanted: Reason) -> bool:
     try:
         pen.gate.prepare(zone=zone, direction=Direction.VERTICAL, depth_um=depth_um, rate_hz=100, speed_mm_s=40)
     except HostRefusal as refusal:
-        act.stage.result(what, str(refusal), good=refusal.reason is wanted)
-    else:
-        act.stage.result(what, "the host took it", good=False)
+        return act.stage.result(what, str(refusal), good=refusal.reason is wanted)
+    return act.stage.result(what, "the host took it", good=False)
+
+
+async def _pen_refuses(
+    act: Act, pen: Pen, session_id: int, what: str, depth_um: int, zone: Zone, *wanted: Reason
+) -> bool:
+    answer = await raw.prepare(pen, session_id, zone, Direction.VERTICAL, depth_um)
+    if isinstance(answer, Refused):
+        return act.stage.result(what, explain(answer.reason, answer.limit), good=answer.reason in wanted)
+    return act.stage.result(what, "the pen took it", good=False)
 
 
 async def _three_passes(act: Act, pen: Pen, session_id: int) -> None:
@@ -111,17 +120,15 @@ async def _three_passes(act: Act, pen: Pen, session_id: int) -> None:
 
 async def _fourth_pass(act: Act, pen: Pen, session_id: int) -> None:
     await pen.look()
-    _host_refuses(act, pen, "a fourth pass, by the host", 250, Zone.NOSE, Reason.ZONE_FULL)
-    answer = raw.refused(await raw.prepare(pen, session_id, Zone.NOSE, Direction.VERTICAL, 250))
-    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
-    good = answer is not None and answer.reason in (Reason.ZONE_FULL, Reason.PASS_ALREADY_MADE)
-    act.stage.result("a fourth pass, by the pen against a raw frame", came, good=good)
+    by_host = _host_refuses(act, pen, "a fourth pass, by the host", CAP_UM, Zone.NOSE, Reason.ZONE_FULL)
+    what, reasons = "a fourth pass, by the pen against a raw frame", (Reason.ZONE_FULL, Reason.PASS_ALREADY_MADE)
+    by_pen = await _pen_refuses(act, pen, session_id, what, CAP_UM, Zone.NOSE, *reasons)
+    act.stage.in_short("Refused: a fourth pass over one zone, by both.", good=by_host and by_pen)
 
 
 async def _both_refuse(act: Act, pen: Pen, session_id: int, what: str, wanted: Reason) -> None:
     await pen.look()
-    _host_refuses(act, pen, f"{what}, by the host", 250, Zone.NOSE, wanted)
-    answer = raw.refused(await raw.prepare(pen, session_id, Zone.NOSE, Direction.VERTICAL, 250))
-    came = "the pen took it" if answer is None else explain(answer.reason, answer.limit)
-    good = answer is not None and answer.reason is wanted
-    act.stage.result(f"{what}, by the pen against a raw frame", came, good=good)
+    by_host = _host_refuses(act, pen, f"{what}, by the host", CAP_UM, Zone.NOSE, wanted)
+    against = f"{what}, by the pen against a raw frame"
+    by_pen = await _pen_refuses(act, pen, session_id, against, CAP_UM, Zone.NOSE, wanted)
+    act.stage.in_short(f"Refused: {what}, by both.", good=by_host and by_pen)

@@ -20,7 +20,7 @@ async def play(act: Act) -> None:
     stage = act.stage
     if sys.platform == "win32":
         stage.say("Windows has no pseudo-terminals, so the pen is on TCP instead of a serial port.")
-    await _find(act, stage)
+    found = await _find(act, stage)
     plan = write_plan(act.folder, "vertical", "horizontal")
     async with await act.connect() as pen:
         with display_for(stage.console, keys=KEYS) as display:
@@ -30,19 +30,25 @@ async def play(act: Act) -> None:
             finally:
                 await person.close()
     truth = await act.simulator.truth()
-    passes = summary.passes
-    peak = max((over.peak_um for over in passes), default=0)
+    passes, cap = summary.passes, 250
+    punctures, peak = sum(over.punctures for over in passes), max((over.peak_um for over in passes), default=0)
+    done = summary.ending is Ending.DONE and summary.closed
+    good = found and done and 0 < truth.deepest_um <= cap and not truth.needles_out
+    measured = f"deepest {um(peak)} as the pen measured, {um(truth.deepest_um)} in the simulated skin, cap {um(cap)}"
     stage.result(
-        "a session",
-        f"{len(passes)} of {summary.planned} passes, {count(sum(over.punctures for over in passes))} punctures;"
-        f" deepest {um(peak)} as the pen measured, {um(truth.deepest_um)} in the simulated skin, cap {um(250)}",
-        good=summary.ending is Ending.DONE and summary.closed and 0 < truth.deepest_um <= 250 and not truth.needles_out,
+        "a session", f"{len(passes)} of {summary.planned} passes, {count(punctures)} punctures; {measured}", good=good
+    )
+    stage.in_short(
+        f"A session: {len(passes)} passes over the nose with {count(punctures)} punctures, none deeper than"
+        f" {um(truth.deepest_um)} where {um(cap)} are allowed.",
+        good=good,
     )
 
 
-async def _find(act: Act, stage: Stage) -> None:
+async def _find(act: Act, stage: Stage) -> bool:
     found = await discover([act.simulator.url])
     for pen in found.pens:
         stage.result("found by asking", f"pen {serial_text(pen.hello)} on {pen.url}", good=True)
     for silent in found.others:
         stage.result("found by asking", f"no pen on {silent.url}: {silent.why}", good=False)
+    return len(found.pens) == 1

@@ -8,7 +8,6 @@ from dermalink.pen import Pen
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.limits import DEPTH_CAP_UM
-from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.messages.therapy import Prepare
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Direction, Zone
@@ -60,8 +59,3 @@ async def _answer(pen: Pen, body: bytes) -> Message:
             return await answered
     finally:
         pen.connection.on_message = before
-
-
-def refused(answer: Message) -> Refused | None:
-    """The refusal, if it is one."""
-    return answer if isinstance(answer, Refused) else None

@@ -23,6 +23,7 @@ ACTS: Final[tuple[tuple[str, Play], ...]] = (
     ("A session, as a person sees it", act_session.play),
     ("Five refusals", act_refusals.play),
     ("The link is cut in the middle of a pass", act_losses.cut_the_link),
+    ("The link falls silent in the middle of a pass", act_losses.silence_the_link),
     ("A host is killed in the middle of a pass", act_losses.kill_the_host),
 )
 
@@ -43,7 +44,7 @@ async def run_demo(console: Console | None = None) -> bool:
             async with Simulator(folder, "--state", str(folder / "state")) as simulator:
                 await _played(play, Act(stage, folder, simulator))
     stage.summary(time.monotonic() - began)
-    return all(result.good for result in stage.results)
+    return stage.good
 
 
 async def _played(play: Play, act: Act) -> None:
@@ -52,6 +53,7 @@ async def _played(play: Play, act: Act) -> None:
         async with asyncio.timeout(ACT_WITHIN_S):
             await play(act)
     except TimeoutError:
-        act.stage.result("this act", f"it was not over after {ACT_WITHIN_S:g} s", good=False)
+        act.stage.in_short(f"An act was not over after {ACT_WITHIN_S:g} s.", good=False)
     except DermalinkError as error:
-        act.stage.result("this act", str(error), good=False)
+        act.stage.result("this act ended early", str(error), good=False)
+        act.stage.in_short(f"An act ended early: {error}", good=False)

@@ -1,30 +1,29 @@
-"""How the demo looks: acts, what happens in them, and a summary; in a terminal, without colour, and in a file."""
+"""How the demo looks: acts, what happens in them, a summary; in a terminal, without colour, and in a file."""
 
 import textwrap
 from typing import Final, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 WIDTH_MAX: Final = 100
 
 
-class Result(NamedTuple):
-    """One line of the summary: what was tried, what came of it, and whether that is as it should be."""
+class Line(NamedTuple):
+    """One line of the summary, and whether it is as it should be."""
 
-    what: str
-    came: str
+    text: str
     good: bool
 
 
 class Stage:
-    """Prints, and keeps results for the end."""
+    """Prints, and keeps what the summary says at the end."""
 
     def __init__(self, console: Console) -> None:
         """On `console`, at most `WIDTH_MAX` wide where it is no terminal."""
         self.console = console
-        self.results: list[Result] = []
+        self.good = True
+        self._lines: list[Line] = []
         self._width = min(console.width, WIDTH_MAX)
         self._act = 0
 
@@ -42,28 +41,36 @@ class Stage:
 
     def say(self, text: str, *, style: str = "") -> None:
         """A paragraph."""
-        self.console.print(Text(textwrap.fill(text, self._width), style=style))
+        for line in wrap(text, self._width):
+            self.console.print(Text(line, style=style))
 
-    def result(self, what: str, came: str, *, good: bool) -> None:
-        """What was tried and what came of it; kept for the summary."""
-        self.results.append(Result(what, came, good))
-        mark = Text("  ok  " if good else "  !!  ", style="green" if good else "bold red")
-        body = textwrap.wrap(f"{what}: {came}", self._width - 6)
-        for number, line in enumerate(body):
-            self.console.print(Text.assemble(mark if number == 0 else "      ", line))
+    def result(self, what: str, came: str, *, good: bool) -> bool:
+        """What was tried and what came of it; gives `good` back."""
+        self._marked(f"{what}: {came}", good=good)
+        return good
+
+    def in_short(self, text: str, *, good: bool) -> None:
+        """A line for the summary."""
+        self._lines.append(Line(text, good))
+        self.good = self.good and good
 
     def summary(self, seconds: float) -> None:
-        """All results once more, short."""
-        good = sum(result.good for result in self.results)
+        """The lines that were kept."""
         self.console.print()
-        self.console.print(
-            Text(f"In short ({seconds:.0f} s, {good} of {len(self.results)} as it should be)", style="bold")
+        self.console.print(Text(f"In short, after {seconds:.0f} s", style="bold"))
+        for line in self._lines:
+            self._marked(line.text, good=line.good)
+        ending = (
+            "All of it as it should be." if self.good else "NOT all of it is as it should be: see the lines marked !!"
         )
-        table = Table.grid(padding=(0, 1))
-        table.add_column(min_width=4)
-        table.add_column(ratio=2)
-        table.add_column(ratio=3)
-        for result in self.results:
-            mark = Text("ok" if result.good else "!!", style="green" if result.good else "bold red")
-            table.add_row(mark, Text(result.what), Text(result.came))
-        self.console.print(table, width=self._width)
+        self.say(ending, style="bold green" if self.good else "bold red")
+
+    def _marked(self, text: str, *, good: bool) -> None:
+        mark = Text("  ok  " if good else "  !!  ", style="green" if good else "bold red")
+        for number, line in enumerate(wrap(text, self._width - len(mark))):
+            self.console.print(Text.assemble(mark if number == 0 else " " * len(mark), line))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines no longer than `width` where words allow it; names with hyphens stay whole."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
