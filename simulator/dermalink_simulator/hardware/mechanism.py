@@ -147,12 +147,19 @@ class Mechanism:
         else:
             true, carriage_um = true * out, carriage_um * out
         peak, belief = self.depth_sensor.read(true), self.feedback.read(carriage_um)
-        guard.peak, main.peak = max(guard.peak, peak), max(main.peak, peak)
-        guard.feedback, main.feedback = max(guard.feedback, belief), max(main.feedback, belief)
+        if peak > guard.peak:
+            guard.peak = peak
+        if peak > main.peak:
+            main.peak = peak
+        if belief > guard.feedback:
+            guard.feedback = belief
+        if belief > main.feedback:
+            main.feedback = belief
         depth = round(true)
         if depth <= 0:
             return
-        skin.protruded_um = max(skin.protruded_um, depth)
+        if depth > skin.protruded_um:
+            skin.protruded_um = depth
         if self.hand.touching and seat.head is not None:
             if turn != self._turn:
                 self._turn, self._turn_um = turn, depth
@@ -232,16 +239,17 @@ class Mechanism:
     def _read(self, since: _Since, now_ms: int) -> Sensors:
         if not self._measured:
             self._measure(now_ms)
-        depth, belief = self._depth, self._belief
-        peak, dx, dy, period = since.peak, since.dx, since.dy, self.drive.stroke_us
+        peak, belief, dx, dy, period = since.peak, since.feedback, since.dx, since.dy, self.drive.stroke_us
+        depth = self._depth
+        # Comparisons, where a call of `max` or `min` would cost twice as much: this runs three times in 10 ms.
         sensors = tuple.__new__(
             Sensors,
             (
                 depth,
-                max(depth, peak),
-                max(belief, since.feedback),
+                peak if peak > depth else depth,
+                belief if belief > self._belief else self._belief,
                 since.strokes,
-                min(READING_MAX, period),
+                period if period < READING_MAX else READING_MAX,
                 self._force,
                 1 if self.hand.touching else 0,
                 dx if -TRAVEL_MAX_UM < dx < TRAVEL_MAX_UM else max(-TRAVEL_MAX_UM, min(dx, TRAVEL_MAX_UM)),

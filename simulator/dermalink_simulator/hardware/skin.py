@@ -4,7 +4,6 @@ Nothing of the firmware or of its sensors goes into it. Depths are protrusions a
 skin is taken to give nothing (every safety argument takes 1.0 of the protrusion); `into_skin_um` is the milder number.
 """
 
-from array import array
 from typing import Final, NamedTuple
 
 from dermalink_protocol.zones import Direction, Zone
@@ -37,10 +36,7 @@ class Skin:
 
     def __init__(self, takes_permille: int) -> None:
         self._takes_permille = takes_permille
-        self._at = array("q")
-        self._depth = array("H")
-        self._place = array("B")
-        self._needles = array("B")
+        self._log: list[tuple[int, int, int, int]] = []
         self._punctures = [0] * _PLACES
         self._deepest = [0] * _PLACES
         self._out: list[Interval] = []
@@ -52,10 +48,7 @@ class Skin:
 
     def stroke(self, at_us: int, place: int, depth_um: int, needles: int) -> None:
         """A stroke reached skin at `place` (zone << 3 | direction)."""
-        self._at.append(at_us)
-        self._depth.append(depth_um)
-        self._place.append(place)
-        self._needles.append(needles)
+        self._log.append((at_us, place, depth_um, needles))
         self.punctures += needles
         self._punctures[place] += needles
         if depth_um > self._deepest[place]:
@@ -64,8 +57,8 @@ class Skin:
 
     def deepen(self, depth_um: int) -> None:
         """The last stroke went deeper than was known when it began."""
-        self._depth[-1] = depth_um
-        place = self._place[-1]
+        at_us, place, _, needles = self._log[-1]
+        self._log[-1] = at_us, place, depth_um, needles
         self._deepest[place] = max(self._deepest[place], depth_um)
         self.deepest_um = max(self.deepest_um, depth_um)
 
@@ -96,7 +89,7 @@ class Skin:
     @property
     def strokes(self) -> int:
         """How many strokes reached skin."""
-        return len(self._at)
+        return len(self._log)
 
     @property
     def into_skin_um(self) -> int:
@@ -113,16 +106,16 @@ class Skin:
 
     def between(self, from_us: int, until_us: int) -> list[Stroke]:
         """The strokes with from_us < moment <= until_us."""
-        return [self._stroke(at) for at, moment in enumerate(self._at) if from_us < moment <= until_us]
+        return [_stroke(*logged) for logged in self._log if from_us < logged[0] <= until_us]
 
     def over(self, depth_um: int) -> list[Stroke]:
         """The strokes deeper than `depth_um`."""
-        return [self._stroke(at) for at, depth in enumerate(self._depth) if depth > depth_um]
-
-    def _stroke(self, at: int) -> Stroke:
-        place = self._place[at]
-        return Stroke(self._at[at], Zone(place >> 3), Direction(place & 7), self._depth[at], self._needles[at])
+        return [_stroke(*logged) for logged in self._log if logged[2] > depth_um]
 
     @staticmethod
     def _places(zone: Zone, direction: Direction | None) -> list[int]:
         return [zone << 3 | one for one in ([direction] if direction is not None else list(Direction))]
+
+
+def _stroke(at_us: int, place: int, depth_um: int, needles: int) -> Stroke:
+    return Stroke(at_us, Zone(place >> 3), Direction(place & 7), depth_um, needles)
