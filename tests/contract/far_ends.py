@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
-from dermalink.links.serial import open_port
+from dermalink.links.serial_port import open_port
 from dermalink.links.serial_threads import ThreadPipe
 from dermalink.links.stream import StreamLink
 from tests.support.memory_pipe import MemoryPipe
