@@ -11,7 +11,7 @@ fixture is used. This file is the only place that joins the host to the simulato
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
@@ -19,6 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from dermalink.journal import MemoryJournal
     from dermalink.plan.load import Plan
     from dermalink.session.events import Event
     from dermalink.session.outcome import Summary
@@ -34,7 +35,9 @@ T = TypeVar("T")
 RUN_WITHIN_S = 7_200.0  # of the loop's own time: longer than any session; a wait that never ends is told so
 PRESS_AFTER_S = 0.4  # a person reads, and presses
 COVERED_PERCENT = 95
+SWAP_S = 0.5
 STARTED_WITHIN_S = 10.0  # a self-test takes a second, and a board's flash check a few
+NEEDS = "needs the simulator ({}), and --pen names a real pen"
 SIMULATOR_ONLY = ("simulated_pen", "virtual_time")
 MARKERS = (
     "needs_simulator: what a real pen can't be made to do (faults, its clock); skipped with --pen",
@@ -74,7 +77,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("opens a second session within 14 days, which a real pen refuses (SR-INT-1)")
     asked = [name for name in getattr(item, "fixturenames", ()) if name in SIMULATOR_ONLY]
     if item.get_closest_marker("needs_simulator") or asked:
-        pytest.skip(f"needs the simulator ({asked[0] if asked else 'needs_simulator'}), and --pen names a real pen")
+        pytest.skip(NEEDS.format(asked[0] if asked else "needs_simulator"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -96,7 +99,6 @@ class Bench:
         from dermalink_simulator.virtual_time import VirtualTimeLoop
 
         self.loop = VirtualTimeLoop() if virtual else asyncio.new_event_loop()
-        self.closed = False
 
     @property
     def now(self) -> float:
@@ -129,12 +131,9 @@ class Bench:
         """What a pen's own loop would do when the pen is closed; this one serves on."""
 
     def close(self) -> None:
-        """Cancel what is left, and end; may be called twice."""
+        """Cancel what is left, and end."""
         import asyncio
 
-        if self.closed:
-            return
-        self.closed = True
         left = asyncio.all_tasks(self.loop)
         for task in left:
             task.cancel()
@@ -158,9 +157,7 @@ class _Acting:
 
     def __getattr__(self, name: str) -> Any:
         value = self._act(lambda: getattr(self._part, name))
-        if not callable(value):
-            return value
-        return lambda *args, **kwargs: self._act(lambda: value(*args, **kwargs))
+        return (lambda *args, **named: self._act(lambda: value(*args, **named))) if callable(value) else value
 
     def __setattr__(self, name: str, value: object) -> None:
         self._act(lambda: setattr(self._part, name, value))
@@ -170,17 +167,13 @@ class SimulatedPenDesk:
     """A simulated pen on a tester's desk: its parts, its truth, and time."""
 
     def __init__(self, bench: Bench, model: SimulatedPen, runner: PenRunner, url: str) -> None:
-        """Made by `desk`."""
         self.bench, self.model, self.runner, self.url = bench, model, runner, url
-        self.hand = cast("Hand", self._part(self.model.hand))
-        self.button = cast("Button", self._part(self.model.button))
-        self.cartridge = cast("CartridgeSeat", self._part(self.model.cartridge))
-        self.clock = cast("Clock", self._part(self.model.clock))
-        self.power = cast("Power", self._part(self.model.power))
-        self.faults = cast("Faults", self._part(self.model.faults))
-
-    def _part(self, part: object) -> _Acting:
-        return _Acting(part, self.runner.act)
+        self.hand = cast("Hand", _Acting(model.hand, runner.act))
+        self.button = cast("Button", _Acting(model.button, runner.act))
+        self.cartridge = cast("CartridgeSeat", _Acting(model.cartridge, runner.act))
+        self.clock = cast("Clock", _Acting(model.clock, runner.act))
+        self.power = cast("Power", _Acting(model.power, runner.act))
+        self.faults = cast("Faults", _Acting(model.faults, runner.act))
 
     @property
     def skin(self) -> Skin:
@@ -193,11 +186,6 @@ class SimulatedPenDesk:
         return self.runner.act(lambda: self.model.needles_out)
 
     @property
-    def motor_turns(self) -> bool:
-        """Whether the motor truly turns now."""
-        return self.runner.act(lambda: self.model.motor_turns)
-
-    @property
     def now_ms(self) -> int:
         """The pen's own time."""
         return self.runner.act(lambda: self.model.now_ms)
@@ -206,16 +194,19 @@ class SimulatedPenDesk:
         """Let time pass, for the pen and everybody."""
         self.bench.advance(seconds)
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the pen's time."""
-        return self.bench.run(coroutine)
+    def swap_head(self, kind: str = "glide") -> None:
+        """Pull the head and fit a fresh one, which takes a moment."""
+        self.cartridge.pull()
+        self.advance(SWAP_S)
+        self.cartridge.fit(kind)
+        self.advance(SWAP_S)
 
     def account(self) -> str:
         """What is so, a line each; for a failure's report."""
         from dermalink_simulator.control.truth import truth_of
 
-        made = {"profile": self.model.profile.name, "seed": self.model.seed, "virtual_time_s": self.bench.now}
-        return "\n".join(f"{name}: {value}" for name, value in (made | truth_of(self.model)).items())
+        facts = {"profile": self.model.profile.name, "seed": self.model.seed} | truth_of(self.model)
+        return "\n".join(f"{name}: {value}" for name, value in facts.items())
 
 
 class Person:
@@ -240,7 +231,7 @@ class Person:
 
     def fit_fresh_head(self, kind: str = "glide") -> None:
         """Put a head in that was never used."""
-        self._do(f"Fit a fresh {kind} head.", lambda desk: desk.cartridge.fit(kind))
+        self._do(f"Fit a fresh {kind} head.", lambda desk: desk.swap_head(kind))
 
     def _do(self, words: str, act: Callable[[SimulatedPenDesk], object]) -> None:
         if self._desk is not None:
@@ -271,11 +262,8 @@ def desk(bench: Bench, model: SimulatedPen) -> Iterator[SimulatedPenDesk]:
 
 @pytest.fixture
 def _dermalink_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    bench = Bench(virtual=request.config.getoption("--pen") is None)
-    try:
+    with closing(Bench(virtual=request.config.getoption("--pen") is None)) as bench:
         yield bench
-    finally:
-        bench.close()
 
 
 @pytest.fixture
@@ -287,7 +275,7 @@ def _dermalink_desk(request: pytest.FixtureRequest, _dermalink_bench: Bench) -> 
     from dermalink_simulator.making import make_pen
 
     marker = request.node.get_closest_marker("simulated_pen")
-    with desk(_dermalink_bench, make_pen(**marker.kwargs) if marker else make_pen()) as made:
+    with desk(_dermalink_bench, make_pen(**(marker.kwargs if marker else {}))) as made:
         yield made
 
 
@@ -295,7 +283,7 @@ def _dermalink_desk(request: pytest.FixtureRequest, _dermalink_bench: Bench) -> 
 def virtual_time(request: pytest.FixtureRequest) -> Bench:
     """Time that jumps: `now`, `advance(seconds)`, `run(coroutine)`; shared with the simulated pen."""
     if request.config.getoption("--pen") is not None:
-        pytest.skip("needs the simulator (virtual_time), and --pen names a real pen")
+        pytest.skip(NEEDS.format("virtual_time"))
     return cast("Bench", request.getfixturevalue("_dermalink_bench"))
 
 
@@ -303,25 +291,38 @@ def virtual_time(request: pytest.FixtureRequest) -> Bench:
 def simulated_pen(_dermalink_desk: SimulatedPenDesk | None) -> SimulatedPenDesk:
     """A pen in software: `hand`, `button`, `cartridge`, `clock`, `power`, `faults`, the true `skin`, and `advance`."""
     if _dermalink_desk is None:
-        pytest.skip("needs the simulator (simulated_pen), and --pen names a real pen")
+        pytest.skip(NEEDS.format("simulated_pen"))
     return _dermalink_desk
 
 
 @pytest.fixture
-def pen(
+def connect_pen(
     request: pytest.FixtureRequest, _dermalink_bench: Bench, _dermalink_desk: SimulatedPenDesk | None
-) -> Iterator[SyncPen]:
-    """A connected `dermalink.SyncPen`: to the simulated pen, or with `--pen` to the real one."""
-    connected = _connect(request.config, _dermalink_bench, _dermalink_desk)
-    try:
-        yield connected
-    finally:
-        connected.close()
-
-
-def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | None) -> SyncPen:
-    """A connection to a pen whose self-test at power-up is over."""
+) -> Iterator[Callable[[], SyncPen]]:
+    """`connect_pen()` makes one more connection: a second host, or the next one after the first was lost."""
     from dermalink.journal import MemoryJournal
+
+    journal, opened = MemoryJournal(), list["SyncPen"]()
+
+    def connect() -> SyncPen:
+        opened.append(_connect(request.config, _dermalink_bench, _dermalink_desk, journal))
+        return opened[-1]
+
+    try:
+        yield connect
+    finally:
+        for one in reversed(opened):
+            one.close()
+
+
+@pytest.fixture
+def pen(connect_pen: Callable[[], SyncPen]) -> SyncPen:
+    """A connected `dermalink.SyncPen`: to the simulated pen, or with `--pen` to the real one."""
+    return connect_pen()
+
+
+def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | None, journal: MemoryJournal) -> SyncPen:
+    """A connection to a pen whose self-test at power-up is over."""
     from dermalink.pen import Pen
     from dermalink.sync import SyncPen
     from dermalink_protocol.codewords import State
@@ -330,14 +331,13 @@ def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | No
         connected = SyncPen.connect(config.getoption("--pen"))
     else:
         clock = on_desk.model.clock
-        opened = bench.run(Pen.connect(on_desk.url, journal=MemoryJournal(), utc=lambda: clock.utc_s))
+        opened = bench.run(Pen.connect(on_desk.url, journal=journal, utc=lambda: clock.utc_s))
         connected = SyncPen(cast("LoopThread", bench), opened)
     started = [state for state in State if state not in (State.BOOT, State.SELF_TEST)]
-    try:
+    with ExitStack() as stack:
+        stack.callback(connected.close)
         connected.run(lambda pen: pen.wait_for(*started, within_s=STARTED_WITHIN_S))
-    except BaseException:
-        connected.close()
-        raise
+        stack.pop_all()
     return connected
 
 
@@ -370,9 +370,8 @@ def run_session(pen: SyncPen, person: Person) -> Callable[[str], SessionRun]:
 class SessionRun:
     """One session of a test: what it came to, and what the person was told on the way."""
 
-    summary: Summary
-
     def __init__(self, plan: Plan, person: Person) -> None:
+        self.summary: Summary
         self.events: list[Event] = []
         self._plan, self._person = plan, person
 

@@ -110,7 +110,11 @@ VOCABULARY: Final[tuple[Word, ...]] = (
             _number("for_ms", "for how long", 1, 600_000, None),
         ),
     ),
-    Word("clock.advance", "Let time pass for the pen's clock.", (_number("seconds", "how much", 0, U32_MAX),)),
+    Word(
+        "clock.advance",
+        "Let time pass; over an hour, and the pen is off meanwhile.",
+        (_number("seconds", "how much", 0, U32_MAX),),
+    ),
     Word(
         "clock.set",
         "Tamper with the clock, without that time having passed.",
