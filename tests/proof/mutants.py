@@ -153,39 +153,64 @@ def mutants(table: Sequence[Row] = TABLE, *, every_state: bool = True) -> Iterat
             yield Mutant(f"{name} | behind the next", moved, pairs_of(row))
 
 
-def judge(prover: Prover, mutant: Mutant) -> Judged:
-    """Ask the proof about a mutant, pair by pair; if it keeps all claims, whether it does anything else at all."""
-    other: list[str] = []
-    originals = {id(row): number for number, row in enumerate(TABLE)}
-    for state, kind in mutant.pairs:
-        rows = renumbered(rows_for(mutant.table, state, kind), originals)
-        for refuted in prover.pair(rows, state, kind):
-            return Judged(mutant.name, "refuted", str(refuted))
-        other.extend(differences(prover, rows, state, kind))
-    if other:
-        return Judged(mutant.name, "survived", "; ".join(dict.fromkeys(other)))
-    return Judged(mutant.name, "equivalent", "")
+class Judge:
+    """The proof as judge of changed tables; it knows the table as it is, so it asks only about what is otherwise."""
+
+    def __init__(self, prover: Prover) -> None:
+        self.prover = prover
+        self._originals = {id(row): number for number, row in enumerate(TABLE)}
+        self._ways: dict[tuple[int, int], list[Way]] = {}
+
+    def original(self, state: int, kind: int) -> list[Way]:
+        """The ways of the table as it is."""
+        if (state, kind) not in self._ways:
+            evaluate = self.prover.evaluator(state)
+            self._ways[state, kind] = ways(evaluate, rows_for(TABLE, state, kind), state, kind)
+        return self._ways[state, kind]
+
+    def __call__(self, mutant: Mutant) -> Judged:
+        """Ask about a mutant, pair by pair; if it keeps all claims, whether it does anything else at all."""
+        changed: list[tuple[int, int, list[Way]]] = []
+        for state, kind in mutant.pairs:
+            rows = renumbered(rows_for(mutant.table, state, kind), self._originals)
+            new = self.new_ways(rows, state, kind)
+            for refuted in self.prover.refuted(new, state, kind):
+                return Judged(mutant.name, "refuted", str(refuted))
+            changed.append((state, kind, new))
+        other = [word for state, kind, new in changed for word in self.differences(new, state, kind)]
+        if other:
+            return Judged(mutant.name, "survived", "; ".join(dict.fromkeys(other)))
+        return Judged(mutant.name, "equivalent", "")
+
+    def new_ways(self, rows: Sequence[Numbered], state: int, kind: int) -> list[Way]:
+        """The ways of changed rows that the table as it is does not have."""
+        old = {way.number: way for way in self.original(state, kind)}
+        return [
+            way
+            for way in ways(self.prover.evaluator(state), rows, state, kind)
+            if way.number not in old
+            or eq(way.condition, old[way.number].condition) is not True
+            or differing(old[way.number], way)
+        ]
+
+    def differences(self, new: Sequence[Way], state: int, kind: int) -> Iterator[str]:
+        """What a changed table does otherwise, for one state and one kind of event, from some state in the invariant."""
+        for was in self.original(state, kind):
+            for now in new:
+                unlike = differing(was, now)
+                both = conjunction([was.condition, now.condition])
+                if not unlike or not self.prover.possible(
+                    state, conjunction([both, disjunction([t for _, t in unlike])])
+                ):
+                    continue
+                for name, term in unlike:
+                    if self.prover.possible(state, conjunction([both, term])):
+                        yield f"{State(state).name} x {EventKind(kind).name}: {name}"
 
 
 def renumbered(rows: Sequence[Numbered], originals: dict[int, int]) -> list[Numbered]:
     """Rows by the number that they have in the table as it is; a changed one has none."""
     return [(originals.get(id(row), len(originals)), row) for _, row in rows]
-
-
-def differences(prover: Prover, rows: Sequence[Numbered], state: int, kind: int) -> Iterator[str]:
-    """What a changed table does otherwise, for one state and one kind of event, from some state in the invariant."""
-    evaluate = prover.evaluator(state)
-    changed = ways(evaluate, rows, state, kind)
-    for was in ways(evaluate, rows_for(TABLE, state, kind), state, kind):
-        for now in changed:
-            unlike = differing(was, now)
-            both = conjunction([was.condition, now.condition])
-            if unlike and both is not False:
-                condition = conjunction([both, disjunction([term for _, term in unlike])])
-                if condition is not False and prover.possible(state, condition):
-                    for name, term in unlike:
-                        if prover.possible(state, conjunction([both, term])):
-                            yield f"{State(state).name} x {EventKind(kind).name}: {name}"
 
 
 def differing(was: Way, now: Way) -> list[tuple[str, Term]]:

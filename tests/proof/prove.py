@@ -135,7 +135,11 @@ class Prover:
 
     def pair(self, rows: Sequence[Numbered], state: int, kind: int) -> Iterator[Refuted]:
         """Counterexamples of one state and one kind of event."""
-        for way in ways(self.evaluator(state), rows, state, kind):
+        yield from self.refuted(ways(self.evaluator(state), rows, state, kind), state, kind)
+
+    def refuted(self, found: Sequence[Way], state: int, kind: int) -> Iterator[Refuted]:
+        """Counterexamples among the ways of one state and one kind of event."""
+        for way in found:
             open_claims = [(name, term) for name, term in self.claims(state, kind, way) if term is not True]
             if open_claims:
                 refuted = self.query(state, kind, way, open_claims)

@@ -45,6 +45,7 @@ FIT: Final = Event(
     EventKind.HEAD, head_kind=Head.GLIDE, needles=12, width_um=6_000, reach_um=500, tolerance_um=40, utc_s=1_000,
     sterile_until_s=2_000, sessions_allowed=1, strokes_left=6, tag_low=7, tag_high=8,
 )  # fmt: skip
+SHALLOW: Final = FIT._replace(reach_um=240)
 ABSENT: Final = Event(EventKind.HEAD, verdict=Reason.CARTRIDGE_ABSENT)
 
 
@@ -142,70 +143,132 @@ TIMELESS: Final = {"session_left_ms": 4, "lease_left_ms": 2, "frame_id": 1, **FO
 SPEECHLESS: Final = {"reason": int(Reason.NONE)}
 """Why something happened leads nowhere; a test of its own looks at what is said."""
 
-SLICES: Final = (
-    Slice(
-        "one zone, every event of pen and owner; session, lease and waits without end",
-        SMALL,
-        (*pen_events(), *host_events((1, Direction.VERTICAL)), *time_events()[4:5], *ticks(1)),
-        {**TIMELESS, **SPEECHLESS, "wait_s": 0, "symptom_s": 2, "head_strokes": 6, "pass_ms": 3},
+EVERYTHING: Final = Slice(
+    "one zone, every event of pen and owner; session, lease and waits without end",
+    SMALL,
+    (*pen_events(), *host_events((1, Direction.VERTICAL)), *time_events()[:1], *time_events()[4:5], *ticks(1)),
+    {**TIMELESS, **SPEECHLESS, "wait_s": 0, "head_strokes": 6, "pass_ms": 3},
+)
+ZONES: Final = Slice(
+    "two zones, four passes; no time, no faults, no pauses",
+    SMALL,
+    (
+        Event(EventKind.LOADED, boot_id=1),
+        Event(EventKind.SELF_TEST_DONE, ok=1),
+        Event(EventKind.STROKES, strokes=1, punctures=1),
+        Event(EventKind.MEASURED_IN),
+        Event(EventKind.BUTTON, **CONDITIONS),
+        FIT,
+        *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
+        *host_events()[:1],
+        *(prepare(zone, direction, command_id=1) for zone, direction in ((1, 1), (1, 2), (1, 4), (5, 1))),
+        Event(EventKind.BEGIN_PASS, **HEADER, command_id=1, frame_id=1),
+        Event(EventKind.END_PASS, **OWNER),
+        Event(EventKind.RENEW_LEASE, **OWNER),
+        *ticks(1)[1:],
     ),
-    Slice(
-        "two zones, three directions; no time, no faults",
-        SMALL,
-        (
-            Event(EventKind.LOADED, boot_id=1),
-            Event(EventKind.SELF_TEST_DONE, ok=1),
-            Event(EventKind.STROKES, strokes=1, punctures=1),
-            Event(EventKind.MEASURED_IN),
-            Event(EventKind.BUTTON, **CONDITIONS),
-            FIT,
+    {**TIMELESS, **SPEECHLESS, "wait_s": 0, "head_strokes": 6, "timer_ms": 1},
+)
+WAITS: Final = Slice(
+    "waits, clock and symptoms around a session",
+    SMALL,
+    (
+        *(Event(EventKind.LOADED, boot_id=1, wait_s=wait, symptom_s=wait, advice_due=wait & 1) for wait in (0, 1, 2)),
+        Event(EventKind.SELF_TEST_DONE, ok=1),
+        Event(EventKind.MEASURED_IN),
+        Event(EventKind.BUTTON, **CONDITIONS),
+        FIT,
+        *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
+        *host_events((1, Direction.VERTICAL))[:5],
+        Event(EventKind.RENEW_LEASE, **OWNER),
+        Event(EventKind.RUN_SELF_TEST, **HEADER, command_id=1),
+        Event(EventKind.ACKNOWLEDGE_FAULT, **HEADER, command_id=1, reason=Reason.SELF_TEST_FAILED),
+        *time_events(),
+        *ticks(0),
+        *ticks(1)[1:],
+    ),
+    {**TIMELESS, **SPEECHLESS, "head_strokes": 6, "timer_ms": 1},
+)
+TIMES: Final = Slice(
+    "lease, session and resuming that end, heads that wear out",
+    SMALL._replace(lift_pause_ms=3, armed_idle_ms=3, spin_up_ms=2),
+    (
+        Event(EventKind.LOADED, boot_id=1),
+        Event(EventKind.SELF_TEST_DONE, ok=1),
+        Event(EventKind.STROKES, strokes=3, punctures=1),
+        Event(EventKind.MEASURED_IN),
+        Event(EventKind.BUTTON, **CONDITIONS),
+        FIT,
+        Event(EventKind.LINK_LOST, port=1),
+        *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
+        *host_events((1, Direction.VERTICAL))[:9],
+        Event(EventKind.RENEW_LEASE, **OWNER, age_ms=1),
+        *ticks(1),
+    ),
+    {"frame_id": 1, **FORGETFUL, **SPEECHLESS, "wait_s": 0},
+)
+IDS: Final = Slice(
+    "command ids that come again",
+    SMALL,
+    (
+        Event(EventKind.LOADED, boot_id=1),
+        Event(EventKind.SELF_TEST_DONE, ok=1),
+        Event(EventKind.FLASH_DONE, write=Write.OPEN, ok=1),
+        *(
+            Event(kind, **HEADER, command_id=number, digest=digest, boot_id=1, lease_ms=2, clock_now_s=1_000)
+            for kind in (EventKind.OPEN_SESSION, EventKind.SET_CLOCK)
+            for number in (0, 1, 2, 3)
+            for digest in (1, 2)
+        ),
+    ),
+    {**SPEECHLESS, "session_left_ms": 4},
+)
+SLICES: Final = (EVERYTHING, ZONES, WAITS, TIMES, IDS)
+
+WIDE: Final = (
+    EVERYTHING._replace(
+        name="one zone, every event there is",
+        events=(*EVERYTHING.events, *time_events()[1:4], *time_events()[5:]),
+        frozen={**TIMELESS, **SPEECHLESS, "head_strokes": 6, "pass_ms": 3},
+    ),
+    ZONES._replace(
+        name="two zones, three directions, pauses",
+        events=(
+            *ZONES.events,
+            *(prepare(5, direction, command_id=1) for direction in (2, 4)),
             Event(EventKind.DETECTED_PAUSE, reason=Reason.DWELL),
-            *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
-            *host_events(*((zone, direction) for zone in (1, 5) for direction in Direction))[:14],
-            *ticks(0),
+            Event(EventKind.RESUME_PASS, **HEADER, command_id=1),
         ),
-        {**TIMELESS, **SPEECHLESS, "wait_s": 0, "head_strokes": 6, "pass_ms": 3},
-    ),
-    Slice(
-        "waits, clock and symptoms around a session",
-        SMALL,
-        (
-            *(
-                Event(EventKind.LOADED, boot_id=1, wait_s=wait, symptom_s=wait, advice_due=wait & 1)
-                for wait in (0, 1, 2)
-            ),
-            Event(EventKind.SELF_TEST_DONE, ok=1),
-            Event(EventKind.MEASURED_IN),
-            Event(EventKind.BUTTON, **CONDITIONS),
-            FIT,
-            *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
-            *host_events((1, Direction.VERTICAL))[:5],
-            Event(EventKind.RENEW_LEASE, **OWNER),
-            Event(EventKind.RUN_SELF_TEST, **HEADER, command_id=1),
-            *time_events(),
-            *ticks(0),
-        ),
-        {**TIMELESS, **SPEECHLESS, "head_strokes": 6, "timer_ms": 1},
-    ),
-    Slice(
-        "lease, session and resuming that end, heads that wear out",
-        SMALL._replace(lift_pause_ms=3, armed_idle_ms=3, spin_up_ms=2),
-        (
-            Event(EventKind.LOADED, boot_id=1),
-            Event(EventKind.SELF_TEST_DONE, ok=1),
-            Event(EventKind.STROKES, strokes=3, punctures=1),
-            Event(EventKind.MEASURED_IN),
-            Event(EventKind.BUTTON, **CONDITIONS),
-            FIT,
-            Event(EventKind.LINK_LOST, port=1),
-            *(Event(EventKind.FLASH_DONE, write=write, ok=1) for write in list(Write)[1:]),
-            *host_events((1, Direction.VERTICAL))[:9],
-            Event(EventKind.RENEW_LEASE, **OWNER, age_ms=1),
-            *ticks(1),
-        ),
-        {"frame_id": 1, **FORGETFUL, **SPEECHLESS, "wait_s": 0},
+        frozen={**ZONES.frozen, "pass_ms": 3},
     ),
 )
+"""The same with more at once; minutes, not seconds."""
+
+
+def wrong(event: Event) -> list[Event]:
+    """An event with one thing wrong with it, for each thing that can be."""
+    kind = EventKind(event.kind)
+    if kind == EventKind.BUTTON:
+        changes: list[dict[str, int]] = [{"utc_s": 0}, {"battery_percent": 19}, {"supply": 1}, {"utc_s": 2_001}]
+        return [event._replace(**change) for change in [*changes, {"condition": Reason.TEMPERATURE}]]  # type: ignore[arg-type]
+    if not event.authenticated:
+        return []
+    changes = [{"authenticated": 0}, {"port": 2}, {"port": 0}, {"session_id": 2}, {"session_id": 0}, {"future": 1}]
+    changes += [{"age_ms": 101}, {"ttl_ms": 0}, {"ttl_ms": 501}, {"command_id": 0}, {"contact": 1}, {"boot_id": 2}]
+    changes += [{"lease_ms": 0}, {"lease_ms": 5}, {"condition": int(Reason.LEDGER_FULL)}, {"utc_s": 0}]
+    changes += [{"accuracy_um": 0}, {"accuracy_um": 26}, {"battery_percent": 19}, {"supply": 1}, {"utc_s": 2_001}]
+    changes += [{"frame_id": 2}, {"reason": int(Reason.WATCHDOG)}, {"zone": 0}, {"zone": 9}, {"zone": 6}]
+    changes += [{"direction": 3}, {"depth_um": 510}, {"depth_um": 190}, {"depth_um": 255}, {"zone": 5, "depth_um": 260}]
+    changes += [
+        {"rate_hz": 49},
+        {"rate_hz": 151},
+        {"speed_mm_s": 9},
+        {"speed_mm_s": 41},
+        {"tag_low": 9},
+        {"tag_high": 9},
+    ]
+    changes += [{"rate_hz": 150, "speed_mm_s": 10}, {"clock_floor_s": 1_001}, {"utc_s": 100_000}]
+    return [event._replace(**change) for change in changes]
 
 
 def frozen(state: TherapyState, fields: Sequence[tuple[str, object]]) -> TherapyState:
