@@ -15,6 +15,7 @@ from dermalink.errors import HostRefusal
 from dermalink.gate import TICKETS_MAX, Checked, Gate
 from dermalink_protocol import limits
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.errors import OutOfRange
 from dermalink_protocol.limits import DEPTH_CAP_UM, INTERVAL_S, ZONE_RULES
 from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.identity import CartridgeFlag, StatusFlag
@@ -476,3 +477,15 @@ def test_a_time_before_the_journals_last_record_is_refused() -> None:
     with pytest.raises(HostRefusal) as caught:
         gate_with(facts(last_touch_utc_s=NOW_S - 1_000)).set_clock(NOW_S - 2_000)
     assert caught.value.reason is Reason.CLOCK_BEFORE_RECORD
+
+
+@pytest.mark.sr("SR-DEPTH-1", side="host", twin=True)
+def test_with_the_gates_own_depth_check_off_the_codec_still_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two guards that share no code: with the first off, the second is seen to hold."""
+    monkeypatch.setattr("dermalink.rules.check_depth", lambda _facts, _what, _zone, _head, depth_um: depth_um)
+    gate = gate_with(opened())
+    ticket = gate.prepare(**SOUND | {"depth_um": 510})
+    with pytest.raises(OutOfRange):
+        gate.redeem(ticket, command_id=1, seen_tick_ms=1)
+    nose = gate.prepare(**SOUND | {"zone": Zone.NOSE, "depth_um": 300})
+    assert gate.redeem(nose, command_id=2, seen_tick_ms=1).message.as_dict()["depth_um"] == 300
