@@ -211,6 +211,10 @@ class Power:
         """Power is back: the pen starts from what its flash holds."""
         self._board.power_on(PowerCause.POWER_LOSS)
 
+    def service(self) -> None:
+        """A workshop undoes what the hardware did for good when needles did not come in (SR-STOP-8)."""
+        self._board.mechanism.service()
+
     def set_battery(self, percent: int) -> None:
         """Charge or discharge the battery to 0-100 %."""
         if not 0 <= percent <= 100:

@@ -3,6 +3,7 @@
 from math import cos, tau
 from typing import Final
 
+from dermalink_protocol.limits import STOP_FAILED_MS
 from dermalink_simulator.hardware.battery import Battery
 from dermalink_simulator.hardware.button import ButtonPart
 from dermalink_simulator.hardware.cartridge import Seat
@@ -33,7 +34,10 @@ class _Since:
 
 
 class Mechanism:
-    """The parts and their joints; moments are given in ms, and move only forwards."""
+    """The parts and their joints; moments are given in ms, and move only forwards.
+
+    `supply_cut` says that the motor has lost its supply because needles did not come in.
+    """
 
     def __init__(self, physics: Physics, seed: int, clock: BatteryClock) -> None:
         self._physics = physics
@@ -51,6 +55,8 @@ class Mechanism:
         self._main = _Since()
         self._turn = NO_TURN
         self._turn_um = 0
+        self.supply_cut = False
+        self._unstopped_ms = 0
         self._undrawn_ms = 0
         self._measured = False
         self._depth = self._belief = self._force = 0
@@ -78,13 +84,29 @@ class Mechanism:
         while now_ms < until_ms:
             if drive.idle:
                 self._hand_moves(until_ms)
+                self._look_after_stop(now_ms, until_ms)
                 return
             step = until_ms if until_ms - now_ms <= PIECE_MS else now_ms + PIECE_MS
             drive.run(now_ms * 1_000, step * 1_000)
             if drive.course or not drive.steady_per_us:
                 self._follow(now_ms * 1_000, step * 1_000)
             self._hand_moves(step)
+            self._look_after_stop(now_ms, step)
             now_ms = step
+
+    def _look_after_stop(self, now_ms: int, until_ms: int) -> None:
+        """Needles that are not in 50 ms after the last order have the motor's supply cut for good (SR-STOP-8)."""
+        if not self.skin.needles_are_out or self.drive.driving:
+            self._unstopped_ms = 0
+            return
+        self._unstopped_ms += until_ms - now_ms
+        if self._unstopped_ms >= STOP_FAILED_MS:
+            self.supply_cut = True
+            self.drive.supplied = False
+
+    def service(self) -> None:
+        """A workshop gives the motor its supply back."""
+        self.supply_cut = False
 
     def head_changed(self, now_ms: int) -> None:
         """A head was fitted or pulled: needles may be out, or gone, without any motion."""
@@ -100,7 +122,7 @@ class Mechanism:
         if self._undrawn_ms >= REST_EVERY_MS:
             self.battery.draw(self._physics.electronics_ma + self._motor_ma(), self._undrawn_ms)
             self._undrawn_ms = 0
-            self.drive.supplied = not self.battery.flat
+            self.drive.supplied = not (self.battery.flat or self.supply_cut)
         return self._read(self._main, now_ms)
 
     def _motor_ma(self) -> int:

@@ -115,6 +115,8 @@ def test_a_stuck_carriage_stays_out_and_a_slow_spring_takes_longer() -> None:
     rig.pen.faults.clear()
     rig.pen.advance(15)
     assert not rig.out()
+    rig.pen.power.service()
+    rig.pen.advance(100)
     rig.run_at(250)
     rig.pen.faults.inject("actuator", "slow", percent=300)
     at = rig.pen.now_ms
@@ -140,3 +142,19 @@ def test_at_most_one_stroke_falls_into_a_guard_tick() -> None:
     rig.pen.faults.inject("motor", "overspeed")
     rig.pen.advance(2_000)
     assert {sensors.strokes for sensors in rig.firmware.guards} == {0, 1}
+
+
+@pytest.mark.sr("SR-STOP-8", side="pen")
+@pytest.mark.parametrize(("stuck_ms", "turns"), [(40, True), (200, False)])
+def test_needles_not_in_after_50_ms_cost_the_motor_its_supply_until_service(stuck_ms: int, *, turns: bool) -> None:
+    rig = Rig()
+    rig.run_at(250)
+    rig.pen.faults.inject("actuator", "stuck")
+    rig.say("s", stuck_ms)
+    rig.pen.faults.clear()
+    rig.say("o100,0", 300)
+    assert rig.pen.motor_turns is turns
+    rig.say("s", 300)
+    rig.pen.power.service()
+    rig.say("o100,0", 300)
+    assert rig.pen.motor_turns
