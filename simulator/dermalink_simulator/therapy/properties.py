@@ -8,10 +8,11 @@ from typing import Final
 
 from dermalink_simulator.therapy.claim import CellProperty, Property
 from dermalink_simulator.therapy.properties_answer import ANSWERS
+from dermalink_simulator.therapy.properties_live import LIVE
 from dermalink_simulator.therapy.properties_motion import MOTION
 from dermalink_simulator.therapy.properties_pass import PASSES, ZONES
 from dermalink_simulator.therapy.properties_session import RING, SESSIONS
 
-PROPERTIES: Final[tuple[Property, ...]] = (*MOTION, *PASSES, *SESSIONS, *ANSWERS)
+PROPERTIES: Final[tuple[Property, ...]] = (*MOTION, *PASSES, *SESSIONS, *ANSWERS, *LIVE)
 ZONE_PROPERTIES: Final[tuple[CellProperty, ...]] = ZONES
 RING_PROPERTIES: Final[tuple[CellProperty, ...]] = RING

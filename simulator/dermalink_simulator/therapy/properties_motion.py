@@ -318,12 +318,7 @@ def lease_runs_down(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r
     return (
         a.lease_left_ms <= b.lease_left_ms
         or (e.kind == EventKind.RENEW_LEASE and e.port == b.owner and e.authenticated == 1)
-    ) and (
-        e.kind != EventKind.TICK
-        or b.state in (at.STOPPING, at.OPENING)
-        or a.state in (at.STOPPING, at.CLOSING, at.RECORDING)
-        or a.lease_left_ms == less(b.lease_left_ms, e.dt_ms)
-    )
+    ) and (e.kind != EventKind.TICK or a.session_id == 0 or a.lease_left_ms == less(b.lease_left_ms, e.dt_ms))
 
 
 @proves("SR-STOP-1")

@@ -389,7 +389,7 @@ def repeat_is_answered(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState
                 or (r.verdict == Verdict.REFUSED and r.reason == Reason.COMMAND_ID_REUSED)
             )
         )
-    ) and (r.verdict != Verdict.REPEATED or (e.kind in at.RAISING and remembered(b, e)))
+    ) and (r.verdict != Verdict.REPEATED or (e.kind in at.RAISING and e.command_id != 0 and remembered(b, e)))
 
 
 @proves("SR-CMD-1")

@@ -173,11 +173,12 @@ PASS_COMMANDS: Final = [
 ]
 
 LAPSED: Final[Block] = {"reason": u.lapsed}
+LEASE_RUNS: Final[Block] = {"lease_left_ms": u.left}
 TICKS: Final = [
     on("SR-STOP-8", (STOPPING,), (E.TICK,), g.time_over, STOP_FAILED, b.OVER, b.STOP_FAILED,
        effects=int(Effect.WRITE_FAULT)),
     on("SR-STOP-1", MOVING, (E.TICK,), g.lease_over, STOPPING, b.CLOCK, b.STOPPING, TO_PAUSE, LAPSED),
-    *_closes("SR-SES-1", (E.TICK,), g.session_ends, g.session_ends_fresh),
+    *_closes("SR-SES-1", (E.TICK,), g.session_ends, g.session_ends_fresh, LEASE_RUNS),
 ]  # fmt: skip
 
 ROWS: Final[tuple[Row, ...]] = (
