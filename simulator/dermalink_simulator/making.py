@@ -2,14 +2,15 @@
 
 from collections.abc import Container
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dermalink_protocol.errors import DermalinkError
-from dermalink_simulator.hardware.cartridge import HEADS
+from dermalink_simulator.hardware.cartridge import HEADS, Cartridge
 from dermalink_simulator.pen import SimulatedPen, factory_image
-from dermalink_simulator.profile import PROFILES, Profile, profile_named
+from dermalink_simulator.profile import PROFILES, profile_named
 from dermalink_simulator.runner import PenRunner
-from dermalink_simulator.state_folder import Identity, StateFolder
+from dermalink_simulator.seam import Tag
+from dermalink_simulator.state_folder import Identity, StateError, StateFolder
 
 PROFILE_DEFAULT: Final = "nominal"
 SEED_MAX: Final = 99_999_999  # eight digits of the serial number
@@ -33,11 +34,18 @@ def check_options(profile: str, seed: int, head: str | None = None) -> None:
 def make_pen(profile: str = PROFILE_DEFAULT, seed: int = 0, head: str | None = None) -> SimulatedPen:
     """A factory-new pen; `head` is the kind of cartridge that is fitted, the profile's own when None."""
     check_options(profile, seed, head)
-    return _fitted(profile_named(profile), seed, head)
+    fitted = profile_named(profile)
+    pen = SimulatedPen(fitted if head in (None, NO_HEAD) else fitted._replace(head=head), seed)
+    if head == NO_HEAD:
+        pen.cartridge.pull()
+    return pen
 
 
 class KeptPen:
-    """A pen whose flash and clock live in a state folder; its clock stands still between runs unless it follows."""
+    """A pen whose flash, clock and head live in a state folder; its clock stands still between runs unless it follows.
+
+    The head that was fitted is fitted again; one that is asked for is a fresh one.
+    """
 
     def __init__(self, folder: StateFolder, head: str | None, *, follow_wall: bool) -> None:
         """Made by `open`."""
@@ -46,10 +54,23 @@ class KeptPen:
         if clock is not None:
             away_s = clock.ago_s if follow_wall else 0
             profile = profile._replace(utc_s=clock.utc_s + away_s, ran_s=clock.ran_s + away_s)
-        self.pen = _fitted(profile, folder.identity.seed, head, folder)
+        kept = folder.read("head")
+        self.pen = SimulatedPen(profile, folder.identity.seed, folder.flash, power=False)
+        if kept is None:
+            _fit(self.pen, head)
+        else:
+            self.pen.cartridge.pull()
+            self.pen.cartridge.fitted, was = _heads_from(kept)
+            if head is not None:
+                _fit(self.pen, head)
+            elif was is not None:
+                self.pen.cartridge.fit(was)
         if clock is not None and clock.utc_s == 0:
             self.pen.clock.lose()
-        self._noted = (0, 0)
+        self.pen.power.restore()
+        self._noted_clock: tuple[int, int] = (0, 0)
+        self._noted_head: Cartridge | None = None
+        self._noted_fitted = -1
         self.note()
 
     @classmethod
@@ -76,24 +97,46 @@ class KeptPen:
         runner.after.append(self.note)
 
     def note(self) -> None:
-        """Note the pen's clock; costs nothing while its second lasts."""
-        clock = self.pen.clock
+        """Note the pen's clock and head; costs nothing while they stay the same."""
+        clock, cartridge = self.pen.clock, self.pen.cartridge
         now = (clock.utc_s, clock.ran_s)
-        if now != self._noted:
-            self._noted = now
+        if now != self._noted_clock:
+            self._noted_clock = now
             self.folder.note_clock(*now)
+        if cartridge.head is not self._noted_head or cartridge.fitted != self._noted_fitted:
+            self._noted_head, self._noted_fitted = cartridge.head, cartridge.fitted
+            self.folder.write("head", {"fitted": cartridge.fitted, "head": _as_record(cartridge.head)})
 
     def close(self) -> None:
         """Let the folder go; the pen must not run any more."""
         self.folder.close()
 
 
-def _fitted(profile: Profile, seed: int, head: str | None, folder: StateFolder | None = None) -> SimulatedPen:
-    pen = SimulatedPen(
-        profile if head in (None, NO_HEAD) else profile._replace(head=head or ""),
-        seed,
-        None if folder is None else folder.flash,
-    )
+def _fit(pen: SimulatedPen, head: str | None) -> None:
+    """Fit a fresh head of that kind; None leaves what the profile has."""
     if head == NO_HEAD:
         pen.cartridge.pull()
-    return pen
+    elif head is not None:
+        pen.cartridge.fit(head)
+
+
+def _as_record(head: Cartridge | None) -> dict[str, Any] | None:
+    if head is None:
+        return None
+    tag = None if head.tag is None else head.tag._asdict() | {"tag_id": head.tag.tag_id.hex()}
+    return head._asdict() | {"tag": tag}
+
+
+def _heads_from(kept: dict[str, Any]) -> tuple[int, Cartridge | None]:
+    """How many heads there were, and the one that is fitted; raises `StateError` for what is no such record."""
+    try:
+        fitted, record = int(kept["fitted"]), kept["head"]
+        if record is None:
+            return fitted, None
+        tag = record["tag"]
+        known = None if tag is None else Tag(**(tag | {"tag_id": bytes.fromhex(tag["tag_id"])}))
+        return fitted, Cartridge(**(record | {"tag": known}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            "The state folder was refused", limit="head.json holds no head", advice="Use another folder"
+        ) from error
