@@ -295,8 +295,8 @@ async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told
     async with maker() as far:
         bodies = [bytes([number]) * (number % 200 + 4) for number in range(60)]
         reading = asyncio.ensure_future(frames_at(far, len(bodies)))
-        for body in bodies:
-            if not far.link.try_send(Channel.STATUS, body):
+        for number, body in enumerate(bodies):
+            if not far.link.try_send(Channel.STATUS, body, gather=number % 7 != 0):
                 await far.link.send(Channel.STATUS, body)
         assert [frame.body for frame in await reading] == bodies
     async with maker() as far, clogged(far) as (taken, sender):
@@ -307,5 +307,18 @@ async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told
         async with asyncio.timeout(BOUND_S):
             await far.link.send(Channel.STATUS, b"after")
             assert (await reading)[-1].body == b"after"
-    with pytest.raises(LinkClosed):
-        far.link.try_send(Channel.STATUS, b"closed")
+    for gather in (False, True):
+        with pytest.raises(LinkClosed):
+            far.link.try_send(Channel.STATUS, b"closed", gather=gather)
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@each_link
+@in_real_time
+async def test_stop_goes_before_what_was_gathered(maker: Maker) -> None:
+    async with maker() as far:
+        assert far.link.try_send(Channel.STATUS, b"gathered", gather=True)
+        assert far.link.try_send(Channel.STATUS, b"as well", gather=True)
+        far.link.send_now(Channel.STOP, STOP)
+        frames = await frames_at(far, 3)
+        assert [frame.body for frame in frames] == [STOP, b"gathered", b"as well"]

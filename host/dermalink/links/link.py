@@ -59,8 +59,11 @@ class Link(Protocol):
         Raises `LinkLost` or `LinkClosed`. Cancelled before its turn, nothing of it was sent; after, all of it will be.
         """
 
-    def try_send(self, channel: Channel, body: bytes) -> bool:
-        """Hand one message on if it would not have to wait, and say whether it was; raises as `send` does."""
+    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
+        """Hand one message on if it would not have to wait, and say whether it was; raises as `send` does.
+
+        With `gather` it may go out at the end of the loop's turn, together with others.
+        """
 
     def send_now(self, channel: Channel, body: bytes) -> None:
         """Hand one message on before all that waits (Stop); never waits, and raises nothing for a full queue.

@@ -19,8 +19,8 @@ class StreamLink:
     """A `Link` on a `BytePipe`.
 
     At most `GATHER_BYTES` are between this object and the system; other senders wait for their turn. So a Stop that
-    goes past them has that much before it at most, and never cuts a frame in two. Short messages that are sent in one
-    turn of the loop go out together, all but the first, which goes at once.
+    goes past them has that much before it at most, and never cuts a frame in two. Short messages that may be gathered
+    go out together at the end of the loop's turn.
     """
 
     def __init__(self, pipe: BytePipe, url: str) -> None:
@@ -34,7 +34,6 @@ class StreamLink:
         self._deliver: Callable[[Channel, bytes], None] = self._keep
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
-        self._gathering = False
         self._gathered = bytearray()
         self._closed = asyncio.Event()
 
@@ -60,22 +59,23 @@ class StreamLink:
             if self._pipe.clogged:
                 await self._pipe.drain()
 
-    def try_send(self, channel: Channel, body: bytes) -> bool:
+    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
         """Hand one message on if it has not to wait; see `Link.try_send`."""
-        if self._must_wait():
+        if self._closed.is_set():
+            self._refuse_closed()
+        if self._turn.locked() or self._pipe.clogged:
             return False
         frame = encode_frame(channel, body)
-        if not self._gathering:
-            self._pipe_write(frame)
-            self._gathering = True
-            self._loop.call_soon(self._end_of_turn)
-        elif len(self._gathered) + len(frame) <= GATHER_BYTES:
+        if len(self._gathered) + len(frame) > GATHER_BYTES or (self._gathered and not gather):
+            self._flush()
+            if self._is_clogged():
+                return False
+        if gather:
+            if not self._gathered:
+                self._loop.call_soon(self._end_of_turn)
             self._gathered += frame
         else:
-            self._flush()
-            if self._must_wait():
-                return False
-            self._gathered += frame
+            self._pipe_write(frame)
         self._note_sent(channel, body, frame)
         return True
 
@@ -85,8 +85,8 @@ class StreamLink:
         self._pipe_write(frame)
         self._note_sent(channel, body, frame)
 
-    def _must_wait(self) -> bool:
-        return self._turn.locked() or self._pipe.clogged
+    def _is_clogged(self) -> bool:
+        return self._pipe.clogged
 
     def _pipe_write(self, data: bytes | bytearray) -> None:
         if self._closed.is_set():
@@ -100,7 +100,6 @@ class StreamLink:
             self._pipe_write(gathered)
 
     def _end_of_turn(self) -> None:
-        self._gathering = False
         with contextlib.suppress(LinkError):  # who receives is told that the link is gone
             self._flush()
 
