@@ -39,7 +39,12 @@ OLDEST_UV = (0, 6)  # the first that has all the options used here
 SETUP_INPUTS = ("pyproject.toml", "requirements/bootstrap.txt", "requirements/build.txt", "requirements/dev.txt")
 
 # Each writes files that are committed, and with --check only says whether they are stale.
-GENERATORS = ("dermalink_protocol.generate.vectors", "dermalink_protocol.generate.reference", "tests.traceability")
+GENERATORS = (
+    "dermalink_protocol.generate.vectors",
+    "dermalink_protocol.generate.reference",
+    "dermalink_simulator.reference",
+    "tests.traceability",
+)
 
 TYPED = ("protocol", "host", "simulator", "tests", "tasks.py")
 UNIT_TESTS, PROOF_TESTS, BENCHMARKS = ("unit", "vectors", "traceability"), ("proof",), ("benchmarks",)

@@ -1,0 +1,78 @@
+"""Write docs/reference/simulator.md from the vocabularies of the simulator (`--check`: only compare)."""
+
+import sys
+from typing import Final
+
+from dermalink_protocol.generate.files import ROOT, write_or_check
+from dermalink_protocol.generate.markdown import code, page, table
+from dermalink_simulator.cli.exit_codes import ExitCode
+from dermalink_simulator.control.words import REQUIRED, VOCABULARY, Argument
+from dermalink_simulator.faults import VOCABULARY as FAULTS
+from dermalink_simulator.profile import PROFILES
+
+PAGE: Final = ROOT / "docs" / "reference" / "simulator.md"
+INTRODUCTION: Final = "Written from the simulator's own vocabularies; what is not here is refused."
+CONTROL: Final = """
+The control channel speaks lines of JSON, a request and its answer, or why not:
+
+    {"id": 1, "do": "hand.sweep", "with": {"zone": "nose"}}
+    {"id": 1, "result": {"once_ms": 12345}}
+    {"id": 1, "error": {"kind": "ControlError", "message": "...", "limit": "...", "advice": "..."}}
+
+After `watch`, events come in between: `{"event": "needles", "out": false, "at_us": 1234567}`, and `powered`,
+`motor_turns`, `light` and `links` with `at_ms` and `is`; times are the pen's own. It listens on loopback only, and a
+product has none.
+"""
+
+
+def rendered() -> str:
+    """The whole page."""
+    return page(
+        "The simulator",
+        INTRODUCTION,
+        "## Words of the control channel",
+        CONTROL,
+        _words(),
+        "## Faults",
+        _faults(),
+        "## Profiles",
+        table(("profile", "what it is"), [(code(profile.name), profile.says) for profile in PROFILES.values()]),
+        "## Exit codes of dermalink-sim",
+        table(("code", "meaning"), [(one.value, one.meaning) for one in ExitCode]),
+    )
+
+
+def _words() -> str:
+    return table(
+        ("word", "what it does", "with"),
+        [(code(word.name), word.says, "; ".join(map(_argument, word.arguments))) for word in VOCABULARY],
+    )
+
+
+def _argument(argument: Argument) -> str:
+    if argument.choices:
+        span = ", ".join(argument.choices)
+    elif argument.flag:
+        span = "true or false"
+    elif argument.numbers:
+        span = "numbers by name"
+    else:
+        span = "a name" if argument.text else f"{argument.low} to {argument.high}"
+    default = "" if argument.default in (REQUIRED, None) else f", else {argument.default}"
+    needed = "" if argument.default is REQUIRED else "optional: "
+    return f"`{argument.name}` ({needed}{span}{default})"
+
+
+def _faults() -> str:
+    rows = []
+    for fault in FAULTS:
+        numbers = "; ".join(
+            f"`{one.name}` ({one.low} to {one.high}, else {one.default}: {one.says})" for one in fault.parameters
+        )
+        which = f"1 to {fault.instances}, 0 for any" if fault.instances else ""
+        rows.append((code(fault.unit), code(fault.kind), fault.says, numbers, which))
+    return table(("unit", "kind", "what happens", "numbers", "instances"), rows)
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_check({PAGE: rendered()}, sys.argv[1:]))
