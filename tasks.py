@@ -42,7 +42,7 @@ SETUP_INPUTS = ("pyproject.toml", "requirements/bootstrap.txt", "requirements/bu
 GENERATORS = (
     "dermalink_protocol.generate.vectors",
     "dermalink_protocol.generate.reference",
-    "dermalink_simulator.reference",
+    "dermalink_simulator.cli.reference",
     "tests.traceability",
 )
 
