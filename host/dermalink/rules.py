@@ -13,11 +13,12 @@ from dermalink.refusals import host_refusal
 from dermalink_protocol import limits
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import Limit
-from dermalink_protocol.messages.identity import Cartridge, CartridgeFlag, HelloReply, Status, StatusFlag
+from dermalink_protocol.messages.identity import Capability, Cartridge, CartridgeFlag, HelloReply, Status, StatusFlag
 from dermalink_protocol.zones import Direction, Head, Zone
 
 CLOCK_SLACK_S: Final = 300  # a host's clock that was set back by less is kept right by its time service
 UTC_MAX_S: Final = 0xFFFF_FFFF
+BEGINS_ANEW: Final = "a simulated pen that keeps no state begins anew each time, and wants a journal of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ def _check_fit(facts: Facts, what: str) -> None:
     for finding in therapy_bars(facts.hello):
         _refuse_claim(what, finding)
     if facts.history_fault:
-        raise host_refusal(what, Reason.HISTORY_BROKEN, because=facts.history_fault)
+        simulated = Capability.CONTROL_CHANNEL in facts.hello.capabilities
+        because = facts.history_fault + (f"; {BEGINS_ANEW}" if simulated else "")
+        raise host_refusal(what, Reason.HISTORY_BROKEN, because=because)
 
 
 def _check_therapy(facts: Facts, what: str) -> None:
