@@ -8,13 +8,13 @@ from typing import Final
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
 from dermalink.errors import IncompatiblePen, Timeout
-from dermalink.gate import Gate
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
 from dermalink.pen_history import history_fault
 from dermalink.records import SymptomSaid
+from dermalink.registry import Registry
 from dermalink.settling import settle_all
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hello, HelloReply
@@ -30,7 +30,7 @@ class Greeted:
     """A pen that was greeted and found fit: all that a `Pen` is made of, and owns."""
 
     connection: Connection
-    gate: Gate
+    registry: Registry
     hello: HelloReply
     keeper: Keeper
     last_command_id: int
@@ -66,8 +66,8 @@ async def greet(
     utc: Callable[[], int],
 ) -> Greeted:
     """The same over a link that is open already; link and journal are owned from here on, and closed on failure."""
-    gate = Gate()
-    connection = Connection(link, admit=gate.admit)
+    registry = Registry()
+    connection = Connection(link, admit=registry.admit)
     kept = journal
     try:
         if trace is not None:
@@ -81,7 +81,7 @@ async def greet(
         keeper = Keeper(kept)
         fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
         last = await connection.request(GetLastCommand())
-        return Greeted(connection, gate, hello, keeper, last.command_id, fault, inspect_only, utc)
+        return Greeted(connection, registry, hello, keeper, last.command_id, fault, inspect_only, utc)
     except BaseException:
         await connection.close()
         if kept is not None:

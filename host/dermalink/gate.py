@@ -1,106 +1,37 @@
 """The safety gate: the only maker of checked therapy commands.
 
-A `Checked` is a ticket. What it stands for is kept in here, is checked once more when the ticket is redeemed, and is
-redeemed once. So a forged, copied or changed ticket is worth nothing. What Python can't prevent is code that reaches
-into this object's own private dictionaries, replaces its functions, or writes bytes on a link of its own: against that
-the pen stands alone.
+What it refuses, `rules` says; what a checked command is worth, `registry` does.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any
 
 from dermalink import rules
 from dermalink.belief import Frame
+from dermalink.checked import Checked
 from dermalink.errors import HostRefusal
+from dermalink.registry import Plan, Registry
 from dermalink.rules import Facts
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.limits import LEASE_DEFAULT_MS, TTL_MAX_MS
+from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.therapy import TherapyCommand
-from dermalink_protocol.schema import R, Request
+from dermalink_protocol.schema import R
 from dermalink_protocol.zones import Direction, Zone
-
-TICKETS_MAX: Final = 64  # not redeemed; older ones lose their worth
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Checked(Generic[R_co]):
-    """A therapy command that passed the gate; `Pen.apply` sends it, once. Only the gate makes one."""
-
-    __slots__ = ("__weakref__",)
-
-    def __init__(self, *_: object, **__: object) -> None:
-        raise _forged("made")
-
-    def __init_subclass__(cls, **_: Any) -> None:
-        raise _forged("derived from")
-
-    def __copy__(self) -> NoReturn:
-        raise _forged("copied")
-
-    def __deepcopy__(self, _: Any) -> NoReturn:
-        raise _forged("copied")
-
-    def __reduce_ex__(self, _: Any) -> NoReturn:
-        raise _forged("pickled")
-
-    def __replace__(self, **_: Any) -> NoReturn:
-        raise _forged("changed")
-
-
-def _forged(how: str) -> HostRefusal:
-    return HostRefusal(
-        f"A checked command cannot be {how}",
-        Reason.OUT_OF_RANGE,
-        rule="SR-DEPTH-8",
-        limit="only the pen's gate makes one",
-        advice="Ask `pen.gate`",
-    )
-
-
-class Plan(NamedTuple):
-    """What a ticket stands for: the message's class, what has to hold, the fields, and the frame that it concerns."""
-
-    kind: type[TherapyCommand[Any]]
-    check: rules.Check
-    fields: dict[str, Any]
-    frame: Frame | None
-
-
-class Redeemed(NamedTuple):
-    """A ticket's worth: the message as it goes out, and the frame that it concerns."""
-
-    message: TherapyCommand[Any]
-    frame: Frame | None
 
 
 class Gate:
-    """One connection's gate; `look` tells it what is known of the pen."""
+    """One connection's gate. Each call raises `HostRefusal`, or gives a command that `Pen.apply` sends."""
 
-    def __init__(self) -> None:
-        self.__facts: Facts | None = None
-        self.__issued: dict[int, tuple[Checked[Any], Plan]] = {}
-        self.__admitted: list[Request[Any]] = []
-
-    def look(self, facts: Facts) -> None:
-        """What is known of the pen from now on."""
-        self.__facts = facts
+    def __init__(self, registry: Registry) -> None:
+        """Tickets are written into `registry`."""
+        self.__registry = registry
 
     @property
     def facts(self) -> Facts:
-        """What is known of the pen; raises `HostRefusal` when nothing is."""
-        if self.__facts is None:
-            raise HostRefusal(
-                "A command was refused",
-                Reason.WRONG_STATE,
-                limit="the pen was not looked at",
-                advice="Await `pen.look()` first",
-            )
-        return self.__facts
-
-    # Making tickets. Each raises `HostRefusal`.
+        """What is known of the pen; raises `HostRefusal` before it was looked at."""
+        return self.__registry.facts
 
     def open_session(self, *, lease_ms: int = LEASE_DEFAULT_MS) -> Checked[therapy.SessionOpened]:
         """Open a session with a lease of `lease_ms`; the host's last record goes with it (SR-LOG-1)."""
@@ -180,43 +111,7 @@ class Gate:
         fields: dict[str, Any],
         frame: Frame | None = None,
     ) -> Checked[R]:
-        ticket: Checked[R] = object.__new__(Checked)
-        self.__issued[id(ticket)] = ticket, Plan(kind, check, fields, frame)
-        while len(self.__issued) > TICKETS_MAX:
-            del self.__issued[next(iter(self.__issued))]
-        return ticket
-
-    # Redeeming them
-
-    def redeem(self, ticket: Checked[R], *, command_id: int, seen_tick_ms: int) -> Redeemed:
-        """The message that `ticket` stands for, checked against what is known now; raises `HostRefusal`.
-
-        A ticket is redeemed once, by the gate that issued it, also when it is refused.
-        """
-        held = self.__issued.pop(id(ticket), None)
-        if held is None or held[0] is not ticket:
-            raise HostRefusal(
-                "A command was refused",
-                Reason.OUT_OF_RANGE,
-                rule="SR-DEPTH-8",
-                limit="it is none that this pen's gate has checked, or it was sent before",
-                advice="Make a new one with the pen's gate",
-            )
-        plan = held[1]
-        facts = self.facts
-        plan.check(facts)
-        ttl_ms = min(int(TTL_MAX_MS), facts.hello.ttl_max_ms)
-        message = plan.kind(command_id=command_id, ttl_ms=ttl_ms, seen_tick_ms=seen_tick_ms, **plan.fields)
-        self.__admitted.append(message)
-        return Redeemed(message, plan.frame)
-
-    def admit(self, message: Request[Any]) -> bool:
-        """Whether this very object was redeemed and has not gone out; asked by the connection, once for each."""
-        for index, held in enumerate(self.__admitted):
-            if held is message:
-                del self.__admitted[index]
-                return True
-        return False
+        return self.__registry.issue(Plan(kind, check, fields, frame))
 
 
 def _same(now: object, then: object) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from dermalink.checked import Checked
 from dermalink.connecting import Greeted, greet_at, serial_text
 from dermalink.connection import REPLY_WITHIN_S, Connection, Exchange
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
-from dermalink.gate import Checked
+from dermalink.gate import Gate
 from dermalink.journal import Journal
 from dermalink.lease import Lease
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
@@ -65,11 +66,12 @@ class Pen:
         """`connect` does this; what `greeted` holds is owned from here on."""
         connection, hello = greeted.connection, greeted.hello
         self.connection: Final = connection
-        self.gate: Final = greeted.gate
+        self.gate: Final = Gate(greeted.registry)
         self.hello: Final = hello
         self.serial_number: Final = serial_text(hello)
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None
+        self._registry = greeted.registry
         self._keeper = greeted.keeper
         self._utc = greeted.utc
         self._therapy = asyncio.Lock()
@@ -171,7 +173,7 @@ class Pen:
             paused_for_ms=elapsed_ms(self._paused_at, status.tick_ms) if self._paused_at is not None else 0,
             inspect_only=self._inspect_only,
         )
-        self.gate.look(facts)
+        self._registry.look(facts)
         return facts
 
     async def _at_rest(self) -> Status:
@@ -197,7 +199,7 @@ class Pen:
             self._last_command_id += 1
             tick = self.connection.newest_tick or 0
             try:
-                redeemed = self.gate.redeem(checked, command_id=self._last_command_id, seen_tick_ms=tick)
+                redeemed = self._registry.redeem(checked, command_id=self._last_command_id, seen_tick_ms=tick)
             except HostRefusal as refusal:
                 return Refused(refusal)
             intended = intended_for(redeemed, self.hello.boot_id, pen=self.serial_number, utc_s=self._utc())

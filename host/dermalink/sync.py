@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from weakref import finalize
 
+from dermalink.checked import Checked
 from dermalink.connection import REPLY_WITHIN_S
 from dermalink.errors import LinkClosed
-from dermalink.gate import Checked, Gate
+from dermalink.gate import Gate
 from dermalink.journal import Journal
 from dermalink.outcome import Outcome, Verdict
 from dermalink.pen import Pen

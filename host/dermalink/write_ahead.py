@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dermalink.gate import Redeemed
 from dermalink.outcome import Verdict
 from dermalink.records import Intended, Settled
+from dermalink.registry import Redeemed
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.version import __version__
 

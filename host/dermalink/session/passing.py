@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final, TypeVar
 
+from dermalink.checked import Checked
 from dermalink.errors import PenRefusal, Refusal, UnknownOutcome
-from dermalink.gate import Checked
 from dermalink.outcome import Applied, Refused
 from dermalink.rules import Facts
 from dermalink.session.coverage import COVERED_PERCENT
@@ -14,6 +14,7 @@ from dermalink.session.outcome import Ending
 from dermalink.session.tally import PassTally
 from dermalink.session.words import Word
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.messages.therapy import PassBegun, PassResumed
 from dermalink_protocol.schema import Reply
 from dermalink_protocol.wording import WORDING
 
@@ -134,14 +135,21 @@ class PassRunner:
             await loop.pen.look()
         reply = await apply(loop, loop.pen.gate.begin_pass())
         if reply is not None:
-            loop.took(reply)
-            loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=False))
+            await self._ask_press(tally, reply)
+
+    async def _ask_press(self, tally: PassTally, reply: PassBegun | PassResumed) -> None:
+        loop = self._loop
+        loop.took(reply)
+        await loop.begin_lease()
+        resuming = tally.began_s is not None
+        loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=resuming))
 
     async def _press(self, tally: PassTally) -> None:
         """Wait until the button is pressed, or was not; renewals are earned meanwhile."""
         loop = self._loop
         resuming = tally.began_s is not None
-        await loop.begin_lease()
+        if not loop.has_lease:  # it waits, though nobody here has seen its answer
+            await loop.begin_lease()
         while loop.state is State.WAITING:
             if await loop.next() in (Word.PAUSE, Word.END):
                 await loop.pen.end_pass()
@@ -197,8 +205,7 @@ class PassRunner:
             await self._end()
             return
         if reply is not None:
-            loop.took(reply)
-            loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=True))
+            await self._ask_press(tally, reply)
 
     async def _end(self) -> None:
         """End the pass; when the pen has ended it by itself, that is as good."""

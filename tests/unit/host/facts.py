@@ -5,6 +5,7 @@ from typing import Any
 
 from dermalink.belief import Belief, Frame, HeadUse
 from dermalink.gate import Gate
+from dermalink.registry import Registry
 from dermalink.rules import Facts
 from dermalink_protocol.messages.identity import Cartridge, HelloReply, Status
 from dermalink_protocol.zones import Direction, Zone
@@ -72,6 +73,11 @@ def opened(
 
 def gate_with(known: Facts) -> Gate:
     """A gate that knows this."""
-    gate = Gate()
-    gate.look(known)
-    return gate
+    return gate_and_registry(known)[0]
+
+
+def gate_and_registry(known: Facts) -> tuple[Gate, Registry]:
+    """The same, with what its tickets are worth."""
+    registry = Registry()
+    registry.look(known)
+    return Gate(registry), registry

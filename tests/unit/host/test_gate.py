@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dermalink.checked import Checked
 from dermalink.errors import HostRefusal
-from dermalink.gate import TICKETS_MAX, Checked, Gate
+from dermalink.gate import Gate
+from dermalink.registry import TICKETS_MAX, Registry
 from dermalink_protocol import limits
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import OutOfRange
@@ -21,7 +23,7 @@ from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.identity import CartridgeFlag, StatusFlag
 from dermalink_protocol.zones import Direction, Head, Zone
 from tests.support.running import in_virtual_time
-from tests.unit.host.facts import facts, gate_with, opened
+from tests.unit.host.facts import facts, gate_and_registry, gate_with, opened
 from tests.unit.host.scripted_pen import FRAME, NOW_S, a_pen, open_session
 
 SOUND = FRAME
@@ -69,23 +71,24 @@ def test_a_checked_command_cannot_be_made_copied_changed_or_derived() -> None:
 
 @pytest.mark.sr("SR-DEPTH-1", "SR-DEPTH-8", side="host")
 def test_what_python_cannot_keep_from_being_made_is_worth_nothing() -> None:
-    gate, other = gate_with(opened()), gate_with(opened())
+    gate, registry = gate_and_registry(opened())
+    _, other = gate_and_registry(opened())
     genuine = gate.prepare(**SOUND)
     forged = object.__new__(Checked)
-    for gate_, ticket in ((gate, forged), (other, genuine), (gate, object.__new__(type(genuine)))):
+    for where, ticket in ((registry, forged), (other, genuine), (registry, object.__new__(type(genuine)))):
         with pytest.raises(HostRefusal) as caught:
-            gate_.redeem(ticket, command_id=1, seen_tick_ms=1)
+            where.redeem(ticket, command_id=1, seen_tick_ms=1)
         assert caught.value.rule == "SR-DEPTH-8"
-    assert gate.redeem(genuine, command_id=1, seen_tick_ms=1).message.as_dict()["depth_um"] == SOUND["depth_um"]
+    assert registry.redeem(genuine, command_id=1, seen_tick_ms=1).message.as_dict()["depth_um"] == SOUND["depth_um"]
 
 
 @pytest.mark.sr("SR-CMD-3", side="host")
 def test_a_ticket_is_worth_one_sending() -> None:
-    gate = gate_with(opened())
+    gate, registry = gate_and_registry(opened())
     ticket = gate.prepare(**SOUND)
-    gate.redeem(ticket, command_id=1, seen_tick_ms=1)
+    registry.redeem(ticket, command_id=1, seen_tick_ms=1)
     with pytest.raises(HostRefusal):
-        gate.redeem(ticket, command_id=2, seen_tick_ms=2)
+        registry.redeem(ticket, command_id=2, seen_tick_ms=2)
 
 
 def test_a_ticket_whose_place_in_memory_is_taken_by_a_forged_one_is_not_that_one() -> None:
@@ -99,21 +102,21 @@ def test_a_ticket_whose_place_in_memory_is_taken_by_a_forged_one_is_not_that_one
 
 
 def test_tickets_that_nobody_redeems_lose_their_worth() -> None:
-    gate = gate_with(opened())
+    gate, registry = gate_and_registry(opened())
     tickets = [gate.prepare(**SOUND) for _ in range(TICKETS_MAX + 1)]
     with pytest.raises(HostRefusal):
-        gate.redeem(tickets[0], command_id=1, seen_tick_ms=1)
-    gate.redeem(tickets[1], command_id=1, seen_tick_ms=1)
+        registry.redeem(tickets[0], command_id=1, seen_tick_ms=1)
+    registry.redeem(tickets[1], command_id=1, seen_tick_ms=1)
 
 
 def test_only_a_redeemed_message_is_admitted_itself_and_once() -> None:
-    gate = gate_with(opened())
-    message = gate.redeem(gate.prepare(**SOUND), command_id=1, seen_tick_ms=1).message
+    gate, registry = gate_and_registry(opened())
+    message = registry.redeem(gate.prepare(**SOUND), command_id=1, seen_tick_ms=1).message
     twin = therapy.Prepare.decode(message.encode())
     assert twin == message
-    assert not gate.admit(twin)
-    assert gate.admit(message)
-    assert not gate.admit(message)
+    assert not registry.admit(twin)
+    assert registry.admit(message)
+    assert not registry.admit(message)
 
 
 @in_virtual_time
@@ -137,19 +140,19 @@ def test_what_changed_after_checking_is_checked_again_before_it_goes() -> None:
         {"hello": {"depth_cap_um": 250}},
     ]
     for change in changes:
-        gate = gate_with(opened())
+        gate, registry = gate_and_registry(opened())
         ticket = gate.prepare(**SOUND)
-        gate.look(opened(**change))
+        registry.look(opened(**change))
         with pytest.raises(HostRefusal):
-            gate.redeem(ticket, command_id=1, seen_tick_ms=1)
-        gate.look(opened())
+            registry.redeem(ticket, command_id=1, seen_tick_ms=1)
+        registry.look(opened())
         with pytest.raises(HostRefusal):
-            gate.redeem(ticket, command_id=1, seen_tick_ms=1)
+            registry.redeem(ticket, command_id=1, seen_tick_ms=1)
 
 
 def test_nothing_is_checked_before_the_pen_was_looked_at() -> None:
     with pytest.raises(HostRefusal, match="looked at"):
-        Gate().open_session()
+        Gate(Registry()).open_session()
 
 
 # Depth
@@ -184,11 +187,11 @@ def test_an_int_that_lies_is_none() -> None:
 @pytest.mark.sr("SR-DEPTH-1", "SR-DEPTH-3", side="host")
 @given(st.integers(-70_000, 70_000), st.sampled_from(list(Zone)), st.sampled_from([Head.GLIDE, Head.STAMP]))
 def test_no_depth_passes_but_those_under_every_cap(depth_um: int, zone: Zone, head: Head) -> None:
-    gate = gate_with(opened(cartridge={"head": head}))
+    gate, registry = gate_and_registry(opened(cartridge={"head": head}))
     rule = ZONE_RULES[zone]
     fits = 200 <= depth_um <= min(500, rule.cap_um) and depth_um % 10 == 0 and head in rule.heads
     if fits:
-        message = gate.redeem(
+        message = registry.redeem(
             gate.prepare(**SOUND | {"zone": zone, "depth_um": depth_um}), command_id=1, seen_tick_ms=1
         ).message
         assert message.as_dict() | {"zone": zone, "depth_um": depth_um} == message.as_dict()
@@ -483,9 +486,9 @@ def test_a_time_before_the_journals_last_record_is_refused() -> None:
 def test_with_the_gates_own_depth_check_off_the_codec_still_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two guards that share no code: with the first off, the second is seen to hold."""
     monkeypatch.setattr("dermalink.rules.check_depth", lambda _facts, _what, _zone, _head, depth_um: depth_um)
-    gate = gate_with(opened())
+    gate, registry = gate_and_registry(opened())
     ticket = gate.prepare(**SOUND | {"depth_um": 510})
     with pytest.raises(OutOfRange):
-        gate.redeem(ticket, command_id=1, seen_tick_ms=1)
+        registry.redeem(ticket, command_id=1, seen_tick_ms=1)
     nose = gate.prepare(**SOUND | {"zone": Zone.NOSE, "depth_um": 300})
-    assert gate.redeem(nose, command_id=2, seen_tick_ms=1).message.as_dict()["depth_um"] == 300
+    assert registry.redeem(nose, command_id=2, seen_tick_ms=1).message.as_dict()["depth_um"] == 300

@@ -3,7 +3,7 @@
 from typing import Any, assert_type
 
 from dermalink import Applied, Outcome, Pen, Refused, SyncPen, Unknown
-from dermalink.gate import Checked
+from dermalink.checked import Checked
 from dermalink.notifications import Subscription
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
 from dermalink_protocol.messages.stop import Stop, Stopped
