@@ -20,16 +20,18 @@ from dermalink_simulator.runner import PenRunner, RunningPort
 
 REACTION_S: Final = 0.4  # from seeing to pressing, an unhurried person (assumption)
 LOOK_AGAIN_S: Final = 1.0  # a screen is looked at now and then, also when nothing seems to change
-SPEED_MM_S: Final = 20
+STROKES_PER_MM: Final = 3  # 60 Hz at 20 mm/s, as an ordinary plan has it
+SLOWEST_MM_S: Final = 10
+FASTEST_MM_S: Final = 80
 WORKING: Final = frozenset({State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED})
 
 
 class SimulatedPerson:
     """Works one pen for as long as its runner runs, until `leave`."""
 
-    def __init__(self, runner: PenRunner, pen: SimulatedPen, *, speed_mm_s: int = SPEED_MM_S) -> None:
-        """`speed_mm_s` is how fast the hand goes."""
-        self._runner, self._pen, self._speed = runner, pen, speed_mm_s
+    def __init__(self, runner: PenRunner, pen: SimulatedPen) -> None:
+        """Must be called on the runner's loop."""
+        self._runner, self._pen = runner, pen
         self._loop = asyncio.get_running_loop()
         self._screen: RunningPort | None = None
         self._decoder = FrameDecoder()
@@ -89,7 +91,8 @@ class SimulatedPerson:
         elif not self._sweeping and status.zone and status.direction:
             self._sweeping = True
             zone, direction = Zone(status.zone), Direction(status.direction)
-            self._runner.act(lambda: self._pen.hand.sweep(zone, direction, speed_mm_s=self._speed))
+            speed = max(SLOWEST_MM_S, min(FASTEST_MM_S, status.rate_hz // STROKES_PER_MM))
+            self._runner.act(lambda: self._pen.hand.sweep(zone, direction, speed_mm_s=speed))
 
     def _press_button(self) -> None:
         self._press = None

@@ -22,7 +22,7 @@ depth = "0.25 mm"
 
 def arrive(bench: Bench, desk: SimulatedPenDesk) -> SimulatedPerson:
     async def come() -> SimulatedPerson:
-        return SimulatedPerson(desk.runner, desk.model, speed_mm_s=40)
+        return SimulatedPerson(desk.runner, desk.model)
 
     return bench.run(come())
 
