@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from dermalink.journal import Journal, MemoryJournal
@@ -13,10 +13,9 @@ from dermalink.session.events import Event
 from dermalink.session.outcome import Summary
 from dermalink.session.runner import Session
 from dermalink.session.words import Word, WordQueue
-from dermalink_simulator.in_process import published
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from dermalink_simulator.runner import PenRunner
-from dermalink_simulator.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 
@@ -139,23 +138,11 @@ class Guided:
         await asyncio.sleep(seconds)
 
 
-@contextlib.contextmanager
-def _pen(**options: Any) -> Iterator[Guided]:
-    sim = SimulatedPen(**options)
-    runner = PenRunner(sim)
-    try:
-        with published("guided", runner) as url:
-            yield Guided(runner, sim, url)
-    finally:
-        runner.stop()
-
-
 def guided(story: Callable[[Guided], Awaitable[T]], **options: Any) -> T:
-    """Run a story in virtual time; `options` are the simulated pen's."""
+    """Run a story in virtual time, by the plugin that we ship; `options` are the simulated pen's."""
 
-    async def tell() -> T:
-        with _pen(**options) as world:
-            return await story(world)
+    async def tell(made: SimulatedPenDesk) -> T:
+        return await story(Guided(made.runner, made.model, made.url))
 
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(tell())
+    with contextlib.closing(Bench(virtual=True)) as bench, desk(bench, SimulatedPen(**options)) as made:
+        return bench.run(tell(made))

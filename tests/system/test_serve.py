@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ import pytest
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.framing import Frame, FrameDecoder, encode_frame
-from dermalink_protocol.messages.identity import Capability, Hello, HelloReply
+from dermalink_protocol.messages.identity import Capability, GetStatus, Hello, HelloReply
+from dermalink_protocol.messages.stop import Stop
 from dermalink_protocol.schema import Message
 from dermalink_simulator.cli.exit_codes import ExitCode
 from dermalink_simulator.control.client import ControlClient, NobodyThereError, RefusedByControlError
@@ -247,3 +249,52 @@ def test_the_pens_time_is_the_walls_also_while_nobody_asks() -> None:
         time.sleep(0.5)
         passed_ms = (time.monotonic() - started) * 1_000
         assert abs(control.do("truth")["now_ms"] - before - passed_ms) < 30
+
+
+def median_ms(stream: socket.socket, message: Message, times: int = 40) -> float:
+    """The median time of one exchange."""
+    took = []
+    for _ in range(times):
+        started = time.monotonic()
+        ask(stream, message)
+        took.append((time.monotonic() - started) * 1_000)
+    return sorted(took)[times // 2]
+
+
+@pytest.mark.alone
+@pytest.mark.sr("SR-SEC-5", "SR-STOP-4", side="pen")
+def test_floods_storms_and_hosts_that_do_not_read_delay_nobody_elses_stop() -> None:
+    with serve("--tcp", ":0", "--control", ":0") as served, contextlib.ExitStack() as stack:
+        address = parse_address(served.ready["urls"][0].removeprefix("tcp:"))
+        victim = stack.enter_context(socket.create_connection(address, WITHIN_S))
+        ask(victim, Hello(protocol_version=1, host_nonce=1))
+        flooding = Event()
+        status = encode_frame(Channel.STATUS, encode_envelope(Envelope(Channel.STATUS, 9, GetStatus())))
+
+        def flood(data: bytes) -> None:
+            with socket.create_connection(address, WITHIN_S) as stream:
+                stream.settimeout(0.05)
+                while not flooding.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        stream.sendall(data * 200)
+
+        def storm() -> None:
+            while not flooding.is_set():
+                with contextlib.suppress(OSError):
+                    socket.create_connection(address, WITHIN_S).close()
+                time.sleep(0.001)
+
+        threads = [Thread(target=flood, args=(status,)), Thread(target=flood, args=(b"\x55\xaa" * 10,))]
+        threads += [Thread(target=storm)]
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(0.3)
+            took = median_ms(victim, Stop())
+        finally:
+            flooding.set()
+            for thread in threads:
+                thread.join(WITHIN_S)
+        assert took < 50, f"Stop took {took:.1f} ms under a flood"
+        late = stack.enter_context(socket.create_connection(address, WITHIN_S))
+        assert isinstance(ask(late, Hello(protocol_version=1, host_nonce=2)), HelloReply)
