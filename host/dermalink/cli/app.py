@@ -1,5 +1,6 @@
 """The `dermalink` command: its table of commands, and the one place where every error ends."""
 
+import contextlib
 import os
 import sys
 from typing import Any, Final
@@ -36,8 +37,11 @@ class Root(LazyGroup):
             from dermalink.cli.failures import report
 
             ctx.exit(report(error, as_json=wants_json(ctx)))
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:  # whoever read our output has gone; click would call it a failure, with 1
+            _mute()
+            ctx.exit(ExitCode.OUTPUT_GONE)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 (whatever it is, a person gets a sentence)
@@ -85,7 +89,10 @@ def run() -> int:
     except click.Abort:
         click.echo("Stopped.", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _mute() -> None:
+    """Let what is still in stdout's buffer go nowhere, so that the interpreter's own flush at its end finds no pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     NOT_CONFIRMED = 8, "Needles not confirmed in: lift the pen straight off the skin."
     FINDINGS = 9, "`doctor` found an error."
     INTERRUPTED = 130, "Ctrl-C; if a session ran, needles measured in."
+    OUTPUT_GONE = 141, "Whoever read the output went away; if a session ran, needles measured in."
     TERMINATED = 143, "Asked to end (SIGTERM, terminal closed); needles measured in."
 
 

@@ -255,9 +255,20 @@ class SessionLoop:
             self._inbox.put(await self.pen.request(GetStatus()))
 
     async def begin_lease(self) -> None:
-        """A press is awaited, so from now on what is taken in earns renewals."""
+        """A press is awaited, so from now on what is taken in earns renewals; the first one goes out now.
+
+        Without a running lease the pen would take no press, however soon it came.
+        """
         await self.end_lease()
         self._lease = self.pen.lease(self.session_id)
+        status = await self.pen.status()
+        self.take_status(status)
+        await self._earn(status)
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether renewals are earned now."""
+        return self._lease is not None
 
     async def end_lease(self) -> None:
         """Nothing moves any more, so nothing is renewed."""
@@ -280,4 +291,5 @@ class SessionLoop:
         except (PenRefusal, Timeout, NoTelemetry):
             self._ask_status()
             if self._lease is lease:
-                await self.begin_lease()
+                await self.end_lease()
+                self._lease = self.pen.lease(self.session_id)
