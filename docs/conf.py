@@ -7,10 +7,9 @@ author = "The Dermalink authors"
 copyright = author  # noqa: A001 (Sphinx's name for it)
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxcontrib.mermaid"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
-myst_fence_as_directive = ["mermaid"]
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
