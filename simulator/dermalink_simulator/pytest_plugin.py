@@ -75,9 +75,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     if item.get_closest_marker("second_session"):
         pytest.skip("opens a second session within 14 days, which a real pen refuses (SR-INT-1)")
-    asked = [name for name in getattr(item, "fixturenames", ()) if name in SIMULATOR_ONLY]
-    if item.get_closest_marker("needs_simulator") or asked:
-        pytest.skip(NEEDS.format(asked[0] if asked else "needs_simulator"))
+    asked = [name for name in ("needs_simulator", "simulated_pen") if item.get_closest_marker(name)]
+    asked += [name for name in getattr(item, "fixturenames", ()) if name in SIMULATOR_ONLY]
+    if asked:
+        pytest.skip(NEEDS.format(asked[0]))
 
 
 @pytest.hookimpl(wrapper=True)

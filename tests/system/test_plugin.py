@@ -201,6 +201,10 @@ def test_indirectly(request):
 def test_a_fault(pen):
     assert False
 
+@pytest.mark.simulated_pen(head="stamp")
+def test_what_it_is_made_of(pen):
+    assert False
+
 @pytest.mark.second_session
 def test_twice(pen):
     assert False
@@ -210,7 +214,7 @@ def test_the_person_is_asked(person, capfd):
 """
     ended = run(project, text, "--pen", real_enough, "-rs")
     assert ended.code == 0, ended
-    assert "2 passed, 5 skipped" in ended.summary
+    assert "2 passed, 6 skipped" in ended.summary
     for reason in (
         "needs the simulator (simulated_pen), and --pen names a real pen",
         "needs the simulator (virtual_time), and --pen names a real pen",
