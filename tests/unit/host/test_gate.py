@@ -170,6 +170,9 @@ def test_only_a_whole_number_is_a_number(field: str, value: Any) -> None:
     refused(gate_with(opened()), **{field: value})
 
 
+DEPTHS = st.one_of(st.integers(19, 52).map(lambda tens: tens * 10), st.integers(190, 520), st.integers(-70_000, 70_000))
+
+
 class Sly(int):
     """An int that says it is less than everything."""
 
@@ -185,7 +188,7 @@ def test_an_int_that_lies_is_none() -> None:
 
 
 @pytest.mark.sr("SR-DEPTH-1", "SR-DEPTH-3", side="host")
-@given(st.integers(-70_000, 70_000), st.sampled_from(list(Zone)), st.sampled_from([Head.GLIDE, Head.STAMP]))
+@given(DEPTHS, st.sampled_from(list(Zone)), st.sampled_from([Head.GLIDE, Head.STAMP]))
 def test_no_depth_passes_but_those_under_every_cap(depth_um: int, zone: Zone, head: Head) -> None:
     gate, registry = gate_and_registry(opened(cartridge={"head": head}))
     rule = ZONE_RULES[zone]
@@ -215,6 +218,16 @@ def test_no_depth_passes_but_those_under_every_cap(depth_um: int, zone: Zone, he
 def test_each_wrong_depth_has_its_reason(depth_um: int, reason: Reason, rule: str) -> None:
     caught = refused(gate_with(opened()), depth_um=depth_um)
     assert (caught.reason, caught.rule) == (reason, rule)
+
+
+@pytest.mark.sr("SR-DEPTH-3", side="host")
+@pytest.mark.parametrize("zone", list(Zone))
+def test_each_zone_ends_at_its_own_cap(zone: Zone) -> None:
+    cap, head = ZONE_RULES[zone].cap_um, ZONE_RULES[zone].heads[-1]
+    gate = gate_with(opened(cartridge={"head": head}))
+    gate.prepare(**SOUND | {"zone": zone, "depth_um": cap})
+    wanted = Reason.DEPTH_OVER_CAP if cap == DEPTH_CAP_UM else Reason.DEPTH_OVER_ZONE_CAP
+    assert refused(gate, zone=zone, depth_um=cap + 10).reason is wanted
 
 
 def test_the_named_limit_is_a_number_too() -> None:
