@@ -129,7 +129,7 @@ class Bench:
             raise
 
     def end(self) -> None:
-        """What a pen's own loop would do when the pen is closed; this one serves on."""
+        """A pen's own loop would end with it; this one serves on."""
 
     def close(self) -> None:
         """Cancel what is left, and end."""
@@ -374,7 +374,7 @@ class SessionRun:
     def __init__(self, plan: Plan, person: Person) -> None:
         self.summary: Summary
         self.events: list[Event] = []
-        self._plan, self._person = plan, person
+        self._plan, self._person, self._touching = plan, person, False
 
     async def lead(self, pen: Any) -> None:
         """Run the session to its end."""
@@ -390,12 +390,12 @@ class SessionRun:
         from dermalink.session import events
 
         self.events.append(event)
+        covered = isinstance(event, events.Progress) and event.coverage_percent >= COVERED_PERCENT
         if isinstance(event, events.PressAsked):
             asyncio.get_running_loop().call_later(PRESS_AFTER_S, self._person.press_button)
         elif isinstance(event, events.PassStarted):
-            step = event.step
+            self._touching, step = True, event.step
             self._person.sweep(step.zone, step.direction, speed_mm_s=step.speed_mm_s)
-        elif isinstance(event, events.PassOver) or (
-            isinstance(event, events.Progress) and event.coverage_percent >= COVERED_PERCENT
-        ):
+        elif self._touching and (covered or isinstance(event, events.PassOver)):
+            self._touching = False
             self._person.lift()
