@@ -1,7 +1,6 @@
 """The invariant and the properties in plain Python: the same functions that the prover reads."""
 
 from dermalink_protocol.codewords import State
-
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
 from dermalink_simulator.therapy.events import Event
@@ -24,7 +23,7 @@ def fits(value: object, kind: Kind) -> bool:
 
 
 def broken_clauses(state: TherapyState, limits: CoreLimits = LIMITS, *, widths: bool = True) -> list[str]:
-    """The clauses of the invariant that a state breaks; with `widths`, also fields that do not fit or should be zero."""
+    """The clauses of the invariant that a state breaks; with `widths`, also fields that do not fit."""
     broken = [clause.__name__ for clause in CLAUSES if not clause(limits, state)]
     broken += [
         clause.__name__ for clause in ZONE_CLAUSES if not all(clause(limits, state, z) for z in range(ZONE_CELLS))

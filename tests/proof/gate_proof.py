@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import z3
 
@@ -41,17 +41,18 @@ class GateProver:
         self.fed, fed_bounds = unknown(Fed, "f")
         self.guarded, guarded_bounds = unknown(Guarded, "i")
         self.bounds = [*gate_bounds, *therapy_bounds, *fed_bounds, *guarded_bounds]
+        self.obligations: list[Term] = []
         self.invariant = [self.value(clause, self.limits, self.gate) for clause in CLAUSES]
 
     def value(self, function: Callable[..., Any], *arguments: Any) -> Term:
         """What a function comes to; its obligations are claims of their own."""
         found = self.evaluate(function, *arguments)
-        self.obligations = [*getattr(self, "obligations", []), *found.obligations]
+        self.obligations += found.obligations
         return found.term
 
     def stepped(self, parts: dict[str, GatePart], *arguments: Any) -> Record:
         """The gate after a feed or an interrupt."""
-        self.obligations: list[Term] = []
+        self.obligations = []
         changed = {name: self.value(part, *arguments) for name, part in parts.items()}
         return SimpleNamespace(**{**vars(self.gate), **changed})
 

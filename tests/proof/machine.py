@@ -1,11 +1,10 @@
-"""The therapy table over terms: for one state and one kind of event, each row's condition and what it makes of the state."""
+"""The therapy table over terms: for one state and one kind of event, when a row is taken and what it does."""
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason
-
 from dermalink_simulator.therapy.answer import Verdict
 from dermalink_simulator.therapy.row import EVERY, INDEX_OF, Row
 from dermalink_simulator.therapy.state import TherapyState

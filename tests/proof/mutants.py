@@ -1,14 +1,13 @@
-"""Row mutants, the proof as judge: a changed row is refuted, equivalent by proof, or a debt with a name and a reason."""
+"""Row mutants, the proof as judge: a changed row is refuted, equivalent by proof, or a debt."""
 
 import ast
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
-
+from dermalink_simulator.therapy import updates as u
 from dermalink_simulator.therapy.answer import Effect, Verdict
-from dermalink_simulator.therapy.blocks import u
 from dermalink_simulator.therapy.events import EventKind
 from dermalink_simulator.therapy.guards import always
 from dermalink_simulator.therapy.row import EVERY, Row
@@ -38,11 +37,12 @@ class Mutant(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What became of a mutant: `refuted`, `equivalent` or `survived`, and the proof's words or what differs."""
+    """What became of a mutant: `refuted`, `equivalent` or `survived`; the proof's words, or where what differs."""
 
     name: str
     verdict: str
-    words: str
+    words: str = ""
+    differs: frozenset[str] = frozenset()
 
 
 def name_of(row: Row) -> str:
@@ -72,23 +72,22 @@ def changed_expressions(expression: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     for place, node in enumerate(ast.walk(expression)):
         if isinstance(node, ast.BoolOp):
             for number in range(len(node.values)):
-                yield _changed(expression, place, lambda n, number=number: n.values.pop(number), f"part {number} of")
+                twin, copied = _copy(expression, place)
+                copied.values.pop(number)
+                yield f"part {number} of {ast.unparse(node)}", twin
         if isinstance(node, ast.Compare):
             for number, operator in enumerate(node.ops):
-                if type(operator) in TURNED:
-                    turned = TURNED[type(operator)]
-                    yield _changed(
-                        expression, place, lambda n, number=number, turned=turned: n.ops.__setitem__(number, turned()),
-                        f"{turned.__name__} in",
-                    )  # fmt: skip
+                turned = TURNED.get(type(operator))
+                if turned:
+                    twin, copied = _copy(expression, place)
+                    copied.ops[number] = turned()
+                    yield f"{turned.__name__} in {ast.unparse(node)}", twin
 
 
-def _changed(expression: ast.expr, place: int, change: Callable[[Any], Any], word: str) -> tuple[str, ast.expr]:
+def _copy(expression: ast.expr, place: int) -> tuple[ast.expr, Any]:
+    """A copy of an expression, and the node at a place of it."""
     twin = copy.deepcopy(expression)
-    node = list(ast.walk(twin))[place]
-    shown = ast.unparse(node)
-    change(node)
-    return f"{word} {shown}", twin
+    return twin, list(ast.walk(twin))[place]
 
 
 def guards(row: Row) -> Iterator[tuple[str, Any]]:
@@ -102,49 +101,51 @@ def guards(row: Row) -> Iterator[tuple[str, Any]]:
         yield f"guard {word}", compiled(row.guard, parameters, twin)
 
 
-def changes(row: Row, *, every_state: bool) -> Iterator[tuple[str, Row]]:
+def changes(row: Row) -> Iterator[tuple[str, Row]]:
     """A row, changed in one thing."""
     for word, guard in guards(row):
         yield word, row._replace(guard=guard)
-    if row.verdict == Verdict.APPLIED:
-        for field, update in row.updates().items():
-            kept = {name: other for name, other in row.updates().items() if name != field}
-            yield f"{field} left", row._replace(blocks=(kept,))
-            plain = field.removesuffix(EVERY)
-            for word, value in (("zero", u.zero), ("one", u.one)):
-                if update is not value and plain not in CODE_WORDS:
-                    yield f"{field} {word}", row._replace(blocks=({**row.updates(), field: value},))
-        for state in State:
-            if (
-                state != row.then
-                and (every_state or row.then is not None)
-                and not (row.then is None and every_state is False)
-            ):
-                yield f"then {state.name}", row._replace(then=int(state))
-        if row.then is not None:
-            yield "then stay", row._replace(then=None)
-        for effect in Effect:
-            if row.effects & effect:
-                yield f"no {effect.name}", row._replace(effects=row.effects & ~effect)
-        yield "refused", row._replace(verdict=Verdict.REFUSED, blocks=(), then=None)
-    else:
-        yield "applied", row._replace(verdict=Verdict.APPLIED)
-        if isinstance(row.reason, int) and row.reason != Reason.NONE:
-            yield "reason left", row._replace(reason=int(Reason.NONE))
+    yield from changes_applied(row) if row.verdict == Verdict.APPLIED else changes_refused(row)
     if len(row.states) > 1:
-        for state in row.states:
-            yield f"not in {State(state).name}", row._replace(states=tuple(s for s in row.states if s != state))
+        for name in row.states:
+            yield f"not in {State(name).name}", row._replace(states=tuple(s for s in row.states if s != name))
     if len(row.events) > 1:
         for event in row.events:
             yield f"not on {EventKind(event).name}", row._replace(events=tuple(x for x in row.events if x != event))
 
 
-def mutants(table: Sequence[Row] = TABLE, *, every_state: bool = True) -> Iterator[Mutant]:
+def changes_applied(row: Row) -> Iterator[tuple[str, Row]]:
+    """A row that is applied, changed in what it does."""
+    for field, update in row.updates().items():
+        kept = {name: other for name, other in row.updates().items() if name != field}
+        yield f"{field} left", row._replace(blocks=(kept,))
+        for word, value in (("zero", u.zero), ("one", u.one)):
+            if update is not value and field.removesuffix(EVERY) not in CODE_WORDS:
+                yield f"{field} {word}", row._replace(blocks=({**row.updates(), field: value},))
+    for state in State:
+        if state != row.then:
+            yield f"then {state.name}", row._replace(then=int(state))
+    if row.then is not None:
+        yield "then stay", row._replace(then=None)
+    for effect in Effect:
+        if row.effects & effect:
+            yield f"no {effect.name}", row._replace(effects=row.effects & ~effect)
+    yield "refused", row._replace(verdict=Verdict.REFUSED, blocks=(), then=None)
+
+
+def changes_refused(row: Row) -> Iterator[tuple[str, Row]]:
+    """A row that refuses, changed in what it says."""
+    yield "applied", row._replace(verdict=Verdict.APPLIED)
+    if isinstance(row.reason, int) and row.reason != Reason.NONE:
+        yield "reason left", row._replace(reason=int(Reason.NONE))
+
+
+def mutants(table: Sequence[Row] = TABLE) -> Iterator[Mutant]:
     """All mutants of a table."""
     table = tuple(table)
     for number, (row, name) in enumerate(zip(table, names(table), strict=True)):
         before, after = table[:number], table[number + 1 :]
-        for word, changed in changes(row, every_state=every_state):
+        for word, changed in changes(row):
             yield Mutant(f"{name} | {word}", (*before, changed, *after), pairs_of(row))
         yield Mutant(f"{name} | row left out", (*before, *after), pairs_of(row))
         follower = next((n for n, other in enumerate(after) if set(pairs_of(row)) & set(pairs_of(other))), None)
@@ -177,10 +178,11 @@ class Judge:
             for refuted in self.prover.refuted(new, state, kind):
                 return Judged(mutant.name, "refuted", str(refuted))
             changed.append((state, kind, new))
-        other = [word for state, kind, new in changed for word in self.differences(new, state, kind)]
+        other = [found for state, kind, new in changed for found in self.differences(new, state, kind)]
         if other:
-            return Judged(mutant.name, "survived", "; ".join(dict.fromkeys(other)))
-        return Judged(mutant.name, "equivalent", "")
+            words = "; ".join(dict.fromkeys(f"{where}: {name}" for where, name in other))
+            return Judged(mutant.name, "survived", words, frozenset(name for _, name in other))
+        return Judged(mutant.name, "equivalent")
 
     def new_ways(self, rows: Sequence[Numbered], state: int, kind: int) -> list[Way]:
         """The ways of changed rows that the table as it is does not have."""
@@ -193,8 +195,8 @@ class Judge:
             or differing(old[way.number], way)
         ]
 
-    def differences(self, new: Sequence[Way], state: int, kind: int) -> Iterator[str]:
-        """What a changed table does otherwise, for one state and one kind of event, from some state in the invariant."""
+    def differences(self, new: Sequence[Way], state: int, kind: int) -> Iterator[tuple[str, str]]:
+        """What a changed table does otherwise, for one state and kind of event, from some state in the invariant."""
         for was in self.original(state, kind):
             for now in new:
                 unlike = differing(was, now)
@@ -205,7 +207,7 @@ class Judge:
                     continue
                 for name, term in unlike:
                     if self.prover.possible(state, conjunction([both, term])):
-                        yield f"{State(state).name} x {EventKind(kind).name}: {name}"
+                        yield f"{State(state).name} x {EventKind(kind).name}", name
 
 
 def renumbered(rows: Sequence[Numbered], originals: dict[int, int]) -> list[Numbered]:

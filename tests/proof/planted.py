@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import State
-
 from dermalink_simulator.therapy import blocks, guards, updates
 from dermalink_simulator.therapy.gate import EXERCISE, FEED, GUARD, ORDER, GatePart
 from dermalink_simulator.therapy.row import Row
@@ -64,7 +63,8 @@ COMMANDS: Final = "OPEN_SESSION+ADOPT_SESSION+@BOOT+SELF_TEST+:"
 PRESSED: Final = int(State.SPIN_UP)
 
 BUGS: Final = (
-    Bug("0.51 mm is taken", ("SR-DEPTH-1",), without(f"{ASKED}over_cap", f"{ASKED}over_zone_cap", f"{ASKED}over_reach")),
+    Bug("0.51 mm is taken", ("SR-DEPTH-1",),
+        without(f"{ASKED}over_cap", f"{ASKED}over_zone_cap", f"{ASKED}over_reach")),
     Bug("the lowest setting is not asked for", ("SR-DEPTH-1",), without(f"{ASKED}under_min")),
     Bug("a setting deeper than the head's limit is taken", ("SR-DEPTH-2",), without(f"{ASKED}over_reach")),
     Bug("0.5 mm is taken on the nose", ("SR-DEPTH-3",), without(f"{ASKED}over_zone_cap")),
@@ -111,11 +111,12 @@ BUGS: Final = (
         changed("STOP+SYMPTOM@SPIN_UP+ARMED+:always", then=int(State.OPEN), blocks=(blocks.DROP,))),
     Bug("a stop while writing is forgotten", ("SR-STOP-4", "SR-PASS-2"), without("STOP+SYMPTOM@RECORDING:always")),
     Bug("a pass begins without a press", ("SR-STOP-5",), changed("BEGIN_PASS@PREPARED:frame_startable", then=PRESSED)),
-    Bug("a press is waited for without end", ("SR-STOP-5",), without("TICK@WAITING:time_over_fresh", "TICK@WAITING:time_over")),
+    Bug("a press is waited for without end", ("SR-STOP-5",),
+        without("TICK@WAITING:time_over_fresh", "TICK@WAITING:time_over")),
     Bug("a press does not stop", ("SR-STOP-6",), without("BUTTON@SPIN_UP+ARMED+:always")),
     Bug("needles stay out after a lift", ("SR-STOP-6",), without("TICK@RUNNING:time_over")),
     Bug("a stop that fails is waited for", ("SR-STOP-8",), without("TICK@STOPPING:time_over")),
-    Bug("\"stop failed\" is cleared", ("SR-STOP-8", "SR-RST-3"),
+    Bug('"stop failed" is cleared', ("SR-STOP-8", "SR-RST-3"),
         changed("STROKES@STOP_FAILED:always", then=int(State.FAULT))),
     Bug("a symptom does not latch", ("SR-SYM-1",), forgets("SYMPTOM@SPIN_UP+ARMED+:locks", "symptom_s")),
     Bug("an old command is applied", ("SR-CMD-1",), without(f"{COMMANDS}id_old")),

@@ -1,16 +1,15 @@
 """The inductive proof, straight from the table.
 
-For every state and every kind of event: any state in the invariant, any event; each row that may be taken leads into the
-invariant, within all widths, and keeps every property; what is refused changes nothing. One query a row.
+For every state and every kind of event: any state in the invariant, any event; each row that may be taken leads into
+the invariant, within all widths, and keeps every property; what is refused changes nothing. One query a row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import z3
-from dermalink_protocol.codewords import State
 
+from dermalink_protocol.codewords import State
 from dermalink_simulator.therapy.claim import CellProperty
 from dermalink_simulator.therapy.events import EventKind
 from dermalink_simulator.therapy.invariant import CLAUSES, LIVES, RING_CLAUSES, ZONE_CLAUSES
@@ -18,7 +17,7 @@ from dermalink_simulator.therapy.properties import PROPERTIES, RING_PROPERTIES, 
 from dermalink_simulator.therapy.row import Row
 from dermalink_simulator.therapy.table import TABLE
 from dermalink_simulator.therapy.widths import RING_CELLS, ZONE_CELLS
-from tests.proof.machine import NO_ROW, Evaluator, Numbered, Way, rows_for, ways
+from tests.proof.machine import Evaluator, Numbered, Way, rows_for, ways
 from tests.proof.symbols import (
     EVENT_KINDS,
     STATE_KINDS,
@@ -27,7 +26,6 @@ from tests.proof.symbols import (
     any_state,
     event_symbols,
     known_limits,
-    state_symbols,
     within_width,
     zeroes,
 )
@@ -86,9 +84,9 @@ class Prover:
         """That a field is zero where it means nothing, and fits its width."""
         for name, kind in STATE_KINDS.items():
             value = getattr(after, name)
-            if after.state not in LIVES.get(name, tuple(State)) and value is not getattr(before, name):
-                yield f"{name} is fallow", _equal(value, zeroes(name, kind))
-            elif after.state not in LIVES.get(name, tuple(State)) and before.state in LIVES.get(name, tuple(State)):
+            if (after.state not in LIVES.get(name, tuple(State)) and value is not getattr(before, name)) or (
+                after.state not in LIVES.get(name, tuple(State)) and before.state in LIVES.get(name, tuple(State))
+            ):
                 yield f"{name} is fallow", _equal(value, zeroes(name, kind))
             if value is not getattr(before, name):
                 yield f"{name} fits its width", conjunction(within_width(value, kind))

@@ -3,12 +3,13 @@
 from functools import cache
 
 from dermalink_protocol.codewords import State
-
 from dermalink_simulator.therapy.core_limits import LIMITS
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import POWER_UP, TherapyState, Write
 from dermalink_simulator.therapy.step import step
-from tests.proof.walk import CONDITIONS, FIT, HEADER, OWNER, prepare
+from tests.proof.walk import CONDITIONS, EVERYTHING, FIT, HEADER, OWNER, WAITS, prepare
+
+REACHED_FROM_EACH = 400
 
 
 def steps(state: TherapyState, *events: Event) -> TherapyState:
@@ -48,3 +49,31 @@ def running() -> TherapyState:
     )
     assert state.state == State.RUNNING
     return state
+
+
+@cache
+def reached() -> tuple[TherapyState, ...]:
+    """States of every name, with the real limits: what events of the walk make of a session on its way."""
+    found: dict[TherapyState, None] = {}
+    events = [*EVERYTHING.events, *WAITS.events]
+    spinning = steps(running(), Event(EventKind.BUTTON), Event(EventKind.MEASURED_IN))
+    for start in (POWER_UP, opened(), running(), running()._replace(pass_left=20, head_strokes=30), spinning):
+        order = [start]
+        found[start] = None
+        for state in order:
+            for event in events:
+                for dt_ms in (10, 300) if event.dt_ms else (0,):
+                    after, answer = step(LIMITS, state, fitting(state, event)._replace(dt_ms=dt_ms))
+                    if answer.verdict == 1 and after not in found:
+                        found[after] = None
+                        order.append(after)
+            if len(order) > REACHED_FROM_EACH:
+                break
+    return tuple(found)
+
+
+def fitting(state: TherapyState, event: Event) -> Event:
+    """An event of the walk with the ids that this state waits for."""
+    if event.authenticated and event.command_id:
+        return event._replace(command_id=state.last_id + 1, frame_id=state.frame_id, lease_ms=500)
+    return event

@@ -1,12 +1,12 @@
-"""Any state and any event, as records of terms: what the invariant says to be zero is zero, the state and kind are known."""
+"""Any state and any event, as records of terms: what is zero by the invariant is zero, state and kind are known."""
 
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
 
 import z3
-from dermalink_protocol.codewords import Reason, State
 
+from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
 from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.invariant import LIVES

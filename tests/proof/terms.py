@@ -1,4 +1,4 @@
-"""The subset's operations over Python's integers and z3's terms alike: what is known is computed, what is not becomes a term.
+"""The subset's operations over Python's integers and z3's terms: what is known is computed, what is not is a term.
 
 Numbers are z3 integers, sets of bits are 8-bit vectors. A product of unknowns is an unknown function of both (sound for
 proofs, and what is asked about a product is only whether the same one was checked before). Each difference, sum and

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import z3
-from dermalink_protocol.codewords import State
 
+from dermalink_protocol.codewords import State
 from dermalink_simulator.therapy.core_limits import LIMITS
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import TherapyState

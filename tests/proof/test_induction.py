@@ -1,9 +1,11 @@
-"""The inductive proof from the table: from any state in the invariant, any event leads into it and keeps every property."""
+"""The inductive proof: from any state in the invariant, any event leads into it and keeps every property."""
+
+from collections.abc import Callable
 
 import pytest
 import z3
-from dermalink_protocol.codewords import State
 
+from dermalink_protocol.codewords import State
 from dermalink_simulator.therapy.answer import Answer
 from dermalink_simulator.therapy.claim import PROVES
 from dermalink_simulator.therapy.core_limits import CoreLimits
@@ -17,7 +19,8 @@ from tests.proof.machine import rows_for, ways
 from tests.proof.prove import Prover
 from tests.proof.shared import prover
 
-ROWS = sorted({row for claim in (*PROPERTIES, *ZONE_PROPERTIES, *RING_PROPERTIES) for row in PROVES[claim]})
+CLAIMS: tuple[Callable[..., bool], ...] = (*PROPERTIES, *ZONE_PROPERTIES, *RING_PROPERTIES)
+ROWS = sorted({row for claim in CLAIMS for row in PROVES[claim]})
 STATES = [pytest.param(int(state), id=state.name) for state in State]
 
 
@@ -80,7 +83,7 @@ def test_without_one_clause_the_proof_fails() -> None:
 
 
 def test_every_property_names_its_requirement_and_is_asked() -> None:
-    asked = {*PROPERTIES, *ZONE_PROPERTIES, *RING_PROPERTIES}
+    asked = set(CLAIMS)
     assert all(PROVES[claim] for claim in asked)
     assert len({claim.__name__ for claim in asked}) == len(asked)
     assert len({clause.__name__ for clause in (*CLAUSES, *ZONE_CLAUSES, *RING_CLAUSES)}) == len(CLAUSES) + 3

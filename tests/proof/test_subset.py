@@ -57,7 +57,7 @@ def a_minus(k, s, e):  # type: ignore[no-untyped-def]
 
 
 def a_comprehension(k, s, e):  # type: ignore[no-untyped-def]
-    return all([cell == 0 for cell in s.done])
+    return [cell == 0 for cell in s.done]
 
 
 def something_from_outside(k, s, e):  # type: ignore[no-untyped-def]

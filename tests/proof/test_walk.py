@@ -1,16 +1,15 @@
-"""The walk of reachable states: everything is reached, everything holds there, and no lock is for ever but the meant ones."""
+"""The walk of reachable states: all is reached, all holds there, and no lock is for ever but the meant ones."""
 
 from collections.abc import Iterable
 from functools import cache
 
 import pytest
-from dermalink_protocol.codewords import Reason, State
 
-from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_protocol.codewords import Reason, State
+from dermalink_simulator.therapy.events import EventKind
 from dermalink_simulator.therapy.guards import CLEARABLE
 from dermalink_simulator.therapy.state import TherapyState
-from dermalink_simulator.therapy.step import MACHINE, Machine, step
-from dermalink_simulator.therapy.table import TABLE
+from dermalink_simulator.therapy.step import Machine, step
 from tests.proof.checking import broken_clauses, broken_properties
 from tests.proof.mutants import names
 from tests.proof.planted import without
@@ -83,7 +82,7 @@ def rows_of_wrong_events(found: Iterable[Walked]) -> set[int]:
 
 def one_of_each(found: Iterable[Walked]) -> list[TherapyState]:
     """A state of each name, for each way in which it can stand."""
-    kinds = {}
+    kinds: dict[tuple[int, ...], TherapyState] = {}
     for part in found:
         for state in part.states:
             key = (state.state, state.written, state.goal, state.owner, state.head_verdict, state.session_id)

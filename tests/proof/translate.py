@@ -1,10 +1,11 @@
-"""From a function in the therapy core's subset of Python to one over terms; what is outside of the subset is refused."""
+"""From a function in the therapy core's subset of Python to one over terms; what is outside of it is refused."""
 
 import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
 from enum import IntEnum, IntFlag
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from dermalink_simulator.therapy.subset import HELPERS
@@ -80,12 +81,12 @@ class _Rewriter(ast.NodeTransformer):
             return value
         return None
 
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
         if node.value not in PLAIN_NUMBERS:
             raise self.refuse(node, "a number wants a name")
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.parameters:
             self.reads.add((self.parameters.index(node.id), ""))
             return node
@@ -94,7 +95,7 @@ class _Rewriter(ast.NodeTransformer):
             raise self.refuse(node, "neither an argument nor a constant")
         return self.keep(value)
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if not isinstance(node.value, ast.Name):
             raise self.refuse(node, "only a field of an argument, or a member of an enumeration")
         if node.value.id in self.parameters:
@@ -108,7 +109,7 @@ class _Rewriter(ast.NodeTransformer):
             return self.keep(value)
         raise self.refuse(node, "only a field of an argument, or a member of an enumeration")
 
-    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:  # noqa: N802
+    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
         elements: list[ast.expr] = []
         for element in node.elts:
             if isinstance(element, ast.Starred):
@@ -124,19 +125,19 @@ class _Rewriter(ast.NodeTransformer):
             return tuple(self.names[found.id])
         raise self.refuse(node, "only a tuple of constants")
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         operation = "and_" if isinstance(node.op, ast.And) else "or_"
         return self.call(operation, self.visit(node.values[0]), *(self.later(value) for value in node.values[1:]))
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         if not isinstance(node.op, ast.Not):
             raise self.refuse(node, "of operations with one side, only `not`")
         return self.call("not_", self.visit(node.operand))
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         return self.call("ite", self.visit(node.test), self.later(node.body), self.later(node.orelse))
 
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
         pairs: list[ast.expr] = []
         left = node.left
         for operator, right in zip(node.ops, node.comparators, strict=True):
@@ -152,23 +153,24 @@ class _Rewriter(ast.NodeTransformer):
         nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
         return self.call("and_", pairs[0], *(ast.Lambda(nothing, pair) for pair in pairs[1:]))
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         operation = OPERATIONS.get(type(node.op))
         if not operation:
             raise self.refuse(node, "this operation is not in the subset")
         return self.call(operation, self.visit(node.left), self.visit(node.right))
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         fixed = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int)
         return self.call("index", self.visit(node.value), node.slice if fixed else self.visit(node.slice))
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
-        helper = self.function.__globals__.get(node.func.id) if isinstance(node.func, ast.Name) else None
-        if helper is None or HELPERS.get(helper.__qualname__) is not helper or node.keywords:
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        helper: Any = self.function.__globals__.get(name)
+        if HELPERS.get(name) is not helper or helper is None or node.keywords:
             raise self.refuse(node, "only helpers may be called")
         translated = translate(helper)
-        name = f"_helper_{helper.__qualname__}"
-        self.names[name] = remembering(translated)
+        name = f"_helper_{name}"
+        self.names[name] = remembering(helper)
         for place, argument in enumerate(node.args):
             of_argument = {field for number, field in translated.reads if number == place}
             if isinstance(argument, ast.Name) and argument.id in self.parameters:
@@ -207,8 +209,10 @@ def expression_of(function: Callable[..., Any]) -> tuple[list[str], ast.expr]:
     return [argument.arg for argument in definition.args.args], body[0].value
 
 
-def remembering(translated: Translated) -> Callable[..., Any]:
-    """A helper that is evaluated once for the same fields; its obligations are left wherever it is called."""
+@cache
+def remembering(helper: Callable[..., Any]) -> Callable[..., Any]:
+    """A helper over terms, evaluated once for the same fields; its obligations are left wherever it is called."""
+    translated = translate(helper)
     known: dict[tuple[int, ...], tuple[Any, tuple[Any, ...], list[Any]]] = {}
 
     def call(*arguments: Any) -> Any:

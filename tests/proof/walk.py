@@ -1,8 +1,8 @@
 """The walk: every state that can be reached from power-up, with small limits, slice by slice.
 
 A slice asks about one family of things and freezes the others: a frozen field is put back to a value of its own after
-each step, as long as it is not zero, so that what it counts never ends. What the walk finds and a proof of safety can't:
-rows that are never taken, states that are never reached, and locks that can never be cleared.
+each step, as long as it is not zero, so that what it counts never ends. What the walk finds and a proof of safety
+can't: rows that are never taken, states that are never reached, and locks that can never be cleared.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.zones import Direction, Head, Symptom
-
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import POWER_UP, TherapyState, Write

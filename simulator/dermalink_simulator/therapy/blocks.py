@@ -4,6 +4,7 @@ from typing import Final
 
 from dermalink_simulator.therapy import updates as u
 from dermalink_simulator.therapy import updates_pass as p
+from dermalink_simulator.therapy import updates_wait as w
 from dermalink_simulator.therapy.row import EVERY, Block
 
 CLOCK: Final[Block] = {"lease_left_ms": u.left, "session_left_ms": u.left, "timer_ms": u.left, "pass_ms": u.left}
@@ -55,11 +56,11 @@ SPEND: Final[Block] = {
 GIVE_BACK: Final[Block] = {"spent": p.given_back, **DROP}
 """A pass has ended, as written: what it did not make comes back."""
 
-TOUCH: Final[Block] = {"done": p.touched, "wait_s": u.interval}
+TOUCH: Final[Block] = {"done": p.touched, "wait_s": w.interval}
 """Skin is touched with needles out: the pass is used, the wait begins."""
 
 STROKE: Final[Block] = {
-    "pass_left": p.punctured, "head_strokes": p.struck, "done": p.touched_if_struck, "wait_s": u.interval_if_struck
+    "pass_left": p.punctured, "head_strokes": p.struck, "done": p.touched_if_struck, "wait_s": w.interval_if_struck
 }  # fmt: skip
 """Strokes were made."""
 
@@ -91,13 +92,13 @@ OVER: Final[Block] = {
 }  # fmt: skip
 """The session is over, and what was its own with it."""
 
-LATCH: Final[Block] = {"symptom_s": u.symptom_wait, "advice_due": u.advice, "symptom": u.if_session}
+LATCH: Final[Block] = {"symptom_s": w.symptom_wait, "advice_due": w.advice, "symptom": w.if_session}
 """A symptom locks."""
 
-LOST: Final[Block] = {"clock": u.lost, "wait_s": u.interval_again, "symptom_s": u.symptom_again}
+LOST: Final[Block] = {"clock": w.lost, "wait_s": w.interval_again, "symptom_s": w.symptom_again}
 """The clock was lost: what was waited for so far counts no more."""
 
-BACK: Final[Block] = {"clock": u.back}
+BACK: Final[Block] = {"clock": w.back}
 """The clock moved back."""
 
 CLEARED: Final[Block] = {"fault": u.no_reason, "reason": u.no_reason}
@@ -112,5 +113,5 @@ STOP_FAILED: Final[Block] = {"fault": u.stop_failed, "reason": u.stop_failed, "g
 FLASH_FAILED: Final[Block] = {"fault": u.flash_failed, "reason": u.flash_failed}
 """A write went wrong."""
 
-STROKE_LATE: Final[Block] = {"wait_s": u.interval_if_struck}
+STROKE_LATE: Final[Block] = {"wait_s": w.interval_if_struck}
 """Strokes of a drive that would not stop."""

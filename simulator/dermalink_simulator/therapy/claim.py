@@ -1,4 +1,4 @@
-"""What a property is: a predicate over the state before, the event, the state after and the answer, with its requirements."""
+"""What a property is: a predicate over a step (before, event, after, answer), and its requirements."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar

@@ -137,7 +137,7 @@ def causes_cut(k: CoreLimits, g: GateState, i: Guarded, a: GateState) -> bool:
 
 @proves("SR-STOP-3", "SR-STOP-6")
 def first_cut_stays(k: CoreLimits, g: GateState, i: Guarded, a: GateState) -> bool:
-    """What cut first is kept; an interrupt takes no cut away, and makes none where nothing is wanted, or for nothing."""
+    """What cut first is kept; an interrupt takes no cut away, and makes none where nothing is wanted."""
     return (g.cut == Cut.NONE or a.cut == g.cut) and (g.wants != REST or a.cut == g.cut)
 
 
@@ -159,7 +159,7 @@ def cut_has_its_cause(k: CoreLimits, g: GateState, i: Guarded, a: GateState) -> 
 
 @proves("SR-DEPTH-1", "SR-STOP-3", "SR-STOP-1")
 def order_expires(k: CoreLimits, g: GateState, o: DriveOrder) -> bool:
-    """An order to move is good for 50 ms at most, and no longer than lease and watchdog; its target is within the cap."""
+    """An order to move is good for 50 ms at most, no longer than lease and watchdog; its target is within the cap."""
     return (
         o.valid_ms <= k.order_valid_max_ms
         and o.valid_ms <= g.watchdog_left_ms

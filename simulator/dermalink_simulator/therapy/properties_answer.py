@@ -1,4 +1,4 @@
-"""Properties of the answer: what may be done is done, what is refused is refused for a true reason, what stops says why.
+"""Properties of the answer: what may be done is done, refusals are true, what stops says why.
 
 A pen that refuses everything would be safe and of no use; these say the other half.
 """
@@ -11,7 +11,7 @@ from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.claim import Property, proves
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
-from dermalink_simulator.therapy.guards import id_remembered
+from dermalink_simulator.therapy.guards_command import id_remembered
 from dermalink_simulator.therapy.properties_pass import (
     conditions_met,
     depth_allowed,
@@ -19,7 +19,7 @@ from dermalink_simulator.therapy.properties_pass import (
     pass_allowed,
     sweep_allowed,
 )
-from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState
+from dermalink_simulator.therapy.state import MOVING, Clock, Goal, TherapyState
 from dermalink_simulator.therapy.subset import apart, helper
 from dermalink_simulator.therapy.updates import cause
 from dermalink_simulator.therapy.widths import ZONE_CELLS
@@ -333,12 +333,40 @@ def ticks_say_why(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: 
             and (a.reason != Reason.SESSION_OVER or b.reason == a.reason or b.session_left_ms <= e.dt_ms)
             and (a.reason != Reason.ARMED_IDLE or b.reason == a.reason or b.state == at.ARMED)
             and (a.reason != Reason.LIFT_OFF or b.reason == a.reason or b.state == at.LIFTED)
+            and (a.goal != Goal.CLOSE or b.goal == a.goal or a.reason == Reason.SESSION_OVER)
+            and (b.state != at.WAITING or a.state not in (at.PREPARED, at.PAUSED) or a.reason == Reason.PRESS_TIMEOUT)
+            and (
+                b.state not in (at.WAITING, at.PAUSED)
+                or a.state != at.RECORDING
+                or a.goal == Goal.CLOSE
+                or a.reason == Reason.RESUME_TOO_LATE
+            )
             and (a.reason != Reason.PRESS_TIMEOUT or b.reason == a.reason or b.state == at.WAITING)
         )
+    )
+
+
+@proves("SR-STOP-1", "SR-SES-1", "SR-RST-3")
+def what_goes_on_says_nothing(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
+    """Motion that begins, a session that opens, a fault that clears leave no reason; power-up tells its fault."""
+    return (
+        (a.state != at.SPIN_UP or b.state == at.SPIN_UP or a.reason == Reason.NONE)
+        and (a.state != at.OPENING or b.state == at.OPENING or a.reason == Reason.NONE)
+        and (b.fault == a.fault or a.fault != Reason.NONE or a.reason == Reason.NONE)
+        and (e.kind != EventKind.LOADED or b.state != at.BOOT or a.reason == a.fault)
+        and (
+            e.kind != EventKind.FLASH_DONE
+            or a.state != at.PAUSED
+            or b.state != at.RECORDING
+            or b.goal != Goal.GO
+            or a.reason == (Reason.LEASE_LAPSED if b.lease_left_ms == 0 else Reason.SESSION_OVER)
+        )
+        and (e.kind != EventKind.SELF_TEST_DONE or a.state == b.state or e.ok == 1 or a.reason == a.fault)
     )
 
 
 ANSWERS: Final[tuple[Property, ...]] = (
     what_may_start_starts, what_may_be_done_is_done, renewal_is_honest, the_pens_own_word_counts, writes_lead_on,
     dead_for_a_cause, refusals_are_true, frame_refusals_are_true, what_ends_says_why, ticks_say_why,
+    what_goes_on_says_nothing,
 )  # fmt: skip

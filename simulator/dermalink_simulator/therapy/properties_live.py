@@ -39,7 +39,7 @@ def motion_goes_on(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r:
 
 @proves("SR-STOP-5", "SR-PASS-2", "SR-POST-1")
 def waiting_goes_on(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """A wait for a press, a pause and a self-test go on until their own time, and then back, to the end, or to a fault."""
+    """A wait for a press, a pause and a self-test go on until their own time; then back, to the end, or to a fault."""
     return (
         e.kind != EventKind.TICK
         or (
@@ -86,7 +86,7 @@ def stopping_has_its_time(k: CoreLimits, b: TherapyState, e: Event, a: TherapySt
 
 @proves("SR-PASS-2", "SR-SES-1", "SR-STOP-4")
 def reducing_is_obeyed(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """Close, pause and end are obeyed from the owner, or from anybody authenticated when there is none; else refused."""
+    """Close, pause and end are obeyed from the owner, from anybody authenticated when there is none; else refused."""
     return e.kind not in at.REDUCING or (r.verdict == Verdict.APPLIED) == (
         e.authenticated == 1
         and e.port != 0
@@ -150,7 +150,7 @@ def latching_is_written(k: CoreLimits, b: TherapyState, e: Event, a: TherapyStat
 
 @proves("SR-CART-1", "SR-STOP-5")
 def begin_goes(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """A begin that is written goes into spin-up, unless something spoke against it meanwhile, or lease or session ended."""
+    """A begin that is written goes into spin-up, unless something spoke against it, or lease or session ended."""
     return (
         e.kind != EventKind.FLASH_DONE
         or b.writing != Write.BEGIN

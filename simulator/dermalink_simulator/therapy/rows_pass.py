@@ -96,7 +96,7 @@ PRESSES: Final = [
 ]  # fmt: skip
 
 INTERRUPT: Final[Block] = {"timer_ms": u.zero, "goal": u.zero, "pass_ms": u.resume_time}
-LAPSED: Final[Block] = {"reason": u.lapsed}
+LAPSED: Final[Block] = {"reason": u.lapsed_or_over}
 NEXT_END: Final[Block] = {"written": u.one, "writing": u.write_end}
 NEXT_CLOSE: Final[Block] = {"goal": u.zero, "writing": u.write_close, "session_left_ms": u.zero}
 DONE: Final = (E.FLASH_DONE,)

@@ -7,6 +7,7 @@ from dermalink_simulator.therapy import blocks as b
 from dermalink_simulator.therapy import checks as c
 from dermalink_simulator.therapy import guards as g
 from dermalink_simulator.therapy import updates as u
+from dermalink_simulator.therapy import updates_wait as w
 from dermalink_simulator.therapy.answer import Effect
 from dermalink_simulator.therapy.events import EventKind as E
 from dermalink_simulator.therapy.groups import (
@@ -25,7 +26,7 @@ from dermalink_simulator.therapy.row import Block, Row, no, on
 
 TESTS: Final[Block] = {"timer_ms": u.test_time, "self_tested": u.zero}
 LOADED: Final[Block] = {
-    "boot_id": u.boot_given, "wait_s": u.loaded_wait, "symptom_s": u.loaded_symptom, "advice_due": u.loaded_advice,
+    "boot_id": u.boot_given, "wait_s": w.loaded_wait, "symptom_s": w.loaded_symptom, "advice_due": w.loaded_advice,
     "fault": u.loaded_fault, "reason": u.loaded_fault,
 }  # fmt: skip
 POWER_UP: Final = [
@@ -70,7 +71,7 @@ CLOCK: Final = [
     on("SR-INT-2", (IDLE, OPEN), SET, g.always, None, SOUND, b.COMMAND, effects=int(Effect.SET_CLOCK)),
 ]
 
-RAN: Final[Block] = {"wait_s": u.ran, "symptom_s": u.ran}
+RAN: Final[Block] = {"wait_s": w.ran, "symptom_s": w.ran}
 TIME: Final = [
     on("SR-INT-2 SR-SYM-1", tuple(state for state in ALL if state != BOOT), (E.TIME_RAN,), g.always, None, RAN),
     on("SR-STOP-1 SR-SES-1", WITH_SESSION, (E.TICK,), g.always, None, b.CLOCK),

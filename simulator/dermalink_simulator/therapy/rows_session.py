@@ -5,6 +5,7 @@ from typing import Final
 from dermalink_protocol.codewords import Reason
 from dermalink_simulator.therapy import blocks as b
 from dermalink_simulator.therapy import guards as g
+from dermalink_simulator.therapy import guards_command as h
 from dermalink_simulator.therapy import updates as u
 from dermalink_simulator.therapy.answer import Effect, Verdict
 from dermalink_simulator.therapy.events import EventKind as E
@@ -26,13 +27,13 @@ from dermalink_simulator.therapy.groups import (
 from dermalink_simulator.therapy.row import Block, Row, no, on
 
 HEADER: Final = [
-    no("SR-CMD-1", ALL, RAISING, g.no_id, Reason.COMMAND_ID_NOT_NEWER),
-    no("SR-CMD-1", ALL, RAISING, g.repeated, Reason.NONE)._replace(verdict=Verdict.REPEATED),
-    no("SR-CMD-1", ALL, RAISING, g.id_reused, Reason.COMMAND_ID_REUSED),
-    no("SR-CMD-1", ALL, RAISING, g.id_old, Reason.COMMAND_ID_NOT_NEWER),
-    no("SR-CMD-1", ALL, RAISING, g.ttl_wrong, Reason.TTL_TOO_LONG),
-    no("SR-CMD-1", ALL, RAISING, g.from_future, Reason.COMMAND_FROM_FUTURE),
-    no("SR-CMD-1", ALL, RAISING, g.too_late, Reason.COMMAND_LATE),
+    no("SR-CMD-1", ALL, RAISING, h.no_id, Reason.COMMAND_ID_NOT_NEWER),
+    no("SR-CMD-1", ALL, RAISING, h.repeated, Reason.NONE)._replace(verdict=Verdict.REPEATED),
+    no("SR-CMD-1", ALL, RAISING, h.id_reused, Reason.COMMAND_ID_REUSED),
+    no("SR-CMD-1", ALL, RAISING, h.id_old, Reason.COMMAND_ID_NOT_NEWER),
+    no("SR-CMD-1", ALL, RAISING, h.ttl_wrong, Reason.TTL_TOO_LONG),
+    no("SR-CMD-1", ALL, RAISING, h.from_future, Reason.COMMAND_FROM_FUTURE),
+    no("SR-CMD-1", ALL, RAISING, h.too_late, Reason.COMMAND_LATE),
 ]
 
 BELONGING: Final = [
@@ -92,7 +93,7 @@ WRITES: Final = [
 KEEP: Final = (E.RENEW_LEASE,)
 RENEWED: Final[Block] = {"lease_left_ms": u.renewed}
 RENEWALS: Final = [
-    no("SR-STOP-1", RENEWABLE, KEEP, g.from_future, Reason.COMMAND_FROM_FUTURE),
+    no("SR-STOP-1", RENEWABLE, KEEP, h.from_future, Reason.COMMAND_FROM_FUTURE),
     no("SR-STOP-1", RENEWABLE, KEEP, g.renewal_stale, Reason.RENEWAL_STALE),
     on("SR-STOP-1", RENEWABLE, KEEP, g.always, None, RENEWED),
 ]
