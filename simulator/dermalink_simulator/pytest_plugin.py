@@ -71,13 +71,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip on a real pen what it can't do."""
-    if item.config.getoption("--pen") is None:
-        return
-    if item.get_closest_marker("second_session"):
+    real = item.config.getoption("--pen") is not None
+    if real and item.get_closest_marker("second_session"):
         pytest.skip("opens a second session within 14 days, which a real pen refuses (SR-INT-1)")
     asked = [name for name in ("needs_simulator", "simulated_pen") if item.get_closest_marker(name)]
     asked += [name for name in getattr(item, "fixturenames", ()) if name in SIMULATOR_ONLY]
-    if asked:
+    if real and asked:
         pytest.skip(NEEDS.format(asked[0]))
 
 
@@ -197,10 +196,9 @@ class SimulatedPenDesk:
 
     def swap_head(self, kind: str = "glide") -> None:
         """Pull the head and fit a fresh one, which takes a moment."""
-        self.cartridge.pull()
-        self.advance(SWAP_S)
-        self.cartridge.fit(kind)
-        self.advance(SWAP_S)
+        for step in (self.cartridge.pull, lambda: self.cartridge.fit(kind)):
+            step()
+            self.advance(SWAP_S)
 
     def account(self) -> str:
         """What is so, a line each; for a failure's report."""
