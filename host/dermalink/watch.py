@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Three batches of 100 ms: one may be lost or late without harm, and it is under the shortest usual lease of 500 ms.
 FRESH_WITHIN_S: Final = 0.3
+STALLED_S: Final = 0.05  # a timer that comes so late says that the whole program was stopped, not the pen
 
 
 class DepthWatch:
@@ -73,6 +74,7 @@ class Guardian:
         self._watch = DepthWatch(0, accuracy_um)
         self._on = False
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
 
     def begin(self, setting_um: int) -> None:
         """A pass may run from now on."""
@@ -99,9 +101,17 @@ class Guardian:
             return
         flags = notification.samples[-SAMPLE_BYTES + 5]
         if flags & (ARMED | NEEDLES_OUT):
-            self._timer = asyncio.get_running_loop().call_later(FRESH_WITHIN_S, self._late)
+            self._wait(FRESH_WITHIN_S)
+
+    def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._due_s = loop.time() + seconds
+        self._timer = loop.call_at(self._due_s, self._late)
 
     def _late(self) -> None:
+        if asyncio.get_running_loop().time() - self._due_s > STALLED_S:
+            self._wait(STALLED_S)  # this program stood still: what came meanwhile is still to be read
+            return
         self._raise(
             NoTelemetry(
                 "No telemetry came while the pen is armed, so Stop was sent",

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ SIMULATOR = (sys.executable, "-m", "dermalink_simulator.cli.start", "serve", "--
 HOST = (sys.executable, "-m", "dermalink.cli.start", "session", "run")
 PLAN = 'plan = 1\nrate_hz = 100\nspeed_mm_s = 40\n[[zone]]\nname = "nose"\ndirections = ["vertical"]\ndepth_um = 250\n'
 ENDS_WITHIN_S = 20
+HANGS_AFTER_S = 60
+LIFTED_MS = 600  # after 300 ms in the air the pen forgets the spot that it was on
 
 
 class World:
@@ -43,6 +46,8 @@ class World:
         self.host = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
+        self.watchdog = threading.Timer(HANGS_AFTER_S, self.host.kill)
+        self.watchdog.start()
         return self.host
 
     def say(self, line: str) -> None:
@@ -90,6 +95,12 @@ class World:
         """The last event of this name."""
         return [said for said in self.said if said["event"] == event][-1]
 
+    def let_pass(self, milliseconds: int) -> None:
+        """Let so much of the pen's time pass."""
+        until_ms = self.truth()["now_ms"] + milliseconds
+        while self.truth()["now_ms"] < until_ms:
+            pass
+
     def truth(self) -> dict[str, Any]:
         """What is so, whatever pen and host say."""
         return self.control.do("truth")
@@ -115,6 +126,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
                 yield made
             finally:
                 if made.host is not None:
+                    made.watchdog.cancel()
                     made.host.kill()
                     made.host.communicate()
         simulator.terminate()
@@ -127,6 +139,7 @@ def test_a_session_led_by_lines_pauses_goes_on_and_is_done(world: World) -> None
     world.until("progress", coverage_percent=30)
     world.say("pause")
     world.until("pass_paused")
+    world.let_pass(LIFTED_MS)
     world.say("resume")
     world.until("press_asked")
     assert world.rest() == ExitCode.DONE
@@ -188,6 +201,7 @@ def test_a_host_that_stands_still_loses_the_lease(world: World) -> None:
         assert world.in_after_ms(moment_ms) <= LEASE_DEFAULT_MS + IN_WITHIN_MS
     finally:
         os.kill(host.pid, signal.SIGCONT)
-    world.until("pass_paused")  # and it knows that it was paused, and goes on with nothing by itself
+    paused = world.until("pass_paused")  # and it knows that it was paused, and goes on with nothing by itself
+    assert paused["reason"] == "lease_lapsed"
     host.send_signal(signal.SIGINT)
     assert world.rest() == ExitCode.INTERRUPTED

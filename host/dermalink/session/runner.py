@@ -68,10 +68,7 @@ class Session:
         self._loop.listen()
         async with contextlib.AsyncExitStack() as regained:
             try:
-                await open_session(self._loop, self._plan, self._steps)
-                self._opened_s = self._now()
-                for step in self._steps:
-                    await self._pass(step, regained)
+                await self._lead(regained)
             except Leave as left:
                 self._left = left
             except BaseException:
@@ -81,6 +78,17 @@ class Session:
                 return await self._leave()
             finally:
                 await self._loop.close()
+
+    async def _lead(self, regained: contextlib.AsyncExitStack) -> None:
+        """Open and make all passes. What a Stop brought about, a refusal say, is no error but the Stop's own end."""
+        try:
+            await open_session(self._loop, self._plan, self._steps)
+            self._opened_s = self._now()
+            for step in self._steps:
+                await self._pass(step, regained)
+        except DermalinkError:
+            self._loop.leave_if_told()
+            raise
 
     async def _pass(self, step: PassPlan, regained: contextlib.AsyncExitStack) -> None:
         """One pass, over as many connections as it takes."""
