@@ -10,6 +10,7 @@ from dermalink_simulator.hardware.board import NEVER, Board
 from dermalink_simulator.hardware.button import PRESS_MS
 from dermalink_simulator.hardware.cartridge import HEADS, Cartridge
 from dermalink_simulator.hardware.clock import UTC_MAX_S, BatteryClock
+from dermalink_simulator.hardware.drive import STILL_HZ
 from dermalink_simulator.hardware.flash import Cells
 from dermalink_simulator.hardware.hand import HARD_MN, LIGHT_MN
 from dermalink_simulator.hardware.path import Way
@@ -282,7 +283,7 @@ class SimulatedPen:
     @property
     def motor_turns(self) -> bool:
         """Whether the motor truly turns now."""
-        return self._board.mechanism.drive.rate_hz > 0
+        return self._board.mechanism.drive.rate_hz > STILL_HZ
 
     @property
     def drive_cut_us(self) -> int:
