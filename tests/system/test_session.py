@@ -372,3 +372,33 @@ def test_when_nobody_is_there_to_answer_the_session_ends(gone: type[events.Event
         assert (summary.ending, summary.closed) == (Ending.NOBODY, True)
 
     guided(story)
+
+
+def test_whoever_goes_away_in_the_middle_of_a_pass_is_missed_before_the_next_one() -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[events.ReadyAsked] = lambda event: world.person.say(Word.GO) if event.step.number == 1 else None
+        world.halfway(lambda: world.person.say(Word.GONE))
+        summary = await world.run()
+        assert (summary.ending, summary.closed, len(summary.passes)) == (Ending.NOBODY, True, 1)
+
+    guided(story)
+
+
+def test_a_stop_while_a_command_is_on_its_way_is_the_end_and_no_error() -> None:
+    async def story(world: Guided) -> None:
+        async with await world.pen() as pen:
+            session, apply = world.session(pen), pen.apply
+
+            async def stop_first(checked: Any, **options: Any) -> Any:
+                if world.said(events.PassPaused):
+                    session.interrupt("Ctrl-C")
+                    await world.seconds(0.1)
+                return await apply(checked, **options)
+
+            pen.apply = stop_first  # type: ignore[method-assign]
+            world.halfway(lambda: world.person.say(Word.PAUSE))
+            world.reactions[events.PassPaused] = lambda _: world.person.say(Word.RESUME)
+            summary = await session.run()
+        assert (summary.ending, summary.why, summary.confirmed) == (Ending.OUTSIDE, "Ctrl-C", True)
+
+    guided(story)

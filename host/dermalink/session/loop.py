@@ -56,6 +56,7 @@ class SessionLoop:
         self.lowest_margin_ms: int | None = None
         self.stopped_at_s: float | None = None
         self.stop_confirmed: bool | None = None
+        self.nobody_there = False
         self.session_id = 0
         self._person = person
         self._pen: Pen | None = None
@@ -190,6 +191,7 @@ class SessionLoop:
             self.leave_if_told()
 
     def _word(self, word: Word) -> Word:
+        self.nobody_there = self.nobody_there or word is Word.GONE
         if word is Word.STOP:
             raise Leave(Ending.STOPPED)
         if word in SYMPTOMS:

@@ -101,11 +101,8 @@ class PassRunner:
             return
         loop.show(ReadyAsked(step=tally.step))
         while loop.state in BEFORE:
-            word = await loop.next()
-            if word is Word.GO:
+            if await self._answer() is Word.GO:
                 return
-            if word is Word.GONE:
-                raise Leave(Ending.NOBODY)
 
     async def _prepare(self, tally: PassTally) -> None:
         loop, step = self._loop, tally.step
@@ -185,14 +182,18 @@ class PassRunner:
         if not tally.resumes_left:
             await self._end()
         while loop.state is State.PAUSED:
-            word = await loop.next()
+            word = await self._answer()
             if word is Word.RESUME:
                 await self._resume(tally)
                 return
             if word is Word.END:
                 await self._end()
-            if word is Word.GONE:
-                raise Leave(Ending.NOBODY)
+
+    async def _answer(self) -> Word | None:
+        """The next thing while the person is asked; whoever has gone before answers nothing any more."""
+        if self._loop.nobody_there:
+            raise Leave(Ending.NOBODY)
+        return await self._loop.next()
 
     async def _resume(self, tally: PassTally) -> None:
         loop = self._loop
