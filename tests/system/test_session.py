@@ -1,6 +1,7 @@
 """Sessions as a person lives them, on a simulated pen in virtual time."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 from typing import Any
@@ -12,7 +13,8 @@ from dermalink.session import events
 from dermalink.session.outcome import Ending, Summary
 from dermalink.session.preflight import PlanRefused
 from dermalink.session.words import Word
-from dermalink_protocol.codewords import Reason
+from dermalink_protocol.codewords import Opcode, Reason
+from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.zones import Direction, Zone
 from tests.system.guided_session import NOSE, Guided, guided
@@ -282,6 +284,44 @@ def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it() -
         assert summary.ending is Ending.STOPPED
         assert not summary.confirmed
         assert not summary.closed
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-UNC-1", side="host")
+@pytest.mark.parametrize("kind", ["crash_before", "crash_after"])
+@pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.BEGIN_PASS, Opcode.OPEN_SESSION])
+def test_a_pen_that_crashes_on_a_command_leaves_nobody_hanging_and_no_needle_out(kind: str, opcode: Opcode) -> None:
+    async def story(world: Guided) -> None:
+        world.do(lambda: world.sim.faults.inject("firmware", kind, opcode=int(opcode)))
+        try:
+            summary = await world.run(connect=world.pen)
+        except LinkError:
+            pass  # no session was open yet, so there was nothing to take up again
+        else:
+            assert summary.ending is Ending.PEN
+            assert summary.confirmed
+        assert world.sim.skin.strokes == 0
+        assert not world.do(lambda: world.sim.needles_out)
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-UNC-1", "SR-CMD-3", side="host")
+def test_a_lossy_link_costs_words_and_never_the_lead() -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[events.PassPaused] = lambda _: world.person.say(Word.RESUME)
+        world.reactions[events.SessionOpened] = lambda _: world.do(
+            lambda: world.sim.faults.inject("link", "loss", permille=1)
+        )
+        with contextlib.suppress(DermalinkError):
+            await world.run(connect=world.pen)
+        world.do(world.sim.faults.clear)
+        await world.seconds(SETTLES_S)
+        assert not world.do(lambda: world.sim.needles_out)
+        assert world.sim.skin.deepest_um <= 250
+        for direction in Direction:
+            assert world.sim.skin.punctures_in(Zone.NOSE, direction) <= 12_000
 
     guided(story)
 

@@ -19,8 +19,8 @@ Connect = Callable[[], Awaitable[Pen]]
 WITHIN_S: Final = 60.0  # a cable is back by then; the pass itself could be resumed for ten minutes
 
 
-async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None) -> Pen:
-    """Connect again and adopt the session; the new pen is the caller's to close.
+async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None, keep: Callable[[Pen], object]) -> None:
+    """Connect again and adopt the session; `keep` gets the new pen as soon as there is one, to close it at the end.
 
     Raises `lost` when there is no way to connect, or none in time, and `Leave` when the session is gone, or the person
     has said stop meanwhile.
@@ -32,14 +32,10 @@ async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None) ->
         raise lost
     began = asyncio.get_running_loop().time()
     pen = await _connected(loop, connect, lost, began + WITHIN_S)
-    try:
-        status = await _adopt(loop, pen)
-    except BaseException:
-        await pen.close()
-        raise
+    keep(pen)
+    status = await _adopt(loop, pen)
     seconds = round(asyncio.get_running_loop().time() - began, 2)
     loop.show(LinkBack(seconds=seconds, needles_in=is_stopped(status)))
-    return pen
 
 
 async def _adopt(loop: SessionLoop, pen: Pen) -> Status:

@@ -71,8 +71,9 @@ class Session:
                 await self._lead(regained)
             except Leave as left:
                 self._left = left
-            except BaseException:
-                await self._leave_badly()
+            except BaseException as error:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                await self._leave_badly("this program is ending" if cancelled else "an error came up")
                 raise
             try:
                 return await self._leave()
@@ -100,7 +101,7 @@ class Session:
                 try:
                     self._overs.append(await self._passing.run(tally))
                 except LinkError as lost:
-                    regained.push_async_callback((await regain(loop, lost, self._connect)).close)
+                    await regain(loop, lost, self._connect, lambda pen: regained.push_async_callback(pen.close))
                 else:
                     return
         except Leave as left:
@@ -138,12 +139,12 @@ class Session:
         self._show(events.StopConfirmed(why=why, confirmed=loop.stop_confirmed, milliseconds=milliseconds))
         return loop.stop_confirmed
 
-    async def _leave_badly(self) -> None:
+    async def _leave_badly(self, why: str) -> None:
         """On the way out with an error: Stop first; what fails here must not hide the error."""
         self._loop.stop_at_once()
         try:
             if self._opened_s is not None and self._loop.pen.connection.error is None:
-                self._left = Leave(Ending.PEN, "an error came up")
+                self._left = Leave(Ending.PEN, why)
                 if await self._confirm():
                     with contextlib.suppress(DermalinkError):
                         await self._loop.pen.close_session()
