@@ -13,6 +13,7 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+default_role = "code"  # what a docstring puts in backticks
 
 html_theme = "furo"
 html_title = "Dermalink"
