@@ -281,3 +281,29 @@ def test_headings_of_troubleshooting_are_texts_that_the_code_says() -> None:
         for piece in re.split(r"…|; |: ", heading):
             words = piece.strip(" .,")
             assert words in code, f"`{words}` of the heading `{heading}` is said nowhere"
+
+
+def texts_of(command: click.Command, words: str) -> list[tuple[str, str]]:
+    """The help of a command and of all below it, with the words that lead there."""
+    texts = [(words, f"{command.help or ''}\n{command.epilog or ''}")]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            texts += texts_of(below, f"{words} {name}")
+    return texts
+
+
+def test_every_example_in_a_help_is_understood() -> None:
+    found = [
+        (words, example)
+        for name, program in PROGRAMS.items()
+        for words, text in texts_of(program, name)
+        for example in re.findall(
+            r"^ *(?:[A-Z_]+=\S+ )?(dermalink(?:-sim)? .*?)(?:  .*| [|>] .*)?$", text, re.MULTILINE
+        )
+    ]
+    assert len(found) > 30
+    for words, example in found:
+        understood(example, f"{words} --help")

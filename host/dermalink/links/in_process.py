@@ -42,7 +42,7 @@ def _load(url: str, entry: EntryPoint) -> Callable[[str], Awaitable[BytePipe]]:
     try:
         opener: Callable[[str], Awaitable[BytePipe]] = entry.load()
     except (ImportError, AttributeError) as error:
-        advice = "Install it: pip install 'dermalink[simulator]'"
+        advice = "Install the package that brings it anew"
         raise CannotOpen(f"{url} cannot be opened", limit=f"{entry.value} cannot be loaded", advice=advice) from error
     return opener
 

@@ -15,7 +15,7 @@ def faults(*, as_json: bool) -> None:
 
     \b
     Example:
-      dermalink-sim control fault depth_sensor offset um=60
+      dermalink-sim control --at :7322 fault inject depth_sensor offset um=60
     """
     for word in VOCABULARY:
         if as_json:
