@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from dermalink.errors import HostRefusal, LinkError, NoSuchPort
+from dermalink.errors import HostRefusal, LinkError, NoSuchPort, PenRefusal
+from dermalink.journal import Entry, MemoryJournal
+from dermalink.records import Record
 from dermalink.session import events
 from dermalink.session.outcome import Ending, Summary
 from dermalink.session.preflight import PlanRefused
 from dermalink.session.words import Word
 from dermalink_protocol.codewords import Opcode, Reason
 from dermalink_protocol.errors import DermalinkError
-from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
+from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS, TTL_MAX_MS
 from dermalink_protocol.zones import Direction, Zone
 from tests.system.guided_session import NOSE, Guided, guided
 
@@ -284,6 +286,38 @@ def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it() -
         assert summary.ending is Ending.STOPPED
         assert not summary.confirmed
         assert not summary.closed
+
+    guided(story)
+
+
+class SlowJournal(MemoryJournal):
+    """A disk that takes longer than a command lives, for the records with these numbers."""
+
+    def __init__(self, slow: tuple[int, ...]) -> None:
+        super().__init__()
+        self.slow = slow
+
+    async def append(self, record: Record) -> Entry:
+        if len(self.entries()) + 1 in self.slow:
+            await asyncio.sleep(TTL_MAX_MS / 1_000 + 0.1)
+        return await super().append(record)
+
+
+@pytest.mark.sr("SR-CMD-3", side="host")
+@pytest.mark.parametrize(("slow", "reaches_the_end"), [((3,), True), ((5,), True), (tuple(range(3, 30)), False)])
+def test_a_command_that_is_late_is_asked_for_again_and_not_for_ever(
+    slow: tuple[int, ...], reaches_the_end: bool
+) -> None:
+    async def story(world: Guided) -> None:
+        world.journal = SlowJournal(slow)
+        if reaches_the_end:
+            assert (await world.run()).ending is Ending.DONE
+            assert len(world.said(events.ReadyAsked)) == 3  # once for each pass, and once more
+        else:
+            with pytest.raises(PenRefusal) as caught:
+                await world.run()
+            assert caught.value.reason is Reason.COMMAND_LATE
+            assert world.sim.skin.strokes == 0
 
     guided(story)
 

@@ -71,6 +71,7 @@ class World:
 
     def react(self, said: dict[str, Any]) -> None:
         """What the person does: press, glide, lift."""
+        assert "error" not in said, said
         if said["event"] == "press_asked":
             self.control.do("button.press")
         elif said["event"] == "pass_started":
@@ -112,10 +113,11 @@ class World:
         return float(truth["last_in_us"] / 1_000 - moment_ms)
 
 
-@pytest.fixture(params=["pty", "tcp"])
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A simulated pen in a process, on a serial port and on TCP."""
-    door = ("--pty", str(tmp_path / "pen")) if request.param == "pty" else ("--tcp", "127.0.0.1:0")
+    """A simulated pen in a process, on a serial port, or on TCP where a test asks for it."""
+    on_tcp = getattr(request, "param", "pty") == "tcp"
+    door = ("--tcp", "127.0.0.1:0") if on_tcp else ("--pty", str(tmp_path / "pen"))
     with subprocess.Popen((*SIMULATOR, *door), stdout=subprocess.PIPE, text=True, encoding="utf-8") as simulator:
         assert simulator.stdout is not None
         ready = json.loads(simulator.stdout.readline())
@@ -132,6 +134,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         simulator.terminate()
 
 
+@pytest.mark.parametrize("world", ["pty", "tcp"], indirect=True)
 def test_a_session_led_by_lines_pauses_goes_on_and_is_done(world: World) -> None:
     world.start()
     world.until("ready_asked")

@@ -22,6 +22,7 @@ A = TypeVar("A", bound=Reply)
 
 PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
 SETTLE_TRIES: Final = 3
+LATES_MAX: Final = 3  # of one session: a computer or link that is late more often is not fit for one
 BEFORE: Final = (State.OPEN, State.PREPARED)
 NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
 
@@ -54,6 +55,7 @@ class PassRunner:
         self._loop = loop
         self._ask_ready = ask_ready
         self._missed = 0
+        self._lates = 0
 
     async def run(self, tally: PassTally) -> PassOver:
         """Make the pass, or go on with it where it stands. Raises `Leave`, a `Refusal`, or a `LinkError`."""
@@ -68,8 +70,18 @@ class PassRunner:
                 await loop.end_lease()
                 facts = await loop.pen.look()
                 loop.take_status(facts.status)
-                if (over := await self._at_rest(tally, facts)) is not None:
-                    return over
+                try:
+                    if (over := await self._at_rest(tally, facts)) is not None:
+                        return over
+                except Refusal as refusal:
+                    self._late(refusal, facts.status.state)
+
+    def _late(self, refusal: Refusal, state: State) -> None:
+        """A command that came too late changed nothing: the person is asked again, a few times (SR-CMD-3)."""
+        self._lates += 1
+        if refusal.reason is not Reason.COMMAND_LATE or self._lates > LATES_MAX:
+            raise refusal
+        self._missed += state is State.PREPARED
 
     async def _at_rest(self, tally: PassTally, facts: Facts) -> PassOver | None:
         state = facts.status.state
