@@ -55,7 +55,10 @@ NOT_RUN: Final = {
     "dermalink -v monitor": "goes on until Ctrl-C; test_command_line.py runs it for a while",
 }
 # Python that is only read, by its first line, and why.
-ONLY_COMPILED: Final = {"@pytest.mark.sr(": "shows how a mark is written, on a test without a body"}
+ONLY_COMPILED: Final = {
+    "@pytest.mark.sr(": "shows how a mark is written, on a test without a body",
+    "# test_my_pen.py": "test_clean_install.py runs it, from the wheel",
+}
 
 PROGRAMS: Final = {"dermalink": dermalink, "dermalink-sim": dermalink_sim}
 
