@@ -21,6 +21,7 @@ from dermalink_simulator.overlay import Faults
 from dermalink_simulator.profile import Profile, profile_named
 from dermalink_simulator.seam import Firmware, Indicator, PortKind, PowerCause
 
+CHANGE_MS: Final = 100  # a hand that changes a head takes longer (assumption)
 NARROWEST_UM: Final = 1_000  # a row of needles; what a tag says of itself may be anything
 LIVED_THROUGH_S: Final = 3_600
 OFF_FOR_MS: Final = 1_000  # after which everything in the pen has come to rest
@@ -130,6 +131,8 @@ class CartridgeSeat:
                 raise DermalinkError(f"head {head!r} was refused", limit=f"there are {', '.join(HEADS)}")
             self.fitted += 1
             head = make(self.fitted)
+        if self.head is not None:
+            self._open()
         self._board.mechanism.seat.fit(head)
         self._changed()
         return head
@@ -137,8 +140,13 @@ class CartridgeSeat:
     def pull(self) -> Cartridge | None:
         """Take the cartridge out; returns it, None if there was none."""
         head = self._board.mechanism.seat.pull()
+        self._open()
         self._changed()
         return head
+
+    def _open(self) -> None:
+        self._board.mechanism.seat.open_until_ms = self._board.now_ms + CHANGE_MS
+        self._board.at(CHANGE_MS, self._board.wake)
 
     def _changed(self) -> None:
         self._board.mechanism.head_changed(self._board.now_ms)

@@ -73,7 +73,8 @@ class Seat:
     """Holds at most one head; every seating has an offset of its own (normal, cut at the head's part of tolerance).
 
     `offset_um` is how much further than the carriage the head stands; `limit_um` where its stop is now;
-    `tag_ok` is 1 while its tag can be read.
+    `tag_ok` is 1 while its tag can be read. Until `open_until_ms` the seat's switch reads open: no hand changes a head
+    without it.
     """
 
     def __init__(self, physics: Physics, random: Random) -> None:
@@ -83,6 +84,7 @@ class Seat:
         self.offset_um = 0
         self.limit_um = 0
         self.tag_ok = 0
+        self.open_until_ms = 0
         self._seated_um = 0
         self.badly_um: int | None = None
         self.stop_broken = False

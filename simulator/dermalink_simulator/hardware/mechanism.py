@@ -243,7 +243,7 @@ class Mechanism:
         self._rest_at = now_ms
         self._rest = (
             self.button.down,
-            1 if seat.head is not None else 0,
+            1 if seat.head is not None and now_ms >= seat.open_until_ms else 0,
             seat.tag_ok,
             battery.supply,
             battery.percent,
