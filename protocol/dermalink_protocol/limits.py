@@ -26,6 +26,10 @@ class Limit(int):
         limit.rule, limit.source = rule, source
         return limit
 
+    def __getnewargs__(self) -> tuple[int, str, str]:
+        """What copying and pickling make it from."""
+        return int(self), self.rule, self.source
+
 
 # Depth
 DEPTH_CAP_UM: Final = Limit(500, "SR-DEPTH-1", CARD)

@@ -1,6 +1,9 @@
 """The tables of the contract: limits, zones, channels, messages, reasons; each complete, each with its source."""
 
+import copy
+import pickle
 import tomllib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -39,6 +42,20 @@ def test_every_limit_has_a_rule_that_exists_and_a_source(name: str) -> None:
     assert limit.rule in REQUIREMENTS
     assert limit.source
     assert type(int(limit)) is int
+
+
+@dataclass
+class Holder:
+    """Something that holds a limit."""
+
+    limit: int
+
+
+def test_a_limit_is_copied_and_pickled_with_its_rule_and_source() -> None:
+    for limit in LIMITS.values():
+        for twin in (copy.deepcopy(limit), pickle.loads(pickle.dumps(limit)), asdict(Holder(limit))["limit"]):
+            assert type(twin) is Limit
+            assert (twin, twin.rule, twin.source) == (limit, limit.rule, limit.source)
 
 
 def test_the_numbers_that_nobody_may_loosen() -> None:
