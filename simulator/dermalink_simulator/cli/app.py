@@ -1,5 +1,6 @@
 """The `dermalink-sim` command: its table of commands, and the one place where every error ends."""
 
+import contextlib
 import json
 import os
 import sys
@@ -54,6 +55,9 @@ class Root(LazyGroup):
                 _print_traceback(error.__cause__)
             click.echo(f"dermalink-sim: {error}", err=True)
             ctx.exit(code)
+        except BrokenPipeError:  # whoever read our output has gone; click would call it a failure, with 1
+            _mute()
+            ctx.exit(ExitCode.DONE)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
 
@@ -94,10 +98,13 @@ def run() -> int:
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _mute() -> None:
+    """Let what is still in stdout's buffer go nowhere, so that the interpreter's own flush at its end finds no pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_traceback(error: BaseException) -> None:

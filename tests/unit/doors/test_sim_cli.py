@@ -91,6 +91,25 @@ def test_every_error_with_a_code_exists() -> None:
     assert set(CODES) <= names(DermalinkError)
 
 
+def test_an_output_that_nobody_reads_any_more_is_no_failure() -> None:
+    code = "input(); from dermalink_simulator.cli.start import main; raise SystemExit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "faults", "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as listing:
+        assert listing.stdout is not None
+        listing.stdout.close()
+        assert listing.stdin is not None
+        listing.stdin.write(b"\n")
+        listing.stdin.close()
+        assert listing.stderr is not None
+        said = listing.stderr.read()
+        assert listing.wait(20) == ExitCode.DONE
+    assert said == b""
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completion_scripts(shell: str) -> None:
     result = invoke("completion", shell)
