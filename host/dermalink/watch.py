@@ -117,7 +117,7 @@ class Guardian:
                 "No telemetry came while the pen is armed, so Stop was sent",
                 rule="SR-DEPTH-5",
                 limit=f"waited {FRESH_WITHIN_S * 1000:.0f} ms",
-                advice="Check the link; resume when it is sound",
+                advice="Stop ends this pass, which counts as made; check the link before the next one",
             )
         )
 

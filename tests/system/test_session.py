@@ -273,6 +273,26 @@ def test_a_link_that_carries_nothing_any_more_is_a_lost_one() -> None:
     guided(story)
 
 
+@pytest.mark.sr("SR-DEPTH-5", side="host")
+def test_when_telemetry_stops_coming_the_host_ends_the_pass_and_says_just_that() -> None:
+    async def story(world: Guided) -> None:
+        def silent_for_a_moment() -> None:
+            world.do(lambda: world.sim.faults.inject("link", "loss", permille=1_000, way=2))
+            world.later(0.5, lambda: world.sim.faults.clear("link"))
+
+        world.halfway(silent_for_a_moment)
+        summary = await world.run()
+        assert world.in_after_ms() > 0
+        assert (summary.ending, len(summary.passes)) == (Ending.DONE, 2)
+        assert (summary.passes[0].reason, summary.passes[0].used_up) == (Reason.HOST_STOP, True)
+        (alarm,) = world.said(events.Alarm)
+        assert "ends this pass, which counts as made" in alarm.words
+        assert "resume" not in alarm.words.lower()
+        assert not world.said(events.PassPaused)
+
+    guided(story)
+
+
 def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it() -> None:
     async def story(world: Guided) -> None:
         async def nothing_there() -> Any:
