@@ -342,6 +342,117 @@ def test_a_command_that_is_late_is_asked_for_again_and_not_for_ever(
     guided(story)
 
 
+@pytest.mark.sr("SR-CMD-3", side="host")
+@pytest.mark.parametrize("record", [3, 5])
+def test_where_nobody_is_asked_a_late_command_is_not_tried_again(record: int) -> None:
+    async def story(world: Guided) -> None:
+        world.journal = SlowJournal((record,))
+        with pytest.raises(PenRefusal) as caught:
+            await world.run(ask_ready=False)
+        assert caught.value.reason is Reason.COMMAND_LATE
+        assert not world.said(events.PressAsked)
+        assert world.sim.skin.strokes == 0
+
+    guided(story)
+
+
+class LossyJournal(MemoryJournal):
+    """Nothing gets to the pen for a moment from when the record with this number is written."""
+
+    def __init__(self, world: Guided, number: int) -> None:
+        super().__init__()
+        self.world, self.number = world, number
+
+    async def append(self, record: Record) -> Entry:
+        if len(self.entries()) + 1 == self.number:
+            self.world.do(lambda: self.world.sim.faults.inject("link", "loss", permille=1_000, way=1))
+            self.world.later(0.3, lambda: self.world.sim.faults.clear("link"))
+        return await super().append(record)
+
+
+@pytest.mark.sr("SR-CMD-3", "SR-UNC-1", side="host")
+@pytest.mark.parametrize("record", [3, 5])
+def test_where_nobody_is_asked_a_command_that_was_lost_ends_the_session(record: int) -> None:
+    async def story(world: Guided) -> None:
+        world.journal = LossyJournal(world, record)
+        summary = await world.run(ask_ready=False)
+        assert (summary.ending, summary.confirmed, summary.closed) == (Ending.LINK, True, True)
+        assert "none is sent twice" in summary.why
+        assert not world.said(events.PressAsked)
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-CMD-3", side="host")
+@pytest.mark.parametrize("trouble", ["late", "lost"])
+def test_a_pass_that_did_not_begin_waits_for_a_new_word_whatever_was_said_before(trouble: str) -> None:
+    async def story(world: Guided) -> None:
+        world.journal = SlowJournal((5,)) if trouble == "late" else LossyJournal(world, 5)
+        said_ms: list[int] = []
+
+        def ready(_: events.ReadyAsked) -> None:
+            asked = len(world.said(events.ReadyAsked))
+            if asked == 2:
+                asyncio.get_running_loop().call_later(5, go)
+                return
+            for _again in range(3):  # an eager person
+                go()
+
+        def go() -> None:
+            said_ms.append(world.ms)
+            world.person.say(Word.GO)
+
+        press = world.reactions[events.PressAsked]
+        pressed_ms: list[int] = []
+
+        def asked_to_press(event: events.PressAsked) -> None:
+            pressed_ms.append(world.ms)
+            press(event)
+
+        world.reactions[events.PressAsked] = asked_to_press
+        world.reactions[events.ReadyAsked] = ready
+        assert (await world.run()).ending is Ending.DONE
+        assert pressed_ms[0] >= said_ms[3] >= said_ms[2] + 5_000
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-CMD-3", side="host")
+@pytest.mark.parametrize("ask_ready", [True, False])
+def test_a_resume_that_came_too_late_waits_for_a_new_word(ask_ready: bool) -> None:
+    async def story(world: Guided) -> None:
+        journal = world.journal = SlowJournal(())
+        said_ms: list[int] = []
+
+        def resume() -> None:
+            said_ms.append(world.ms)
+            world.person.say(Word.RESUME)
+
+        def paused(_: events.PassPaused) -> None:
+            if not said_ms:
+                journal.slow = (len(journal.entries()) + 1,)
+                for _again in range(3):
+                    resume()
+            else:
+                asyncio.get_running_loop().call_later(5, resume)
+
+        again_ms: list[int] = []
+        press = world.reactions[events.PressAsked]
+
+        def asked_to_press(event: events.PressAsked) -> None:
+            if event.resuming:
+                again_ms.append(world.ms)
+            press(event)
+
+        world.reactions[events.PressAsked] = asked_to_press
+        world.reactions[events.PassPaused] = paused
+        world.halfway(lambda: world.person.say(Word.PAUSE))
+        assert (await world.run(ask_ready=ask_ready)).ending is Ending.DONE
+        assert again_ms[0] >= said_ms[3] >= said_ms[2] + 5_000
+
+    guided(story)
+
+
 @pytest.mark.sr("SR-UNC-1", side="host")
 @pytest.mark.parametrize("kind", ["crash_before", "crash_after"])
 @pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.BEGIN_PASS, Opcode.OPEN_SESSION])

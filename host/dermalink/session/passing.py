@@ -24,6 +24,7 @@ PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
 SETTLE_TRIES: Final = 3
 LATES_MAX: Final = 3  # of one session: a computer or link that is late more often is not fit for one
 BEFORE: Final = (State.OPEN, State.PREPARED)
+NOT_TWICE: Final = "a command was lost on its way, and none is sent twice without your word"
 NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
 
 
@@ -56,6 +57,7 @@ class PassRunner:
         self._ask_ready = ask_ready
         self._missed = 0
         self._lates = 0
+        self._tried_in: State | None = None  # what went out in this state needs a new word to go out again
 
     async def run(self, tally: PassTally) -> PassOver:
         """Make the pass, or go on with it where it stands. Raises `Leave`, a `Refusal`, or a `LinkError`."""
@@ -77,11 +79,12 @@ class PassRunner:
                     self._late(refusal, facts.status.state)
 
     def _late(self, refusal: Refusal, state: State) -> None:
-        """A command that came too late changed nothing: the person is asked again, a few times (SR-CMD-3)."""
+        """A command that came too late changed nothing; where a person is asked it may be said anew (SR-CMD-3)."""
         self._lates += 1
-        if refusal.reason is not Reason.COMMAND_LATE or self._lates > LATES_MAX:
+        asked = self._ask_ready or state is State.PAUSED
+        if refusal.reason is not Reason.COMMAND_LATE or not asked or self._lates > LATES_MAX:
             raise refusal
-        self._missed += state is State.PREPARED
+        self._loop.forget_words()  # what was said before this moment is spent
 
     async def _at_rest(self, tally: PassTally, facts: Facts) -> PassOver | None:
         state = facts.status.state
@@ -107,18 +110,22 @@ class PassRunner:
         return over
 
     async def _ready(self, tally: PassTally) -> None:
-        """Wait for the person's word; while waiting the pen is at rest."""
+        """Wait for the person's word; while waiting the pen is at rest. Nobody asked, nothing is tried twice."""
         loop = self._loop
         if not self._ask_ready:
+            if self._tried_in is not None:
+                raise Leave(Ending.LINK, NOT_TWICE)
             return
         loop.show(ReadyAsked(step=tally.step))
         while loop.state in BEFORE:
             if await self._answer() is Word.GO:
+                self._tried_in = None
                 return
 
     async def _prepare(self, tally: PassTally) -> None:
         loop, step = self._loop, tally.step
         await loop.pen.look()
+        self._tried_in = State.OPEN
         reply = await apply(
             loop,
             loop.pen.gate.prepare(
@@ -129,9 +136,12 @@ class PassRunner:
                 speed_mm_s=step.speed_mm_s,
             ),
         )
-        if reply is not None:
-            tally.budget = reply.budget
-            loop.took(reply)
+        if reply is None:
+            loop.forget_words()
+            return
+        self._tried_in = None
+        tally.budget = reply.budget
+        loop.took(reply)
 
     async def _begin(self, tally: PassTally, facts: Facts) -> None:
         """Begin the frame that is prepared, if it is this pass's and asked for by this host; else drop it."""
@@ -139,12 +149,17 @@ class PassRunner:
         if frame is None or frame.place != (tally.step.zone, tally.step.direction):
             await loop.pen.end_pass()
             return
-        if self._missed:
+        if self._tried_in is State.PREPARED:
             await self._ready(tally)
             await loop.pen.look()
+        self._tried_in = State.PREPARED
         reply = await apply(loop, loop.pen.gate.begin_pass())
-        if reply is not None:
-            await self._ask_press(tally, reply)
+        if reply is None:
+            loop.forget_words()
+            return
+        if not self._ask_ready:  # it was applied: when nobody presses, the press is asked for anew, and nothing moved
+            self._tried_in = None
+        await self._ask_press(tally, reply)
 
     async def _ask_press(self, tally: PassTally, reply: PassBegun | PassResumed) -> None:
         loop = self._loop
@@ -217,8 +232,10 @@ class PassRunner:
                 raise
             await self._end()
             return
-        if reply is not None:
-            await self._ask_press(tally, reply)
+        if reply is None:
+            loop.forget_words()
+            return
+        await self._ask_press(tally, reply)
 
     async def _end(self) -> None:
         """End the pass; when the pen has ended it by itself, that is as good."""
