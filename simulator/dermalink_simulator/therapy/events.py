@@ -23,7 +23,8 @@ class EventKind(IntEnum):
       SELF_TEST_DONE  ok; if not ok, `reason` is the step's (SELF_TEST_FAILED, RETRACTION_SLOW, BUTTON_STUCK, ...).
                       Says ok only with needles measured in and motor off.
       TICK            dt_ms, contact (level, debounced). Every main loop; at most 10 ms apart while MOVING or STOPPING.
-      TIME_RAN        seconds that the pen's clock really ran since the last one, also while off; at least hourly.
+      TIME_RAN        seconds that the pen's clock really ran since the last one, also while off. Each second in a
+                      session, before STROKES, so that nothing from before a stroke counts after it.
       STROKES         strokes, and punctures = those in contact x needles, since the last one. Before MEASURED_IN.
       MEASURED_IN     needles measured in and motor measured off, now; in STOPPING whenever it is so, before TICK.
       BUTTON          a press's edge, debounced. (One held for a symptom is SYMPTOM as well.) utc_s, battery_percent,

@@ -314,8 +314,8 @@ def what_ends_says_why(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState
             )
             and (
                 e.kind != EventKind.STROKES
-                or a.reason in (Reason.BUDGET_REACHED, Reason.CARTRIDGE_WORN_OUT)
                 or a.state in MOVING
+                or a.reason == (Reason.CARTRIDGE_WORN_OUT if b.head_strokes <= e.strokes else Reason.BUDGET_REACHED)
             )
             and (e.kind != EventKind.FAULT or a.reason == a.fault)
         )

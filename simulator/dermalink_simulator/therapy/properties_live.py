@@ -8,6 +8,7 @@ from dermalink_simulator.therapy.answer import Answer, Effect, Verdict
 from dermalink_simulator.therapy.claim import Property, proves
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.guards import CLEARABLE
 from dermalink_simulator.therapy.state import MOVING, Goal, TherapyState, Write
 from dermalink_simulator.therapy.subset import helper, less, most
 from dermalink_simulator.therapy.updates import cause
@@ -141,8 +142,15 @@ def latching_is_written(k: CoreLimits, b: TherapyState, e: Event, a: TherapyStat
             e.kind != EventKind.FLASH_DONE
             or r.verdict != Verdict.APPLIED
             or e.ok == 1
-            or b.fault != Reason.NONE
-            or (a.fault == Reason.FLASH_FAILED and a.reason == Reason.FLASH_FAILED)
+            or (
+                a.session_id == 0
+                and a.fault != Reason.NONE
+                and (
+                    b.fault not in (Reason.NONE, *CLEARABLE)
+                    or (a.reason == a.fault and (r.effects & Effect.WRITE_FAULT) != 0)
+                )
+                and (b.fault != Reason.NONE or a.fault == Reason.FLASH_FAILED)
+            )
         )
         and (e.kind != EventKind.ACKNOWLEDGE_FAULT or r.verdict != Verdict.APPLIED or b.owner == 0 or e.port == b.owner)
     )
