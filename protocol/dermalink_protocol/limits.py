@@ -26,9 +26,9 @@ class Limit(int):
         limit.rule, limit.source = rule, source
         return limit
 
-    def __getnewargs__(self) -> tuple[int, str, str]:
+    def __reduce__(self) -> tuple[type["Limit"], tuple[int, str, str]]:
         """What copying and pickling make it from."""
-        return int(self), self.rule, self.source
+        return type(self), (int(self), self.rule, self.source)
 
 
 # Depth

@@ -241,5 +241,5 @@ async def test_a_foreign_opener_that_is_not_installed_whole_is_said(monkeypatch:
 
     bring(monkeypatch, None)
     monkeypatch.setattr(EntryPoint, "load", missing)
-    with pytest.raises(CannotOpen, match="pip install"):
+    with pytest.raises(CannotOpen, match="Install the package"):
         await open_link("odd:")
