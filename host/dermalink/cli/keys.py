@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +28,9 @@ KEYS: Final = {
     "3": Word.RASH,
 }
 LINES: Final = {word.value: word for word in Word if word is not Word.GONE} | {"": Word.GO}
+# What a terminal sends for a key that is no character: ECMA-48's CSI, the Linux console's F1 to F5, and SS3
+FUNCTION_KEY: Final = re.compile(r"\x1b(?:\[\[[A-E]|\[[0-?]*[@-~]|O[0-9;]*[A-Za-z])")
+READ_MAX: Final = 4_096  # all that a terminal holds, so that no sequence is cut in two
 POLL_S: Final = 0.02  # Windows only tells when asked; a key is seen within this
 
 
@@ -99,7 +103,7 @@ else:
 
         def ready() -> None:
             try:
-                typed = os.read(descriptor, 64)
+                typed = os.read(descriptor, READ_MAX)
             except OSError:
                 typed = b""
             if not typed:  # the terminal is gone
@@ -116,8 +120,6 @@ else:
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
     def _each_key(typed: bytes, say: Callable[[str], None]) -> None:
-        """Escape alone is a key; what follows it in one read is an arrow or a function key, and means nothing."""
-        if typed.startswith(b"\x1b") and len(typed) > 1:
-            return
-        for key in typed.decode("utf-8", errors="replace"):
+        """An arrow or a function key means nothing; every other Escape is a key, as is all that stands around them."""
+        for key in FUNCTION_KEY.sub("", typed.decode("utf-8", errors="replace")):
             say(key)

@@ -1,6 +1,7 @@
 """Keys and lines become words, and the loop never waits for them."""
 
 import asyncio
+import contextlib
 import io
 import os
 import sys
@@ -76,6 +77,55 @@ def typed_within_a_moment(press: bytes) -> None:
     finally:
         os.close(near)
         os.close(far)
+
+
+def typed_at_once(presses: bytes) -> list[Word]:
+    """What these presses come to when the terminal gives them in one read."""
+    import pty
+
+    near, far = pty.openpty()
+
+    async def run() -> list[Word]:
+        found = []
+        with os.fdopen(far, "r", closefd=False) as stream:
+            async with words_from(stream) as person:
+                os.write(near, presses)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        while True:
+                            found.append(await person.next_word())
+        return found
+
+    try:
+        return asyncio.run(run())
+    finally:
+        os.close(near)
+        os.close(far)
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-STOP-7", side="host")
+@pytest.mark.parametrize(
+    ("presses", "stops"),
+    [
+        (b"\x1b", 1),
+        (b"\x1b\x1b", 2),
+        (b"\x1b\x1b\x1b", 3),
+        (b"\x1bs", 2),
+        (b"s\x1b", 2),
+        (b"\x1b[As", 1),
+        (b"\x1b[A\x1b", 1),
+        (b"\x1b\x1b[A", 1),
+        (b"\x1bOPs", 1),
+        (b"\x1b[1;5D\x1b[15~q", 1),
+        (b"\x1b[", 1),
+        (b"\x1bO", 1),
+        (b"\x1bx", 1),
+        (b"\xff\x1b", 1),
+        (b"\x1b[A\x1b[B\x1bOA\x1bOS\x1b[3~\x1b[1;2R\x1b[[E\x1b[Z", 0),
+    ],
+)
+def test_a_stop_among_keys_that_come_in_one_read_is_never_lost(presses: bytes, stops: int) -> None:
+    assert typed_at_once(presses) == [Word.STOP] * stops
 
 
 def test_lines_from_a_pipe_are_words_and_its_end_is_gone() -> None:
