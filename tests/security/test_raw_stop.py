@@ -49,6 +49,34 @@ def test_stop_in_every_state(opcode: int, payload: bytes, who: str) -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", side="pen")
+@pytest.mark.parametrize("who", ["owner", "stranger"])
+@pytest.mark.parametrize(
+    ("opcode", "payload", "reason"),
+    [
+        (raw.STOP, b"\0", Reason.WRONG_LENGTH),
+        (raw.SYMPTOM, b"", Reason.WRONG_LENGTH),
+        (raw.SYMPTOM, b"\1\1", Reason.WRONG_LENGTH),
+        (raw.SYMPTOM, b"\4", None),
+    ],
+    ids=["stop too long", "no symptom", "symptom too long", "unknown symptom"],
+)
+def test_a_stop_that_is_said_badly_stops_and_is_then_refused(
+    opcode: int, payload: bytes, reason: Reason | None, who: str
+) -> None:
+    client = raw_pen()
+    client.open()
+    client.run_pass()
+    other = RawClient(client.pen) if who == "stranger" else client
+    got = other.ask(raw.ON_STOP, opcode, payload)
+    assert got.opcode == raw.REFUSED
+    assert reason is None or got.reason == reason
+    assert needles_in_after_ms(client) <= 25
+    client.live(300)
+    assert client.status()["state"] == raw.OPEN_STATE
+    assert client.open().reason != Reason.SYMPTOM_LOCK
+
+
+@pytest.mark.sr("SR-STOP-4", side="pen")
 def test_stop_among_garbage_takes_effect_before_the_bytes_are_all_handled() -> None:
     client = raw_pen()
     client.open()

@@ -36,6 +36,7 @@ RENAMED: Final = {"SELF_TEST": "RUN_SELF_TEST", "REPORT_SYMPTOM": "SYMPTOM"}
 WITH_CONDITIONS: Final = (therapy.OpenSession, therapy.Prepare, therapy.BeginPass, therapy.ResumePass)
 # Where a session that was told to close still has to stop or to write first; elsewhere it can take a person's time.
 CLOSES_SOON: Final = (State.OPENING, State.RECORDING, State.STOPPING, State.CLOSING)
+STOP_OPCODES: Final = (Opcode.STOP, Opcode.REPORT_SYMPTOM)
 DEFERRED: Final = (therapy.OpenSession, therapy.CloseSession, therapy.SetClock)
 
 
@@ -83,7 +84,11 @@ def _take(pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | Non
     try:
         message = decode_envelope(channel, body).message
     except ProtocolError as error:
-        _refuse(pen, asked, peek_opcode(body), error.reason, error.limit_value)
+        opcode = peek_opcode(body)
+        if channel is Channel.STOP and opcode in STOP_OPCODES:
+            # Whoever says Stop badly still says it; a symptom that can't be read stops and locks nothing (SR-STOP-4).
+            feed(pen, Event(kind=EventKind.STOP, authenticated=AUTHENTICATED, port=port.number + 1), trace)
+        _refuse(pen, asked, opcode, error.reason, error.limit_value)
         return
     opcode = int(message.opcode)
     if type(message) in COMMANDS:
