@@ -9,8 +9,8 @@ from dermalink_simulator.doors.address import Address, listen
 from dermalink_simulator.runner import PenRunner, RunningPort
 
 CLIENTS_MAX: Final = 8
-# One client's bytes between two looks at everybody else, so that a flood delays no Stop (SR-SEC-5).
-READ_BYTES: Final = 4_096
+# One client's bytes between two looks at everybody else, so that a flood delays no Stop (SR-SEC-5): five requests.
+READ_BYTES: Final = 64
 # What a client that doesn't read may leave lying here; then the pen is told, and keeps or drops by its own rules.
 UNREAD_BYTES: Final = 4_096
 

@@ -80,6 +80,26 @@ async def test_more_clients_than_the_door_takes_are_turned_away_and_the_others_s
     runner.stop()
 
 
+@pytest.mark.sr("SR-SEC-5", side="pen")
+async def test_a_flood_on_other_clients_gets_in_by_a_few_frames_before_a_stop() -> None:
+    pen = EchoPen()
+    runner = PenRunner(pen)
+    door = await TcpDoor.open(runner, ANY_PORT)
+    sockets = [socket.create_connection(door.address) for _ in range(7)]
+    await until(lambda: len(door._clients) == 7)
+    for each in sockets[:6]:
+        each.setblocking(False)
+        each.send(b"f" * 16_384)
+    sockets[6].send(b"stop")
+    await until(lambda: any(data == b"stop" for _, data in pen.heard))
+    before = [data for _, data in pen.heard[: [data for _, data in pen.heard].index(b"stop")]]
+    assert sum(map(len, before)) <= 2_000
+    for each in sockets:
+        each.close()
+    await door.close()
+    runner.stop()
+
+
 async def test_small_writes_go_out_at_once() -> None:
     runner = PenRunner(EchoPen())
     door = await TcpDoor.open(runner, ANY_PORT)
