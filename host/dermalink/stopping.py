@@ -13,6 +13,8 @@ from dermalink_protocol.messages.stop import Stop, Stopped
 CONFIRM_WITHIN_S: Final = 1.0  # the pen has 50 ms; the rest is for a slow link
 AGAIN_AFTER_S: Final = 0.1  # Stop may be sent again, and a reply takes a few ms on a cable
 POLL_S: Final = 0.01
+MOVING: Final = (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
+NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever was measured meanwhile
 
 
 class StopReport(NamedTuple):
@@ -28,9 +30,10 @@ class StopReport(NamedTuple):
 
 
 def is_stopped(status: Status) -> bool:
-    """Whether this status says stopped, as measured."""
+    """Whether this status says stopped: as measured, and in a state that moves nothing."""
     measured = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
-    return status.flags & measured == measured and StatusFlag.ARMED not in status.flags
+    at_rest = status.flags & measured == measured and StatusFlag.ARMED not in status.flags
+    return at_rest and status.state not in NOT_STOPPED
 
 
 async def stop_and_confirm(connection: Connection, within_s: float = CONFIRM_WITHIN_S) -> StopReport:

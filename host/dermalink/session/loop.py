@@ -17,6 +17,7 @@ from dermalink.session.inbox import Ended, Inbox, Item
 from dermalink.session.outcome import Ending
 from dermalink.session.tally import PassTally
 from dermalink.session.words import SYMPTOMS, Person, Word
+from dermalink.stopping import MOVING
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
@@ -30,7 +31,6 @@ QUIET_S: Final = 1.5  # idle telemetry comes each second: after this long a sile
 SILENCE_S: Final = 3.0  # three idle samples and two questions went unanswered
 TOLD_EVERY_S: Final = 0.05
 
-MOVING: Final = (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
 UNDER_WAY: Final = (*MOVING, State.RECORDING, State.STOPPING)
 NOT_YET_MOVING: Final = (State.WAITING, State.RECORDING)
 LEASED: Final = (*MOVING, *NOT_YET_MOVING)

@@ -512,6 +512,19 @@ async def test_stopped_means_disarmed_needles_in_and_motor_off_all_measured() ->
         assert report.pen_ms == 30
 
 
+@pytest.mark.sr("SR-STOP-2", side="host")
+@pytest.mark.parametrize("state", [State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED, State.STOPPING])
+@in_virtual_time
+async def test_a_pen_in_a_moving_state_is_not_stopped_whatever_it_measures(state: State) -> None:
+    async with a_pen() as (pen, far):
+        far.on(Stop, lambda _: Stopped(tick_ms=far.tick, state=state))
+        far.status |= {"state": state, "flags": StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF}
+        with pytest.raises(StopNotConfirmed):
+            await pen.stop()
+        far.status["state"] = State.OPEN
+        await pen.stop()
+
+
 @in_virtual_time
 async def test_stop_is_sent_again_until_it_is_answered() -> None:
     async with a_pen() as (pen, far):
