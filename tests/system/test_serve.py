@@ -85,16 +85,20 @@ def hello(url: str) -> HelloReply:
         return reply
 
 
-def test_it_says_in_words_how_to_connect_and_what_to_type() -> None:
-    command = [*SIMULATOR, "serve", "--tcp", ":0", "--control", ":0", "--seed", "5"]
+@pytest.mark.parametrize("keeps", [False, True])
+def test_it_says_in_words_how_to_connect_and_what_to_type(keeps: bool, tmp_path: Path) -> None:
+    state = ["--state", str(tmp_path / "pen")] if keeps else []
+    command = [*SIMULATOR, "serve", "--tcp", ":0", "--control", ":0", "--seed", "5", *state]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(4)]
+        lines = [process.stdout.readline().strip() for _ in range(5)]
         process.terminate()
     assert lines[0] == "Simulated pen DL-SIM-00000005 is ready (profile nominal, seed 5)."
     assert lines[1].startswith("connect   dermalink info --pen tcp:127.0.0.1:")
     assert lines[2].startswith("control   dermalink-sim control --at 127.0.0.1:")
-    assert lines[3].startswith("end       Ctrl-C")
+    assert lines[3].startswith("state" if keeps else "journal   it keeps no state")
+    assert ("--journal FILE" in lines[3]) is not keeps
+    assert lines[4].startswith("end       Ctrl-C")
 
 
 def test_it_answers_as_the_pen_that_it_says_it_is() -> None:

@@ -100,4 +100,6 @@ def _say_words(event: str, **facts: object) -> None:
         click.echo(f"  control   dermalink-sim control --at {facts['control']} truth")
     if facts["state"]:
         click.echo(f"  state     {facts['state']}")
+    else:
+        click.echo("  journal   it keeps no state, so give its sessions one of their own: session run --journal FILE")
     click.echo("  end       Ctrl-C")
