@@ -51,6 +51,8 @@ NOT_RUN: Final = {
     "dermalink scan": "asks every serial port of this machine",
     "dermalink doctor": "asks every serial port of this machine",
     "dermalink doctor --pen": "",
+    "dermalink clock --set now": "wants the pen's button held; test_left_open.py holds it",
+    "dermalink acknowledge": "wants a pen with a fault; test_left_open.py makes one",
     "dermalink session run plan.toml": "takes minutes and a person at the keys; test_session.py runs sessions",
     "dermalink -v monitor": "goes on until Ctrl-C; test_command_line.py runs it for a while",
 }

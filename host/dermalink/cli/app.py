@@ -18,9 +18,11 @@ COMMANDS: Final = {
     "info": Lazy("dermalink.cli.commands.info:info", "Show who a pen is, its limits, its head and how it stands."),
     "doctor": Lazy("dermalink.cli.commands.doctor:doctor", "Check this computer and the pen; say what to do."),
     "monitor": Lazy("dermalink.cli.commands.monitor:monitor", "Watch a pen's telemetry and state."),
-    "session": Lazy("dermalink.cli.commands.session:session", "Plan, check and run a session."),
+    "session": Lazy("dermalink.cli.commands.session:session", "Plan, check, run and close a session."),
     "stop": Lazy("dermalink.cli.commands.stop:stop", "Stop a pen, whoever runs it."),
     "symptom": Lazy("dermalink.cli.commands.symptom:symptom", "Report pain, bleeding or a rash; stops the pen."),
+    "clock": Lazy("dermalink.cli.commands.clock:clock", "Show a pen's clock, or set it."),
+    "acknowledge": Lazy("dermalink.cli.commands.acknowledge:acknowledge", "Acknowledge a fault, by its name."),
     "demo": Lazy("dermalink.cli.commands.demo:demo", "See a session on a simulated pen, and what it refuses."),
     "completion": Lazy("dermalink.cli.commands.completion:completion", "Print a shell's completion script."),
 }

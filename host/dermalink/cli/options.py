@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -21,6 +22,15 @@ def pen_option(function: F) -> F:
         show_envvar=True,
         shell_complete=_complete_url,
         help="The pen: serial:/dev/ttyACM0, serial:COM3, tcp:127.0.0.1:7321. Without it, the one that answers.",
+    )(function)
+
+
+def journal_option(function: F) -> F:
+    """`--journal FILE`; without it the journal is this person's own."""
+    return click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Keep the journal in this file, not in your own.",
     )(function)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
+from dermalink.cli.advice import advised
 from dermalink.cli.connecting import connect, connected
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.keys import words_from
@@ -30,7 +31,7 @@ CODES: Final = {
 async def run_session(plan: Plan, url: str | None, journal: Path | None, *, ask_ready: bool, as_json: bool) -> int:
     """Run `plan` with the pen at `url`; the exit code."""
     display: Display = JsonDisplay() if as_json else display_for(Console(highlight=False))
-    async with connected(url, journal=journal) as pen:
+    async with connected(url, journal=journal) as pen, advised(pen):
         with display:
             async with words_from(sys.stdin) as person:
                 again = functools.partial(connect, url or pen.connection.link.url, journal=journal)

@@ -60,13 +60,16 @@ def check_status(status: Status) -> Iterator[Finding]:
     """Its state, clock and battery."""
     said = status.state.name.lower().replace("_", " ")
     wording = WORDING[status.reason]
-    if status.state in BROKEN:
+    if status.state is State.FAULT:
+        name = status.reason.name.lower()
+        yield error("pen's state", f"{said}: {wording.said}", f"Off the skin: dermalink acknowledge {name}")
+    elif status.state in BROKEN:
         yield error("pen's state", f"{said}: {wording.said}", wording.advice or "Have it serviced.")
     else:
         yield ok("pen's state", said if status.reason is Reason.NONE else f"{said} ({wording.said})")
     if StatusFlag.CLOCK_VALID not in status.flags:
         wording = WORDING[Reason.CLOCK_LOST]
-        yield error("pen's clock", wording.said, wording.advice)
+        yield error("pen's clock", wording.said, "Set it: dermalink clock --set now")
     else:
         yield ok("pen's clock", "valid")
     battery = f"{status.battery_percent} %"

@@ -1,47 +1,41 @@
 """From a connected pen to an open session: the plan held against the pen, a self-test if one is due, then open."""
 
-import contextlib
-from typing import Final
-
-from dermalink.errors import HostError, Refusal, Timeout
+from dermalink.errors import HostRefusal, Refusal
 from dermalink.pen import Pen
 from dermalink.plan.load import Plan
 from dermalink.rules import Facts
+from dermalink.session.applying import apply
 from dermalink.session.events import PassPlan, SelfTested, SessionOpened, SessionPlanned
+from dermalink.session.left_open import open_already
 from dermalink.session.loop import SessionLoop
-from dermalink.session.passing import apply
 from dermalink.session.preflight import check_plan
-from dermalink_protocol.codewords import Reason, State
+from dermalink.session.self_test import self_tested
+from dermalink.session.upkeep import rested
+from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import LEASE_DEFAULT_MS
-from dermalink_protocol.messages.identity import GetSelfTest
 from dermalink_protocol.zones import Head
-
-SELF_TEST_WITHIN_S: Final = 10.0  # the exercise takes a second, and a board's flash check a few
-BOOTED_WITHIN_S: Final = 10.0
-AT_REST: Final = (State.IDLE, State.FAULT, State.LOCKED, State.STOP_FAILED, State.OPEN)
-
-
-class SelfTestFailed(HostError):
-    """The pen's self-test did not pass; it is locked."""
 
 
 async def open_session(loop: SessionLoop, plan: Plan, steps: tuple[PassPlan, ...]) -> None:
     """Open a session with the loop's pen. Raises a `Refusal`, `SelfTestFailed`, or what the link raises."""
     pen = loop.pen
-    with contextlib.suppress(Timeout):  # then `look` tells how it stands, and the gate refuses
-        await pen.wait_for(*AT_REST, within_s=BOOTED_WITHIN_S)
-    facts = await pen.look()
-    ticket = pen.gate.open_session()
+    facts = await rested(pen)
+    try:
+        ticket = pen.gate.open_session()
+    except HostRefusal as refusal:
+        if refusal.reason is Reason.WRONG_STATE and facts.status.session_id:
+            raise await open_already(pen, facts.status.session_id, refusal) from None
+        raise
     check_plan(facts, plan.steps)
     loop.show(_planned(pen, plan, steps, facts))
     try:
-        opened = await apply(loop, ticket)
+        opened = await apply(pen, ticket)
     except Refusal as refusal:
         if refusal.reason is not Reason.SELF_TEST_DUE:
             raise
         await _self_test(loop)
         await pen.look()
-        opened = await apply(loop, pen.gate.open_session())
+        opened = await apply(pen, pen.gate.open_session())
     facts = await pen.look()
     loop.session_id = opened.session_id if opened is not None else facts.pen.session_id
     loop.take_status(facts.status)
@@ -51,17 +45,8 @@ async def open_session(loop: SessionLoop, plan: Plan, steps: tuple[PassPlan, ...
 async def _self_test(loop: SessionLoop) -> None:
     pen = loop.pen
     await pen.look()
-    await apply(loop, pen.gate.run_self_test())
-    await pen.wait_for(State.IDLE, State.FAULT, State.LOCKED, within_s=SELF_TEST_WITHIN_S)
-    report = await pen.request(GetSelfTest())
-    if report.failed:
-        steps = ", ".join((step.name or "?").lower().replace("_", " ") for step in report.failed)
-        raise SelfTestFailed(
-            "The pen's self-test failed",
-            rule="SR-POST-1",
-            limit=f"these steps: {steps}",
-            advice="Take the pen off the skin and switch it off and on; if it fails again, have it serviced",
-        )
+    await apply(pen, pen.gate.run_self_test())
+    report = await self_tested(pen)
     loop.show(SelfTested(retraction_ms=report.retraction_ms, disagreement_um=report.disagreement_um))
 
 

@@ -1,12 +1,11 @@
 """One pass, from the person's word to its end; led by the pen's own state, so that it can be taken up anywhere."""
 
 import asyncio
-from typing import Final, TypeVar
+from typing import Final
 
-from dermalink.checked import Checked
-from dermalink.errors import PenRefusal, Refusal, UnknownOutcome
-from dermalink.outcome import Applied, Refused
+from dermalink.errors import PenRefusal, Refusal
 from dermalink.rules import Facts
+from dermalink.session.applying import apply
 from dermalink.session.coverage import COVERED_PERCENT
 from dermalink.session.events import PassOver, PassPaused, PassStarted, PressAsked, PressMissed, ReadyAsked
 from dermalink.session.loop import UNDER_WAY, Leave, SessionLoop
@@ -15,38 +14,13 @@ from dermalink.session.tally import PassTally
 from dermalink.session.words import Word
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.therapy import PassBegun, PassResumed
-from dermalink_protocol.schema import Reply
 from dermalink_protocol.wording import WORDING
 
-A = TypeVar("A", bound=Reply)
-
 PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
-SETTLE_TRIES: Final = 3
 LATES_MAX: Final = 3  # of one session: a computer or link that is late more often is not fit for one
 BEFORE: Final = (State.OPEN, State.PREPARED)
 NOT_TWICE: Final = "a command was lost on its way, and none is sent twice without your word"
 NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
-
-
-async def apply(loop: SessionLoop, checked: Checked[A]) -> A | None:
-    """Send a checked command: its reply, or None when its outcome was unknown and is settled now; then the state tells.
-
-    Raises the `Refusal`, or `UnknownOutcome` when it can't be settled.
-    """
-    outcome = await loop.pen.apply(checked)
-    if isinstance(outcome, Applied):
-        return outcome.reply
-    if isinstance(outcome, Refused):
-        raise outcome.refusal
-    for left in reversed(range(SETTLE_TRIES)):
-        try:
-            await loop.pen.settle()
-        except UnknownOutcome:
-            if not left:
-                raise
-        else:
-            break
-    return None
 
 
 class PassRunner:
@@ -127,7 +101,7 @@ class PassRunner:
         await loop.pen.look()
         self._tried_in = State.OPEN
         reply = await apply(
-            loop,
+            loop.pen,
             loop.pen.gate.prepare(
                 zone=step.zone,
                 direction=step.direction,
@@ -153,7 +127,7 @@ class PassRunner:
             await self._ready(tally)
             await loop.pen.look()
         self._tried_in = State.PREPARED
-        reply = await apply(loop, loop.pen.gate.begin_pass())
+        reply = await apply(loop.pen, loop.pen.gate.begin_pass())
         if reply is None:
             loop.forget_words()
             return
@@ -226,7 +200,7 @@ class PassRunner:
         loop = self._loop
         try:
             await loop.pen.look()
-            reply = await apply(loop, loop.pen.gate.resume_pass())
+            reply = await apply(loop.pen, loop.pen.gate.resume_pass())
         except Refusal as refusal:
             if refusal.reason not in NO_RESUME:
                 raise

@@ -7,10 +7,10 @@ from typing import Final
 from dermalink.errors import LinkError, Timeout
 from dermalink.pen import Pen
 from dermalink.reconnect import Backoff
+from dermalink.session.applying import apply
 from dermalink.session.events import LinkBack, LinkGone
 from dermalink.session.loop import Leave, SessionLoop
 from dermalink.session.outcome import Ending
-from dermalink.session.passing import apply
 from dermalink.stopping import is_stopped
 from dermalink_protocol.messages.identity import Status
 
@@ -43,7 +43,7 @@ async def _adopt(loop: SessionLoop, pen: Pen) -> Status:
     status = (await pen.look()).status
     if not status.session_id or status.session_id != loop.session_id:
         raise Leave(Ending.PEN, "the pen has ended the session meanwhile")
-    await apply(loop, pen.gate.adopt_session(loop.session_id))
+    await apply(pen, pen.gate.adopt_session(loop.session_id))
     status = (await pen.look()).status
     loop.take_status(status)
     return status

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from dermalink.errors import LinkError, PenRefusal, StopNotConfirmed, Timeout
 from dermalink.pen import Pen
@@ -17,9 +18,12 @@ from dermalink.session.passing import PassRunner
 from dermalink.session.regaining import Connect, regain
 from dermalink.session.tally import PassTally
 from dermalink.session.words import Person
+from dermalink.stopping import is_stopped
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.samples import sample_dtype
 from dermalink_protocol.zones import Head
+
+NOT_IN: Final = "the needles are not measured in"
 
 
 def plan_steps(plan: Plan) -> tuple[PassPlan, ...]:
@@ -123,6 +127,13 @@ class Session:
 
     # Leaving
 
+    async def _at_rest(self) -> bool:
+        """Whether the pen says now, asked anew, that all is measured in: a plan that is done needs no Stop then."""
+        try:
+            return is_stopped(await self._loop.pen.status())
+        except (LinkError, Timeout):
+            return False
+
     async def _confirm(self) -> bool:
         """Stop, and see the needles measured in; says so, once."""
         loop = self._loop
@@ -152,7 +163,9 @@ class Session:
             await self._loop.close()
 
     async def _leave(self) -> Summary:
-        confirmed = True if self._left.ending is Ending.DONE else await self._confirm()
+        confirmed = (self._left.ending is Ending.DONE and await self._at_rest()) or await self._confirm()
+        if self._left.ending is Ending.DONE and not confirmed:
+            self._left = Leave(Ending.PEN, NOT_IN)
         closed = False
         if self._opened_s is not None:
             with contextlib.suppress(LinkError, Timeout, PenRefusal):

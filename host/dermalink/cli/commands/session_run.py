@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dermalink.cli.lazy import Command
-from dermalink.cli.options import json_option, pen_option, verbose_option
+from dermalink.cli.options import journal_option, json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
 
 EPILOG = """\b
@@ -28,9 +28,7 @@ Ctrl-C takes the needles in before anything else.
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("plan", type=click.Path(path_type=Path))
 @pen_option
-@click.option(
-    "--journal", type=click.Path(path_type=Path, dir_okay=False), help="Keep the journal in this file, not in your own."
-)
+@journal_option
 @click.option(
     "--no-ask", is_flag=True, help="Begin each pass without waiting for Enter; the pen's button still starts it."
 )
