@@ -55,10 +55,11 @@ def _missed(_event: events.PressMissed) -> str:
 
 
 def _paused(event: events.PassPaused) -> str:
+    needles = "The needles are in" if event.needles_in else "The needles are NOT measured in: lift the pen straight off"
     if event.resumes_left == 0:
-        return f"Paused: {event.words}. The needles are in, and this pass can't go on any more."
+        return f"Paused: {event.words}. {needles}. This pass can't go on any more."
     left = "once more" if event.resumes_left == 1 else f"{event.resumes_left} times more"
-    return f"Paused: {event.words}. The needles are in. It can go on {left}: r to go on, e to end this pass."
+    return f"Paused: {event.words}. {needles}. It can go on {left}: r to go on, e to end this pass."
 
 
 def _started(event: events.PassStarted) -> str:

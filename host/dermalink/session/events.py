@@ -153,12 +153,13 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassPaused(Event):
-    """The needles are in and the pass waits; it goes on only with the person's word and a press."""
+    """The pass waits, and goes on only with the person's word and a press; `needles_in` is as measured (SR-STOP-2)."""
 
     step: PassPlan
     reason: Reason
     words: str
     resumes_left: int
+    needles_in: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

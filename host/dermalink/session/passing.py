@@ -12,6 +12,7 @@ from dermalink.session.loop import UNDER_WAY, Leave, SessionLoop
 from dermalink.session.outcome import Ending
 from dermalink.session.tally import PassTally
 from dermalink.session.words import Word
+from dermalink.stopping import is_stopped
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.therapy import PassBegun, PassResumed
 from dermalink_protocol.wording import WORDING
@@ -63,7 +64,7 @@ class PassRunner:
     async def _at_rest(self, tally: PassTally, facts: Facts) -> PassOver | None:
         state = facts.status.state
         if state is State.PAUSED:
-            await self._paused(tally)
+            await self._paused(tally, is_stopped(facts.status))
         elif state not in BEFORE:
             if state not in UNDER_WAY and state is not State.WAITING:
                 raise Leave(Ending.PEN, WORDING[facts.status.reason].said)
@@ -175,11 +176,14 @@ class PassRunner:
                 except PenRefusal:  # it has stopped by itself meanwhile
                     continue
 
-    async def _paused(self, tally: PassTally) -> None:
+    async def _paused(self, tally: PassTally, needles_in: bool) -> None:
         loop = self._loop
         tally.interruptions += 1
         words = WORDING[loop.reason].said
-        loop.show(PassPaused(step=tally.step, reason=loop.reason, words=words, resumes_left=tally.resumes_left))
+        left = tally.resumes_left
+        loop.show(
+            PassPaused(step=tally.step, reason=loop.reason, words=words, resumes_left=left, needles_in=needles_in)
+        )
         if not tally.resumes_left:
             await self._end()
         while loop.state is State.PAUSED:

@@ -52,7 +52,7 @@ EVENTS: list[events.Event] = [
     events.Alarm(words="Needles were measured at 530 um, so Stop was sent"),
     events.LinkGone(words="The pen hung up", trying_again=True),
     events.LinkBack(seconds=1.24, needles_in=False),
-    events.PassPaused(step=STEP, reason=Reason.LIFT_OFF, words="the pen was lifted", resumes_left=4),
+    events.PassPaused(step=STEP, reason=Reason.LIFT_OFF, words="the pen was lifted", resumes_left=4, needles_in=True),
     events.PassOver(**OVER),
     events.StopConfirmed(why="you asked", confirmed=True, milliseconds=17.2),
     events.SymptomSaid(symptom=Symptom.PAIN),
