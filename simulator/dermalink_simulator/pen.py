@@ -145,7 +145,8 @@ class CartridgeSeat:
         return head
 
     def _open(self) -> None:
-        self._board.mechanism.seat.open_until_ms = self._board.now_ms + CHANGE_MS
+        seat = self._board.mechanism.seat
+        seat.open_until_ms, seat.opened = self._board.now_ms + CHANGE_MS, True
         self._board.at(CHANGE_MS, self._board.wake)
 
     def _changed(self) -> None:

@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from dermalink_protocol.codewords import Reason
+from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.cartridge import glide_head
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, raw_pen
@@ -74,6 +75,68 @@ def test_a_head_that_goes_while_running_stops_it_and_the_pass_stays_made(swap: b
     client.live(1_000)
     assert client.prepare().reason == Reason.PASS_ALREADY_MADE
     assert client.prepare(direction=raw.HORIZONTAL).opcode == raw.PREPARED
+
+
+def wait_for_the_press(client: RawClient) -> None:
+    got = client.prepare()
+    got = client.begin(struct.unpack_from("<H", got.payload, 10)[0])
+    assert got.opcode == raw.BEGUN
+
+
+@pytest.mark.sr("SR-CART-3", "SR-CART-1", side="pen")
+@pytest.mark.parametrize("gone_ms", [3, 40, 200])
+def test_a_head_changed_in_a_moment_is_noticed_however_often_a_host_asks(gone_ms: int) -> None:
+    client = raw_pen()
+    client.open()
+    wait_for_the_press(client)
+    client.status()
+    client.pen.cartridge.pull()
+    client.send(raw.ON_STATUS, raw.GET_STATUS)  # served before the main loop has run: the wake-up must not be lost
+    client.pen.advance(gone_ms)
+    client.pen.cartridge.fit(glide_head(77))
+    client.send(raw.ON_STATUS, raw.GET_STATUS)
+    client.press()
+    client.pen.hand.sweep(raw.NOSE, raw.VERTICAL)  # type: ignore[arg-type]
+    client.live(1_000)
+    assert client.status()["state"] == raw.OPEN_STATE
+    assert not client.pen.skin.strokes
+
+
+@pytest.mark.sr("SR-CART-5", "SR-CART-1", side="pen")
+@pytest.mark.parametrize("resumed", [False, True], ids=["begun", "resumed"])
+def test_a_press_starts_nothing_with_a_head_whose_tag_was_not_read_since(resumed: bool) -> None:
+    client = raw_pen()
+    client.open()
+    if resumed:
+        client.run_pass()
+        client.ask(raw.ON_COMMAND, raw.PAUSE, struct.pack("<I", client.session_id))
+        client.live(200)
+        assert client.resume().opcode == raw.RESUMED
+    else:
+        wait_for_the_press(client)
+    client.pen.advance(50)  # what was asked for at the word has been read
+    client.renew()
+    client.pen._board.mechanism.seat.fit(glide_head(77))  # a switch that sticks: nothing says that the head changed
+    client.press()
+    for _ in range(50):
+        client.pen.advance(2)
+        assert not client.pen.motor_turns
+    client.live(1_000)
+    assert client.status()["state"] == raw.OPEN_STATE
+    assert not client.pen.motor_turns
+
+
+@pytest.mark.sr("SR-STOP-6", side="pen")
+def test_a_second_press_while_the_tag_is_read_takes_the_first_back() -> None:
+    client = raw_pen()
+    client.open()
+    wait_for_the_press(client)
+    firmware = client.pen.firmware
+    assert isinstance(firmware, PenFirmware)
+    client.pen.advance(50)
+    firmware._pen.pressed = firmware._pen.press_waits = True  # no finger presses twice within 8 ms
+    client.live(500)
+    assert client.status()["state"] == raw.WAITING
 
 
 @pytest.mark.sr("SR-CART-1", side="pen")

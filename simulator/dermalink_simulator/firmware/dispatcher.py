@@ -232,6 +232,8 @@ def _applied(pen: Inside, asked: Asked, message: Any, event: Event) -> None:
         pen.last = LastApplied(session_id, message.command_id, int(message.opcode), pen.tick_ms)
     if isinstance(message, therapy.AdoptSession):
         effects.adopted(pen)
+    elif isinstance(message, therapy.BeginPass | therapy.ResumePass):
+        pen.head.look_again()
     if isinstance(message, DEFERRED) and pen.deferred is None:
         pen.deferred = Deferred(message, (asked,), event.session_id, 0)
         return

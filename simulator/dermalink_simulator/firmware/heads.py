@@ -60,6 +60,10 @@ class SeatedHead:
             self.unread = True
             self._since_ms = 0
 
+    def look_again(self) -> None:
+        """Ask for the tag now: something is about to begin with this head (SR-CART-5)."""
+        self.unread = self.present
+
     def wanted(self) -> bool:
         """Whether the tag is asked for; taken."""
         if self.unread and not self._asked:

@@ -89,6 +89,7 @@ class Inside:
         self.setting_um = 0
         self.button = AT_POWER_UP
         self.pressed = False
+        self.press_waits = False
         self.guarded_ms = 0
         self.dwell = FRESH
         self.force_over_ms = 0

@@ -25,7 +25,7 @@ BATTERY_FLOOR_MV = 3_200  # of one lithium-ion cell under load (assumption)
 CHECKPOINT_S = 3_600  # how often the clock is written down while nothing else is (assumption)
 
 _SPIN_UP, _ARMED, _RUNNING, _LIFTED = (int(s) for s in (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED))
-_STOPPING = int(State.STOPPING)
+_STOPPING, _WAITING = int(State.STOPPING), int(State.WAITING)
 _TURNING = (_ARMED, _RUNNING, _LIFTED)
 _TICK = int(EventKind.TICK)
 _STROKES = int(EventKind.STROKES)
@@ -71,7 +71,11 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     pen.guarded_ms = 0
     if pressed or pen.pressed:
         pen.pressed = False
-        if "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
+        if pen.state[0] == _WAITING:
+            # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.
+            pen.press_waits = not pen.press_waits
+            pen.head.look_again()
+        elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
             feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
     pen.head.tick(dt_ms, sensors.head_present)
     if pen.head.changed:
@@ -105,6 +109,14 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
 def tell_head(pen: Inside, trace: Trace | None) -> None:
     """The seated head changed, or its tag reads differently."""
     head = pen.head
+def press_counts(pen: Inside, trace: Trace | None) -> None:
+    """The tag that a press waited for was read: in the state that it was for, it starts."""
+    pen.press_waits = False
+    feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
+    settle_writes(pen, trace)
+    wind(pen)
+
+
     if head.tag is not None and head.tag.tag_id != head.record.tag_id:
         effects.flush_head(pen)
     event = head.event(pen.store.ledger, pen.state.session_id, pen.declared.tolerance_um, _utc(pen))

@@ -62,6 +62,7 @@ class Board:
         self._guard_last = self._main_last = 0
         self._inbox: list[tuple[PenPort, bytes]] = []
         self._busy = False
+        self._woken = False
         self._power_going = False
         self._flash_busy = self._tag_busy = False
         self._boot = 0
@@ -79,7 +80,7 @@ class Board:
             return
         self._boot += 1
         self._guard_last = self._main_last = self.now_ms
-        self._flash_busy = self._tag_busy = self._power_going = False
+        self._flash_busy = self._tag_busy = self._power_going = self._woken = False
         self.mechanism.forget()
         self.firmware = self._make_firmware()
         self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(32))
@@ -180,6 +181,7 @@ class Board:
         """A line of the processor changed (button, head, clock): its main loop runs soon."""
         self.mechanism.changed()
         if self.firmware is not None:
+            self._woken = True
             self._main_due = min(self._main_due, max(self.now_ms, self._main_last + TICK_MS))
 
     def advance(self, ms: int) -> None:
@@ -249,6 +251,7 @@ class Board:
             self._main_last = now
             firmware.tick(dt, self.mechanism.main_sensors(now, dt))
         if self.mechanism.battery.flat:
+            self._woken = False
             self.mechanism.brown_out(now)
         if self._inbox:
             self._take_inbox()
@@ -280,7 +283,8 @@ class Board:
         wake = firmware.wake_ms()
         if wake > TICK_MS and not self.mechanism.drive.idle:
             wake = TICK_MS
-        self._main_due = self._main_last + wake
+        # A wake-up holds until the main loop ran, whatever is served before that.
+        self._main_due = self._main_last + (min(wake, TICK_MS) if self._woken else wake)
         if self._main_due <= self.now_ms:
             self._main_due = self.now_ms + 1 if self._main_last == self.now_ms else self.now_ms
         if wake <= TICK_MS and self._guard_due == NEVER:

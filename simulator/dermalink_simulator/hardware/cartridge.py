@@ -74,7 +74,7 @@ class Seat:
 
     `offset_um` is how much further than the carriage the head stands; `limit_um` where its stop is now;
     `tag_ok` is 1 while its tag can be read. Until `open_until_ms` the seat's switch reads open: no hand changes a head
-    without it.
+    without it. `opened` holds that it did, until the main loop has read it.
     """
 
     def __init__(self, physics: Physics, random: Random) -> None:
@@ -85,6 +85,7 @@ class Seat:
         self.limit_um = 0
         self.tag_ok = 0
         self.open_until_ms = 0
+        self.opened = False
         self._seated_um = 0
         self.badly_um: int | None = None
         self.stop_broken = False

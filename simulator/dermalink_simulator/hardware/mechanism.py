@@ -71,6 +71,7 @@ class Mechanism:
     def forget(self) -> None:
         """A processor starts: nothing was gathered yet."""
         self._guard, self._main = _Since(), _Since()
+        self.seat.opened = False
 
     def brown_out(self, now_ms: int) -> None:
         """The supply fell under its floor: the motor driver drops out, and the spring retracts."""
@@ -123,7 +124,11 @@ class Mechanism:
             self.battery.draw(self._physics.electronics_ma + self._motor_ma(), self._undrawn_ms)
             self._undrawn_ms = 0
             self.drive.supplied = not (self.battery.flat or self.supply_cut)
-        return self._read(self._main, now_ms)
+        sensors = self._read(self._main, now_ms)
+        if self.seat.opened:
+            self.seat.opened = False
+            self.changed()
+        return sensors
 
     def _motor_ma(self) -> int:
         return int(self.drive.rate_hz * self._physics.motor_ma_100hz) // 100
@@ -243,7 +248,7 @@ class Mechanism:
         self._rest_at = now_ms
         self._rest = (
             self.button.down,
-            1 if seat.head is not None and now_ms >= seat.open_until_ms else 0,
+            1 if seat.head is not None and not seat.opened and now_ms >= seat.open_until_ms else 0,
             seat.tag_ok,
             battery.supply,
             battery.percent,

@@ -38,6 +38,30 @@ def test_a_sleeping_firmware_is_told_of_the_time_before_it_gets_bytes() -> None:
     assert rig.port.read() == b"1500\n"
 
 
+@pytest.mark.sr("SR-CART-3", side="pen")
+def test_a_wake_up_is_not_lost_to_bytes_that_are_served_before_it() -> None:
+    rig = Rig()
+    rig.pen.advance(2_000)
+    rig.pen.cartridge.pull()
+    rig.say("?", 10)
+    assert not rig.firmware.ticks[-1].head_present
+    assert len(rig.firmware.ticks) == 3
+
+
+@pytest.mark.sr("SR-CART-3", side="pen")
+def test_a_head_pulled_and_refitted_reads_as_gone_once_however_late_the_main_loop_comes() -> None:
+    rig = Rig()
+    rig.awake()
+    rig.pen.advance(100)
+    rig.pen.faults.inject("main_loop", "hung")
+    rig.pen.cartridge.fit("glide")
+    rig.pen.advance(200)
+    rig.firmware.ticks.clear()
+    rig.pen.faults.clear()
+    rig.pen.advance(100)
+    assert [tick.head_present for tick in rig.firmware.ticks][:3] == [0, 1, 1]
+
+
 def test_bytes_are_handled_at_the_moment_at_which_they_are_written() -> None:
     rig = Rig()
     rig.run_at(250)
