@@ -213,6 +213,8 @@ ACTIONS: Final = {
 def on_transition(pen: Inside, before: TherapyState) -> None:
     """What the history tells of a change of state that no effect asked to be written."""
     after = pen.state
+    if before.state == State.WAITING:
+        pen.press_waits = False
     if before.state == State.STOPPING:
         needles_in_ms = pen.stop_ms if after.state != State.STOP_FAILED else NOT_MEASURED
         reason = Reason(after.reason)

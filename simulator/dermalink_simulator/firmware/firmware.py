@@ -183,9 +183,9 @@ class PenFirmware:
             sensing.tell_head(pen, self._trace)
             core.settle_writes(pen, self._trace)
             core.wind(pen)
-
         if pen.press_waits:
             sensing.press_counts(pen, self._trace)
+
     def tag_wanted(self) -> bool:
         """Whether the firmware asks for the seated head's tag."""
         return self._pen.head.wanted()

@@ -106,9 +106,6 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     _sample(pen, dt_ms, sensors)
 
 
-def tell_head(pen: Inside, trace: Trace | None) -> None:
-    """The seated head changed, or its tag reads differently."""
-    head = pen.head
 def press_counts(pen: Inside, trace: Trace | None) -> None:
     """The tag that a press waited for was read: in the state that it was for, it starts."""
     pen.press_waits = False
@@ -117,6 +114,9 @@ def press_counts(pen: Inside, trace: Trace | None) -> None:
     wind(pen)
 
 
+def tell_head(pen: Inside, trace: Trace | None) -> None:
+    """The seated head changed, or its tag reads differently."""
+    head = pen.head
     if head.tag is not None and head.tag.tag_id != head.record.tag_id:
         effects.flush_head(pen)
     event = head.event(pen.store.ledger, pen.state.session_id, pen.declared.tolerance_um, _utc(pen))

@@ -249,9 +249,9 @@ class Board:
             return
         if dt > 0:
             self._main_last = now
+            self._woken = False
             firmware.tick(dt, self.mechanism.main_sensors(now, dt))
         if self.mechanism.battery.flat:
-            self._woken = False
             self.mechanism.brown_out(now)
         if self._inbox:
             self._take_inbox()
