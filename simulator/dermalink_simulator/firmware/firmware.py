@@ -143,7 +143,8 @@ class PenFirmware:
         if not (disabled and "monitor" in disabled):
             # Where there is no head there is nothing that the sensor could agree with the drive about.
             seen = (depth_um, peak_um, feedback_um, strokes if seated else 0)
-            pen.monitor = watch(pen.monitor, seen, pen.setting_um if seated else 0, pen.declared.accuracy_um)
+            accuracy_um, tolerance_um, _ = pen.declared
+            pen.monitor = watch(pen.monitor, seen, pen.setting_um if seated else 0, accuracy_um, tolerance_um)
         if peak_um:
             pen.sampler.peak(peak_um)
         if pen.self_test.runs:

@@ -1,7 +1,8 @@
 """The depth monitor: integers in, a latched reason out; independent of setting, drive and therapy (SR-DEPTH-5, 6, 7).
 
 It sees what the sensor of its own measures of the seated head, every stroke, in the timer interrupt. The drive's
-feedback is only ever compared with it.
+feedback is compared with it, and held to the drive's own part of the declared tolerance: the sensor's accuracy alone
+would leave a drive that overshoots by less than that to go on.
 """
 
 from typing import Final, NamedTuple
@@ -19,6 +20,8 @@ from dermalink_protocol.wire import U8, U16
 _CAP_UM: Final = int(DEPTH_CAP_UM)
 _OVER_STROKES: Final = int(OVER_SETTING_STROKES)
 _DISAGREE_UM: Final = int(SENSOR_DISAGREE_MAX_UM)
+
+FEEDBACK_NOISE_UM: Final = 2  # greatest noise of the drive's feedback, a position counter (assumption)
 
 
 class Monitor(NamedTuple):
@@ -55,11 +58,22 @@ def undeclared(accuracy_um: int, tolerance_um: int) -> Reason:
     return Reason.NONE
 
 
-def watch(monitor: Monitor, reading: tuple[int, int, int, int], setting_um: int, accuracy_um: int) -> Monitor:
+def drive_max_um(setting_um: int, tolerance_um: int) -> int:
+    """The highest feedback of a sound drive: it aims at setting - tolerance, and half of the tolerance is its own.
+
+    That it is half is an assumption; the seated head's part is what is left.
+    """
+    return setting_um - tolerance_um + tolerance_um // 2 + FEEDBACK_NOISE_UM
+
+
+def watch(
+    monitor: Monitor, reading: tuple[int, int, int, int], setting_um: int, accuracy_um: int, tolerance_um: int
+) -> Monitor:
     """The monitor after a guard tick's `Reading`; `setting_um` is the pass's depth, 0 where needles have to be in.
 
-    Over the cap + accuracy latches at once; over the setting + accuracy for three strokes running latches at the
-    third; sensor and feedback too far apart in one stroke latch at its end. What is latched stays.
+    Over the cap + accuracy, or feedback over `drive_max_um`, latches at once; over the setting + accuracy for three
+    strokes running latches at the third; sensor and feedback too far apart in one stroke latch at its end. What is
+    latched stays.
     """
     if monitor.latched:
         return monitor
@@ -73,6 +87,8 @@ def watch(monitor: Monitor, reading: tuple[int, int, int, int], setting_um: int,
         held_feedback_um = feedback_um
     if held_um > _CAP_UM + accuracy_um:
         return Monitor(held_um, held_feedback_um, over_strokes, Reason.DEPTH_EXCEEDED)
+    if setting_um and held_feedback_um > drive_max_um(setting_um, tolerance_um):
+        return Monitor(held_um, held_feedback_um, over_strokes, Reason.DRIVE_FAULT)
     if not strokes:
         if not setting_um and not depth_um:
             held_um = held_feedback_um = 0

@@ -186,8 +186,9 @@ class SelfTest:
 
 def monitor_trips(declared: Declared) -> bool:
     """Whether the monitor latches on an injected reading over the cap, and on nothing less."""
-    over = watch(CLEAR, Reading(0, DEPTH_CAP_UM + declared.accuracy_um + 1, 0, 0), 0, declared.accuracy_um)
-    under = watch(CLEAR, Reading(0, DEPTH_CAP_UM + declared.accuracy_um, 0, 0), 0, declared.accuracy_um)
+    accuracy_um, tolerance_um, _ = declared
+    over = watch(CLEAR, Reading(0, DEPTH_CAP_UM + accuracy_um + 1, 0, 0), 0, accuracy_um, tolerance_um)
+    under = watch(CLEAR, Reading(0, DEPTH_CAP_UM + accuracy_um, 0, 0), 0, accuracy_um, tolerance_um)
     return over.latched == Reason.DEPTH_EXCEEDED and not under.latched
 
 
