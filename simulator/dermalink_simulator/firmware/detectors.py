@@ -31,6 +31,7 @@ CYCLE: Final = 100_000_000  # stroke_us x rate_hz x percent of a stroke at exact
 _FORCE_STOP_MN: Final = int(FORCE_STOP_MN)
 _FORCE_PAUSE_MN: Final = int(FORCE_PAUSE_MN)
 _FORCE_PAUSE_AFTER_MS: Final = int(FORCE_PAUSE_AFTER_MS)
+_EASE_SLOWNESS: Final = 2  # how much more slowly than it is spent the time over the limit is won back (assumption)
 _OVER: Final = int(RATE_OVER_PERCENT)
 _BAND_HIGH: Final = 100 + RATE_BAND_PERCENT
 _BAND_LOW: Final = 100 - RATE_BAND_PERCENT
@@ -48,10 +49,13 @@ _FORCE_TOO_HIGH: Final = int(Reason.FORCE_TOO_HIGH)
 
 
 def force_step(over_ms: int, dt_ms: int, force_mn: int) -> tuple[int, int]:
-    """Light pressure (SR-PASS-5): how long the force has been over the pause limit, and the reason."""
+    """Light pressure (SR-PASS-5): how long the force has been over the pause limit, and the reason.
+
+    Time under the limit wins back half of what time over it spends, so that moments of ease hide no hard press.
+    """
     if force_mn <= _FORCE_PAUSE_MN:
-        return 0, 0
-    over_ms = min(over_ms + dt_ms, TIMER_MAX_MS)
+        return max(0, over_ms - dt_ms // _EASE_SLOWNESS), 0
+    over_ms = min(over_ms + dt_ms, _FORCE_PAUSE_AFTER_MS)
     if force_mn > _FORCE_STOP_MN:
         return over_ms, _FORCE_TOO_HIGH
     return over_ms, _FORCE_HIGH if over_ms >= _FORCE_PAUSE_AFTER_MS else 0

@@ -95,8 +95,19 @@ def test_pressure_pauses_after_a_while_and_stops_at_once() -> None:
         reasons.append(reason)
     assert reasons == [0] * 19 + [Reason.FORCE_HIGH]
     assert force_step(0, 10, 4_001)[1] == Reason.FORCE_TOO_HIGH
-    assert force_step(190, 10, 2_000) == (0, 0)
-    assert force_step(0xFFFF, 1_000, 3_000)[0] == 0xFFFF
+    assert force_step(200, 1_000, 3_000) == (200, Reason.FORCE_HIGH)
+
+
+@pytest.mark.sr("SR-PASS-5", side="pen")
+def test_moments_of_ease_hide_no_hard_press_and_time_wins_it_back() -> None:
+    over_ms, reasons = 0, []
+    for _ in range(2):
+        for force_mn in [3_800] * 19 + [1_500]:
+            over_ms, reason = force_step(over_ms, 10, force_mn)
+            reasons.append(reason)
+    assert reasons.index(Reason.FORCE_HIGH) == 21
+    assert force_step(190, 10, 2_000) == (185, 0)
+    assert force_step(190, 380, 2_000) == (0, 0)
 
 
 @pytest.mark.sr("SR-RATE-1", side="pen")
