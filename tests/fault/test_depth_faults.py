@@ -8,7 +8,9 @@ from dermalink_protocol.messages import identity, therapy
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.firmware.firmware import PenFirmware
+from dermalink_simulator.firmware.monitor import drive_max_um
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.profile import profile_named
 from tests.fault.running_pen import AT_REST, CAP_UM, IN_US, PHASES_MS, Running
 from tests.support.raw_host import RawHost
 
@@ -84,6 +86,35 @@ def test_with_stop_and_drive_broken_strokes_pass_it_for_at_most_25_ms(
     running.host.run(3_000)
     assert running.pen.skin.over(CAP_UM) == over
     assert running.state() in (State.LOCKED, State.FAULT)
+
+
+@pytest.mark.sr("SR-DEPTH-5", "SR-DEPTH-7", side="pen")
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("zone", "limit_um", "um", "broken"), [(Zone.FOREHEAD, 500, 50, True), (Zone.NOSE, 250, 40, False)]
+)
+def test_an_overshoot_that_the_sensors_accuracy_would_hide_latches(
+    zone: Zone, limit_um: int, um: int, seed: int, *, broken: bool
+) -> None:
+    pen = SimulatedPen(seed=seed)
+    host = RawHost(pen)
+    host.to_running(zone, Direction.VERTICAL, depth_um=limit_um)
+    host.run(200)
+    if broken:
+        pen.faults.inject("cartridge", "stop_broken")
+    pen.faults.inject("actuator", "overshoot", um=um)
+    host.run(1_000)
+    over = pen.skin.over(limit_um)
+    assert not over or over[-1].at_us - over[0].at_us <= IN_US
+    assert host.status().reason in (Reason.DRIVE_FAULT, Reason.DEPTH_EXCEEDED)
+
+
+@pytest.mark.sr("SR-DEPTH-6", side="pen")
+@pytest.mark.parametrize("profile", ["nominal", "exact", "loose"])
+def test_a_sound_drive_is_inside_its_part_of_the_tolerance(profile: str) -> None:
+    physics = profile_named(profile).physics
+    greatest_um = physics.drive_error_um + physics.feedback_noise_um
+    assert 500 - physics.drive_tolerance_um + greatest_um <= drive_max_um(500, physics.drive_tolerance_um)
 
 
 @pytest.mark.sr("SR-DEPTH-5", side="pen", twin=True)
@@ -163,10 +194,18 @@ def booted_with(unit: str, kind: str, values: dict[str, int], *, head: bool) -> 
 
 
 @pytest.mark.sr("SR-PWR-1", side="pen")
-@pytest.mark.parametrize(("unit", "kind"), [("motor", "hot"), ("battery", "low")])
-def test_heat_and_a_flat_battery_retract(unit: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "kind", "values"),
+    [
+        ("motor", "hot", {}),
+        ("battery", "low", {"percent": 0}),
+        ("battery", "cold", {"celsius": 4}),
+        ("battery", "cold", {"celsius": 41}),
+    ],
+)
+def test_heat_cold_and_a_flat_battery_retract(unit: str, kind: str, values: dict[str, int]) -> None:
     running = Running()
-    running.pen.faults.inject(unit, kind, **({} if kind == "hot" else {"percent": 0}))
+    running.pen.faults.inject(unit, kind, **values)
     running.host.run(300)
     assert running.in_after_us() <= 20_000 + IN_US
     assert not running.pen.motor_turns

@@ -42,12 +42,15 @@ def _strokes_event(strokes: int, punctures: int) -> Event:
     return Event(_STROKES, strokes=strokes, punctures=punctures)
 
 
+def _temperate(celsius: int) -> bool:
+    return TEMPERATURE_MIN_C <= celsius <= TEMPERATURE_MAX_C
+
+
 def conditions(pen: Inside) -> dict[str, int]:
     """What the core is told beside a command, or a press, that leads to motion."""
     sensors = pen.sensors
     reason = Reason.NONE
-    coldest, hottest = min(sensors.temperature_c, sensors.motor_c), max(sensors.temperature_c, sensors.motor_c)
-    if not (coldest >= TEMPERATURE_MIN_C and hottest <= TEMPERATURE_MAX_C):
+    if not (_temperate(sensors.temperature_c) and _temperate(sensors.motor_c)):
         reason = Reason.TEMPERATURE
     elif not pen.store.history.has_room:
         reason = Reason.HISTORY_FULL
@@ -165,7 +168,7 @@ def _moving(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
         _stopped_by(pen, int(Reason.SUPPLY_PRESENT), trace)
     if sensors.battery_mv < BATTERY_FLOOR_MV:
         _stopped_by(pen, int(Reason.BATTERY_LOW), trace)
-    if not TEMPERATURE_MIN_C <= sensors.motor_c <= TEMPERATURE_MAX_C:
+    if not (_temperate(sensors.temperature_c) and _temperate(sensors.motor_c)):
         _stopped_by(pen, int(Reason.TEMPERATURE), trace)
 
 
