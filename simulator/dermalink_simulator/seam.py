@@ -120,6 +120,9 @@ class Firmware(Protocol):
     def link_down(self, port: int) -> None:
         """The connection on `port` is gone."""
 
+    def keeps(self, port: int) -> bool:
+        """Whether this connection is not to be given up for a new one: it owns the session (SR-SEC-5)."""
+
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived; Stop takes effect before this returns."""
 

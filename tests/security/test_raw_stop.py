@@ -76,6 +76,20 @@ def test_a_stop_that_is_said_badly_stops_and_is_then_refused(
     assert client.open().reason != Reason.SYMPTOM_LOCK
 
 
+@pytest.mark.sr("SR-SEC-5", "SR-STOP-4", side="pen")
+def test_idle_connections_on_every_port_keep_neither_the_owner_nor_a_stop_out() -> None:
+    client = raw_pen()
+    client.open()
+    client.run_pass()
+    idle = [RawClient(client.pen) for _ in range(30)]
+    client.live(300)
+    assert client.status()["state"] == raw.RUNNING
+    rescuer = RawClient(client.pen)
+    rescuer.port.write(frame(raw.ON_STOP, raw.STOP, 9))
+    assert needles_in_after_ms(client) <= 25
+    assert sum(not each.port.closed for each in idle) == 6
+
+
 @pytest.mark.sr("SR-STOP-4", side="pen")
 def test_stop_among_garbage_takes_effect_before_the_bytes_are_all_handled() -> None:
     client = raw_pen()

@@ -8,7 +8,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.address import Address, listen
 from dermalink_simulator.runner import PenRunner, RunningPort
 
-CLIENTS_MAX: Final = 8
+CLIENTS_MAX: Final = 16  # more than the pen has ports: it hangs up on a silent one for a new one
 # One client's bytes between two looks at everybody else, so that a flood delays no Stop (SR-SEC-5): five requests.
 READ_BYTES: Final = 64
 # What a client that doesn't read may leave lying here; then the pen is told, and keeps or drops by its own rules.

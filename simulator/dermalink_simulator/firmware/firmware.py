@@ -106,6 +106,10 @@ class PenFirmware:
             core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
             core.wind(self._pen)
 
+    def keeps(self, port: int) -> bool:
+        """Whether this connection owns the session."""
+        return self._pen.state.owner == port + 1
+
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived; Stop takes effect before this returns."""
         known = self._pen.ports.get(port)

@@ -114,13 +114,18 @@ class Board:
     # Connections
 
     def connect(self, kind: PortKind) -> PenPort:
-        """A new connection on the lowest free port; raises `PenOffError` when nobody is there to take it."""
+        """A new connection on the lowest free port; raises `PenOffError` when nobody is there to take it.
+
+        Where all are in use the one that was silent for longest gives way, never the session's owner: idle connections
+        keep nobody from saying Stop (SR-SEC-5).
+        """
         if self.firmware is None:
             raise PenOffError("A connection was refused", limit="the pen has no power", advice="Restore its power")
         number = next((free for free in range(1, PORTS_MAX + 1) if free not in self.ports), 0)
         if number == 0:
-            raise DermalinkError("A connection was refused", limit=f"the pen has {PORTS_MAX} ports, all in use")
+            number = self._give_up_one(self.firmware)
         port = PenPort(number, kind, self._line_random, self._send, self._drop, self._serve)
+        port.heard_ms = self.now_ms
         self.ports[number] = port
         if self.on_connect is not None:
             self.on_connect(port)
@@ -128,6 +133,13 @@ class Board:
         self.firmware.link_up(number, kind)
         self._serve()
         return port
+
+    def _give_up_one(self, firmware: Firmware) -> int:
+        """Hang up on the port that was silent for longest, of those that may go; gives its number."""
+        spare = [port for port in self.ports.values() if not firmware.keeps(port.number)]
+        longest = min(spare, key=lambda port: (port.heard_ms, port.number))
+        self.lost(longest)
+        return longest.number
 
     def _send(self, port: PenPort, data: bytes) -> None:
         for delay_ms, chunk in port.to_pen.send(data):
@@ -141,6 +153,7 @@ class Board:
     def _arrive(self, port: PenPort, data: bytes) -> None:
         if self.ports.get(port.number) is not port:
             return
+        port.heard_ms = self.now_ms
         self._inbox.append((port, data))
         if not self._busy and not self.main_hung:
             self._take_inbox()

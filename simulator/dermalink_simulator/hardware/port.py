@@ -35,6 +35,7 @@ class PenPort:
         self.to_pen = Line(random)
         self.from_pen = Line(random)
         self.closed = False
+        self.heard_ms = 0
         self.on_output: Callable[[bytes], None] | None = None
         self.on_hang_up: Callable[[], None] | None = None
         self._send = send

@@ -27,6 +27,7 @@ class SmallFirmware:
         self.wants_tag = False
         self.set_s = 0
         self.sleep_ms = 1_000
+        self.kept = 0
 
     def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
         self.flash, self.cause, self.seed = flash, cause, seed
@@ -36,6 +37,9 @@ class SmallFirmware:
 
     def link_down(self, port: int) -> None:
         self.out.pop(port, None)
+
+    def keeps(self, port: int) -> bool:
+        return port == self.kept
 
     def handle(self, port: int, data: bytes) -> None:
         self.handled.append((port, data))

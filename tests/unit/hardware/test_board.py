@@ -62,6 +62,27 @@ def test_a_head_pulled_and_refitted_reads_as_gone_once_however_late_the_main_loo
     assert [tick.head_present for tick in rig.firmware.ticks][:3] == [0, 1, 1]
 
 
+@pytest.mark.sr("SR-SEC-5", side="pen")
+def test_of_many_connections_the_longest_silent_gives_way_and_the_owners_never() -> None:
+    rig = Rig()
+    rig.firmware.kept = rig.port.number
+    others = []
+    for _ in range(7):
+        rig.pen.advance(10)
+        others.append(rig.pen.connect())
+    rig.pen.advance(10)
+    others[0].write(b"?")
+    newest = rig.pen.connect()
+    assert [port.closed for port in others] == [False, True, *[False] * 5]
+    assert newest.number == others[1].number
+    for _ in range(40):
+        rig.pen.advance(10)
+        newest = rig.pen.connect()
+    assert not rig.port.closed
+    assert not newest.closed
+    assert all(port.closed for port in others)
+
+
 def test_bytes_are_handled_at_the_moment_at_which_they_are_written() -> None:
     rig = Rig()
     rig.run_at(250)
