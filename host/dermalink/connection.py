@@ -1,7 +1,7 @@
 """One connection to one pen: requests and their replies, matched by id; notifications, handed to who listens.
 
 It is used once. What reconnects is another object (`reconnect`), and what decides whether a command may go is the
-gate: of commands that raise exposure only those go through that `admit` knows.
+gate: of what raises exposure or keeps it alive, only that goes through which `admit` knows.
 """
 
 import asyncio
@@ -20,14 +20,15 @@ from dermalink.errors import (
     UnexpectedReply,
 )
 from dermalink.links.link import RECEIVED, SENT, Link
+from dermalink.motion import says_moving
 from dermalink.notifications import QUEUE_DEFAULT, N, SequenceFilter, Sink, Subscription
-from dermalink.refusals import refusal_of
+from dermalink.refusals import not_admitted, refusal_of
 from dermalink.ticks import elapsed_ms, newer
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.errors import ProtocolError
-from dermalink_protocol.messages.identity import HelloReply, Status
+from dermalink_protocol.messages.identity import HelloReply, StateChanged, Status
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.messages.therapy import Applied, Done, LeaseRenewed
 from dermalink_protocol.schema import Effect, Message, Notification, R, Reply, Request
@@ -35,6 +36,7 @@ from dermalink_protocol.schema import Effect, Message, Notification, R, Reply, R
 REPLY_WITHIN_S: Final = 1.0  # the longest lease: a link that needs longer for a reply could not hold one
 CLOSE_WITHIN_S: Final = 3.0  # a clean disconnect takes 2-3 s on BlueZ; a stream needs milliseconds
 TELLS_NOW: Final = (HelloReply, Status, LeaseRenewed)  # replies whose tick is the moment of answering
+NEEDS_ADMISSION: Final = (Effect.RAISES, Effect.KEEPS_ALIVE)
 PROCEDURE_CHANNELS: Final = (Channel.PAIRING, Channel.COMMAND, Channel.RECORDS)
 
 
@@ -73,11 +75,15 @@ class Connection:
     """See the module. Make it, `start` it, use it, `close` it."""
 
     def __init__(self, link: Link, *, admit: Callable[[Request[Any]], bool] = _nobody) -> None:
-        """`link` is owned from here on; `admit` says, once for each, whether a command that raises exposure may go."""
+        """`link` is owned from here on.
+
+        `admit` says, once for each, whether a request may go that raises exposure or keeps alive what runs.
+        """
         self.link: Final = link
         self.counters: Final = ConnectionCounters()
         self.on_message: Callable[[str, Envelope], None] | None = None
         self.newest_tick: int | None = None
+        self.says_moving = False  # by the newest status or change of state
         self._admit = admit
         self._pending: dict[int, Exchange[Any]] = {}
         self._given_up: set[int] = set()
@@ -140,8 +146,8 @@ class Connection:
     async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
         """Ask, and wait for the reply to this very question.
 
-        Raises `PenRefusal`, `Timeout`, `UnexpectedReply`, a `LinkError`, or `HostRefusal` for a command that raises
-        exposure and did not pass the gate. A second procedure on a channel waits for the first (SR-CMD-2).
+        Raises `PenRefusal`, `Timeout`, `UnexpectedReply`, a `LinkError`, or `HostRefusal` for what raises exposure or
+        keeps it alive and was not admitted. A second procedure on a channel waits for the first (SR-CMD-2).
         """
         exchange = self.exchange(request)
         if request.channel is Channel.STATUS and self._send_at_once(exchange, within_s):
@@ -180,14 +186,8 @@ class Connection:
         """Give a request its id; `run` sends it. Raises as `request` does before anything is sent."""
         if self._over is not None:
             raise copy.copy(self._over)
-        if request.effect is Effect.RAISES and not self._admit(request):
-            raise HostRefusal(
-                f"{type(request).__name__} was not sent",
-                Reason.OUT_OF_RANGE,
-                rule="SR-DEPTH-8",
-                limit="what raises exposure goes only as a checked command",
-                advice="Make it with the pen's gate and send it with `apply`",
-            )
+        if request.effect in NEEDS_ADMISSION and not self._admit(request):
+            raise not_admitted(request)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         exchange = Exchange(request, self._next_id(), future, self.newest_tick)
         self._pending[exchange.request_id] = exchange
@@ -336,6 +336,8 @@ class Connection:
     def _take_reply(self, exchange: Exchange[Any], reply: Message) -> None:
         self.counters.replies += 1
         kind = type(exchange.request)
+        if type(reply) is Status:
+            self.says_moving = says_moving(reply)
         if type(reply) is kind.reply:
             if self._note_tick(exchange, reply) and not exchange.future.done():
                 exchange.future.set_result(reply)
@@ -375,6 +377,8 @@ class Connection:
         if not self.sequence(kind).is_new(message.sequence):
             return
         self.counters.notifications += 1
+        if isinstance(message, StateChanged):
+            self.says_moving = says_moving(message)
         tick = getattr(message, "tick_ms", None)
         if tick is not None:
             self.newest_tick = newer(self.newest_tick, tick)

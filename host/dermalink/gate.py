@@ -1,6 +1,7 @@
 """The safety gate: the only maker of checked therapy commands.
 
-What it refuses, `rules` says; what a checked command is worth, `registry` does.
+What it refuses, `rules` says; what a checked command is worth, `registry` does. The gate issues tickets and nothing
+else: to tell it of the pen, and to redeem, is the pen's alone.
 """
 
 from collections.abc import Callable

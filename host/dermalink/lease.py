@@ -6,6 +6,7 @@ telemetry once a second only, which is too seldom for a lease: then a status, as
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from dermalink.connection import Connection
@@ -18,17 +19,27 @@ from dermalink_protocol.messages.therapy import LeaseRenewed, RenewLease
 UNDER_WAY_MAX: Final = 2  # renewals without an answer; more would only queue up behind a link that stands still
 
 
+def _nobody(_: RenewLease) -> None:
+    return
+
+
 class Lease:
     """One session's lease of `lease_ms`. `margin_ms` is how much was left of it when the last renewal took hold."""
 
-    def __init__(self, connection: Connection, session_id: int, lease_ms: int) -> None:
-        """For the session that was opened with `lease_ms`, on the connection that owns it."""
+    def __init__(
+        self, connection: Connection, session_id: int, lease_ms: int, *, vouch: Callable[[RenewLease], None] = _nobody
+    ) -> None:
+        """For the session that was opened with `lease_ms`, on the connection that owns it.
+
+        `vouch` is told of each renewal that was earned, so that the connection lets it go out.
+        """
         self.lease_ms: Final = lease_ms
         self.margin_ms: int | None = None
         self.lowest_margin_ms: int | None = None
         self.renewals = 0
         self.round_trip_s: float | None = None
         self._connection = connection
+        self._vouch = vouch
         self._session_id = session_id
         self._earned_tick: int | None = None
         self._spent_tick: int | None = None
@@ -67,6 +78,7 @@ class Lease:
             raise NoTelemetry("The lease was not renewed", rule="SR-STOP-1", limit="the pen's clock is not known")
         self._spent_tick = self._earned_tick
         request = RenewLease(session_id=self._session_id, seen_tick_ms=seen)
+        self._vouch(request)
         loop = asyncio.get_running_loop()
         sent_s = loop.time()
         task = asyncio.ensure_future(self._connection.request(request, within_s=self.lease_ms / 1_000))

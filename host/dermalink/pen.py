@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from dermalink.checked import Checked
 from dermalink.connecting import Greeted, greet_at, serial_text
-from dermalink.connection import REPLY_WITHIN_S, Connection, Exchange
+from dermalink.connection import NEEDS_ADMISSION, REPLY_WITHIN_S, Connection, Exchange
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.gate import Gate
 from dermalink.journal import Journal
@@ -21,6 +21,7 @@ from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
 from dermalink.reconcile import endings
 from dermalink.records import SessionOver, SymptomSaid
+from dermalink.refusals import not_admitted
 from dermalink.rules import Facts
 from dermalink.settling import settle_all
 from dermalink.stopping import CONFIRM_WITHIN_S, StopReport, stop_and_confirm
@@ -79,7 +80,7 @@ class Pen:
         self._history_fault = greeted.history_fault
         self._inspect_only = greeted.inspect_only
         self._paused_at: int | None = None
-        self._owns_motion = False
+        self._owns_motion = self._owned_motion = False
         self._closing: asyncio.Task[None] | None = None
         self._guardian = Guardian(self._stop_by_itself, min(hello.sensor_accuracy_um, int(ACCURACY_MAX_UM)))
         connection.listen(self.samples)
@@ -109,8 +110,11 @@ class Pen:
     async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
         """Ask, and get the reply that belongs to the question; see `Connection.request`.
 
-        What raises exposure goes through `apply` alone, and is refused here with `HostRefusal`.
+        What raises exposure goes through `apply` alone, and what keeps it alive through a `lease`: both are refused
+        here with `HostRefusal`.
         """
+        if request.effect in NEEDS_ADMISSION:
+            raise not_admitted(request)
         return await self.connection.request(request, within_s=within_s)
 
     async def status(self) -> Status:
@@ -204,7 +208,8 @@ class Pen:
                 return Refused(refusal)
             intended = intended_for(redeemed, self.hello.boot_id, pen=self.serial_number, utc_s=self._utc())
             number = (await self._keeper.keep(intended)).number
-            self._owns_motion = self._owns_motion or not isinstance(redeemed.message, MOVES_NOTHING)
+            if not isinstance(redeemed.message, MOVES_NOTHING):
+                self._owns_motion = self._owned_motion = True
             if isinstance(redeemed.message, therapy.BeginPass | therapy.ResumePass) and redeemed.frame is not None:
                 self._guardian.begin(redeemed.frame.depth_um)
             return await self._send(redeemed.message, number, within_s)
@@ -218,6 +223,8 @@ class Pen:
             await self._settle_as(number, Verdict.REFUSED, reason=refusal.reason)
             if refusal.reason in (Reason.COMMAND_ID_NOT_NEWER, Reason.COMMAND_ID_REUSED):
                 self._last_command_id = max(self._last_command_id, (await self.last_command()).command_id)
+            elif refusal.reason == Reason.COMMAND_ID_TOO_FAR:
+                self._last_command_id = (await self.last_command()).command_id
             return Refused(refusal)
         except (Timeout, LinkError, UnexpectedReply) as error:
             if exchange is None or not exchange.sent:
@@ -251,7 +258,7 @@ class Pen:
 
     def lease(self, session_id: int, lease_ms: int = LEASE_DEFAULT_MS) -> Lease:
         """The lease of the session that was opened or adopted with `lease_ms`, for the session's loop to earn."""
-        return Lease(self.connection, session_id, lease_ms)
+        return Lease(self.connection, session_id, lease_ms, vouch=self._registry.vouch)
 
     async def pause(self) -> therapy.PassPaused:
         """Interrupt the pass; it can be resumed."""
@@ -335,10 +342,17 @@ class Pen:
             self._closing = asyncio.ensure_future(self._close(self._stop_if_owned()))
         await asyncio.shield(self._closing)
 
+    def _may_own_motion(self) -> bool:
+        """Something went out that moves; or the pen says that it moves, and this host has or had a session in it.
+
+        Another host's pass is not this one's to stop on the way out.
+        """
+        ours = self._owned_motion or bool(self._session())
+        return self._owns_motion or (self.connection.says_moving and ours)
+
     def _stop_if_owned(self) -> "asyncio.Future[Stopped] | None":
         """Stop before anything is waited for."""
-        owned, self._owns_motion = self._owns_motion, False
-        if owned:
+        if self._may_own_motion():
             with contextlib.suppress(LinkError):
                 return self.stop_now()
         return None

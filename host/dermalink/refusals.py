@@ -5,7 +5,7 @@ from typing import Any
 from dermalink.errors import HostRefusal, PenRefusal
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.refusal import Refused
-from dermalink_protocol.schema import Request
+from dermalink_protocol.schema import Effect, Request
 from dermalink_protocol.units import quantity
 from dermalink_protocol.wording import WORDING
 
@@ -25,6 +25,18 @@ def refusal_of(request: Request[Any], reply: Refused) -> PenRefusal:
         rule=wording.rule,
         limit=_number(reply.reason, reply.limit),
         advice=wording.advice,
+    )
+
+
+def not_admitted(request: Request[Any]) -> HostRefusal:
+    """The host's own no to a plain request that raises exposure, or keeps it alive."""
+    raises = request.effect is Effect.RAISES
+    return HostRefusal(
+        f"{type(request).__name__} was not sent",
+        Reason.OUT_OF_RANGE,
+        rule="SR-DEPTH-8" if raises else "SR-STOP-1",
+        limit="what raises exposure goes only as a checked command" if raises else "renewals are earned",
+        advice="Make it with the pen's gate and send it with `apply`" if raises else "Earn it with the pen's `lease`",
     )
 
 

@@ -1,5 +1,7 @@
 """Which checked commands were issued, and what each is worth; the gate's back room, which only a pen holds.
 
+Whatever goes out that raises exposure, or keeps it alive, was redeemed or vouched for in here: the connection asks.
+
 A `Checked` is a ticket. What it stands for is kept in here, is checked once more when the ticket is redeemed, and is
 redeemed once. So a forged, copied or changed ticket is worth nothing. What Python can't prevent is code that reaches
 into private attributes, replaces functions, or writes bytes on a link of its own: against that the pen stands alone.
@@ -13,7 +15,7 @@ from dermalink.errors import HostRefusal
 from dermalink.rules import Check, Facts
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import TTL_MAX_MS
-from dermalink_protocol.messages.therapy import TherapyCommand
+from dermalink_protocol.messages.therapy import RenewLease, TherapyCommand
 from dermalink_protocol.schema import R, Request
 
 TICKETS_MAX: Final = 64  # not redeemed; older ones lose their worth
@@ -89,8 +91,12 @@ class Registry:
         self._admitted.append(message)
         return Redeemed(message, plan.frame)
 
+    def vouch(self, renewal: RenewLease) -> None:
+        """A lease has earned this renewal."""
+        self._admitted.append(renewal)
+
     def admit(self, message: Request[Any]) -> bool:
-        """Whether this very object was redeemed and has not gone out; asked by the connection, once for each."""
+        """Whether this very object was redeemed or vouched for, and has not gone out; asked once for each."""
         for index, held in enumerate(self._admitted):
             if held is message:
                 del self._admitted[index]

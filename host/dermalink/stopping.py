@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from dermalink.connection import Connection
 from dermalink.errors import LinkError, StopFailed, StopNotConfirmed, Timeout
+from dermalink.motion import MOVING
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.codewords import State
 from dermalink_protocol.messages.identity import GetStatus, Status, StatusFlag
@@ -13,7 +14,6 @@ from dermalink_protocol.messages.stop import Stop, Stopped
 CONFIRM_WITHIN_S: Final = 1.0  # the pen has 50 ms; the rest is for a slow link
 AGAIN_AFTER_S: Final = 0.1  # Stop may be sent again, and a reply takes a few ms on a cable
 POLL_S: Final = 0.01
-MOVING: Final = (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
 NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever was measured meanwhile
 
 

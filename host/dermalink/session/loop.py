@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from dermalink.errors import DepthAlarm, LinkError, LinkLost, NoTelemetry, PenRefusal, Timeout
 from dermalink.lease import Lease
+from dermalink.motion import MOVING
 from dermalink.pen import Pen
 from dermalink.session.events import Alarm, Event, SymptomSaid
 from dermalink.session.inbox import Ended, Inbox, Item
 from dermalink.session.outcome import Ending
 from dermalink.session.tally import PassTally
 from dermalink.session.words import SYMPTOMS, Person, Word
-from dermalink.stopping import MOVING
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status

@@ -23,7 +23,7 @@ from dermalink_protocol.messages.identity import Capability, CartridgeFlag, Stat
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.samples import PACK_SAMPLE
-from dermalink_protocol.schema import Message, Notification, Reply, Request
+from dermalink_protocol.schema import Effect, Message, Notification, Reply, Request
 from dermalink_protocol.zones import Direction, Head, Zone
 from tests.support.memory_pipe import MemoryPipe
 
@@ -274,10 +274,10 @@ class ScriptedPen:
 
 @asynccontextmanager
 async def a_connection() -> AsyncIterator[tuple[Connection, ScriptedPen]]:
-    """A connection without gate, to a scripted pen."""
+    """A connection without gate, to a scripted pen; it lets renewals go, and no command that raises exposure."""
     pipe = MemoryPipe()
     pen = ScriptedPen(pipe)
-    connection = Connection(StreamLink(pipe, "memory:"))
+    connection = Connection(StreamLink(pipe, "memory:"), admit=lambda request: request.effect is Effect.KEEPS_ALIVE)
     connection.start()
     try:
         yield connection, pen

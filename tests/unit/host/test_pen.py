@@ -17,15 +17,17 @@ from dermalink.errors import (
     Timeout,
 )
 from dermalink.journal import Journal, MemoryJournal
+from dermalink.lease import Lease
 from dermalink.outcome import Applied, Refused, Unknown, Verdict
 from dermalink.records import Intended, PassOver, Record, SessionOver, Settled, SymptomSaid
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.limits import HOST_STOP_WITHIN_MS, INTERVAL_S
 from dermalink_protocol.messages import therapy
-from dermalink_protocol.messages.identity import GetLastCommand, GetStatus, Hello, HelloReply, StatusFlag
+from dermalink_protocol.messages.identity import GetLastCommand, GetStatus, Hello, HelloReply, StateChanged, StatusFlag
 from dermalink_protocol.messages.records import GetHistory, GetHistoryState, HistoryRecord, HistoryState
 from dermalink_protocol.messages.refusal import Refused as RefusedReply
 from dermalink_protocol.messages.stop import ReportSymptom, Stop, Stopped
+from dermalink_protocol.schema import Effect, Request
 from dermalink_protocol.zones import Direction, Symptom
 from tests.support.memory_pipe import MemoryPipe
 from tests.support.running import in_virtual_time
@@ -674,12 +676,113 @@ async def test_a_session_that_the_pen_does_not_have_is_not_adopted() -> None:
                 pen.gate.adopt_session(number)  # type: ignore[arg-type]
 
 
+COMMAND: dict[str, Any] = {"command_id": 99, "ttl_ms": 500, "seen_tick_ms": 1}
+FORBIDDEN: list[Any] = [
+    therapy.OpenSession(**COMMAND, boot_id=1, lease_ms=500, record_number=0, record_hash=bytes(32)),
+    therapy.AdoptSession(**COMMAND, session_id=41, lease_ms=500),
+    therapy.Prepare(**COMMAND, **FRAME, session_id=41, tag_id=bytes(8)),
+    therapy.BeginPass(**COMMAND, session_id=41, frame_id=1),
+    therapy.ResumePass(**COMMAND, session_id=41),
+    therapy.AcknowledgeFault(**COMMAND, fault=Reason.STALLED),
+    therapy.RunSelfTest(**COMMAND),
+    therapy.SetClock(**COMMAND, utc_s=1_800_000_000),
+    therapy.RenewLease(session_id=41, seen_tick_ms=1),
+]
+
+
+@pytest.mark.sr("SR-DEPTH-8", "SR-UNC-1", "SR-STOP-1", side="host")
+@pytest.mark.parametrize("request_", FORBIDDEN, ids=lambda each: type(each).__name__)
 @in_virtual_time
-async def test_what_raises_exposure_is_refused_as_a_plain_request() -> None:
+async def test_what_raises_exposure_or_keeps_it_alive_is_refused_as_a_plain_request(request_: Any) -> None:
     async with a_pen() as (pen, far):
+        await begin_pass(pen)
+        before = far.count(type(request_))
+        for ask in (pen.request, pen.connection.request):
+            with pytest.raises(HostRefusal) as caught:
+                await ask(request_)
+            assert caught.value.rule in ("SR-DEPTH-8", "SR-STOP-1")
         with pytest.raises(HostRefusal):
-            await pen.request(therapy.BeginPass(command_id=1, ttl_ms=1, seen_tick_ms=1, session_id=1, frame_id=1))
-        assert far.count(therapy.BeginPass) == 0
+            pen.connection.exchange(request_)
+        with pytest.raises(HostRefusal):
+            pen.connection.request_now(request_)
+        assert far.count(type(request_)) == before
+
+
+def test_every_effect_that_needs_admission_is_tried() -> None:
+    requests = [each for each in vars(therapy).values() if isinstance(each, type) and issubclass(each, Request)]
+    needs = {each for each in requests if getattr(each, "effect", None) in (Effect.RAISES, Effect.KEEPS_ALIVE)}
+    assert {each for each in needs if hasattr(each, "opcode")} == {type(each) for each in FORBIDDEN}
+
+
+@pytest.mark.sr("SR-STOP-1", side="host")
+@in_virtual_time
+async def test_a_renewal_goes_out_as_the_pens_own_lease_has_earned_it_and_no_other_way() -> None:
+    async with a_pen() as (pen, far):
+        await begin_pass(pen)
+        made_elsewhere = Lease(pen.connection, 41, 500)
+        for lease, goes in ((made_elsewhere, 0), (pen.lease(41), 1)):
+            lease.earn(await pen.status())
+            await lease.renew()
+            await asyncio.sleep(0.1)
+            assert far.count(therapy.RenewLease) == goes
+            await lease.close()
+
+
+@pytest.mark.sr("SR-DEPTH-8", "SR-UNC-1", side="host")
+@in_virtual_time
+async def test_the_gate_that_a_pen_shows_only_issues_tickets() -> None:
+    makers = {
+        "facts", "open_session", "adopt_session", "prepare", "begin_pass", "resume_pass", "acknowledge_fault",
+        "run_self_test", "set_clock",
+    }  # fmt: skip
+    async with a_pen() as (pen, _):
+        assert {name for name in dir(pen.gate) if not name.startswith("_")} == makers
+        assert not [name for name in dir(pen) if not name.startswith("_") and name in ("registry", "redeem", "admit")]
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize("way", ["status", "notification"])
+@in_virtual_time
+async def test_a_pen_that_moves_after_its_session_was_closed_is_stopped_on_the_way_out(way: str) -> None:
+    moving: dict[str, Any] = {"state": State.RUNNING, "flags": StatusFlag.ARMED}
+    async with a_pen() as (pen, far):
+        await open_session(pen)
+        await pen.close_session()
+        if way == "status":
+            far.status |= moving
+            await pen.status()
+        else:
+            far.notify(StateChanged, tick_ms=far.tick, reason=Reason.NONE, **moving)
+            await asyncio.sleep(0.01)
+        await pen.close()
+        assert far.stops() == 1
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_session_of_this_host_that_moves_is_stopped_by_whoever_finds_it() -> None:
+    journal = MemoryJournal()
+    async with a_pen(journal=journal) as (pen, far):
+        await begin_pass(pen)
+        far.pipe.cut()
+    again = script()
+    again.last = far.last
+    again.status = far.status | {"state": State.RUNNING, "flags": StatusFlag.ARMED}
+    async with a_pen(again, journal=journal) as (pen, _):
+        await pen.status()
+        await pen.close()
+        assert again.stops() == 1
+
+
+@pytest.mark.sr("SR-SES-1", side="host")
+@pytest.mark.parametrize("inspect_only", [True, False])
+@in_virtual_time
+async def test_another_hosts_pass_goes_on_when_who_has_looked_at_it_leaves(inspect_only: bool) -> None:
+    async with a_pen(inspect_only=inspect_only) as (pen, far):
+        far.status |= {"state": State.RUNNING, "flags": StatusFlag.ARMED, "session_id": 7}
+        await pen.look()
+        await pen.close()
+        assert far.stops() == 0
 
 
 @in_virtual_time

@@ -8,13 +8,13 @@ from dermalink.notifications import Subscription
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
 from dermalink_protocol.messages.stop import Stop, Stopped
 from dermalink_protocol.messages.telemetry import Telemetry
-from dermalink_protocol.messages.therapy import LeaseRenewed, PassBegun, Prepare, Prepared, RenewLease, SessionOpened
+from dermalink_protocol.messages.therapy import EndPass, PassBegun, PassEnded, Prepare, Prepared, SessionOpened
 from dermalink_protocol.zones import Direction, Zone
 
 
 async def a_request_names_its_reply(pen: Pen, sync: SyncPen) -> None:
     assert_type(await pen.request(GetStatus()), Status)
-    assert_type(await pen.request(RenewLease(session_id=1, seen_tick_ms=1)), LeaseRenewed)
+    assert_type(await pen.request(EndPass(session_id=1)), PassEnded)
     assert_type(await pen.request(Stop()), Stopped)
     assert_type(sync.request(GetStatus()), Status)
     assert_type(sync.run(lambda each: each.request(GetStatus())), Status)
