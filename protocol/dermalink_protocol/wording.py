@@ -89,6 +89,13 @@ WORDING: Final[dict[Reason, Wording]] = {
         "it was {}",
         Unit.COMMAND,
     ),
+    Reason.COMMAND_ID_TOO_FAR: Wording(
+        "SR-CMD-1",
+        "The command's id is too far ahead of the last one",
+        "Ask for the last applied command and go on from its id.",
+        "the highest is {}",
+        Unit.COMMAND,
+    ),
     Reason.VERSION_MISMATCH: Wording(
         "SR-SEC-1", "Host and pen share no protocol version", UPDATE, "the pen speaks {}", Unit.VERSION
     ),
@@ -213,6 +220,11 @@ WORDING: Final[dict[Reason, Wording]] = {
         "Begin or resume again, then press.",
         "within {}",
         Unit.MS,
+    ),
+    Reason.PRESS_STALE: Wording(
+        "SR-STOP-5",
+        "The pass's begin was written down too long after the press",
+        "Resume, then press again; if it keeps happening, have the pen serviced.",
     ),
     # Cartridge
     Reason.CARTRIDGE_ABSENT: Wording("SR-CART-2", "No head is fitted", NEW_HEAD),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dermalink_protocol.codewords import State
+from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages import identity, therapy
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.firmware.firmware import PenFirmware
@@ -37,6 +37,15 @@ def test_no_stroke_before_a_slow_flash_has_its_record() -> None:
     pen, host = begun_with("slow", 2_000)
     assert pen.skin.strokes == 0
     assert host.status().state is State.RECORDING
+
+
+@pytest.mark.sr("SR-STOP-5", "SR-CART-1", side="pen")
+def test_a_begin_written_long_after_the_press_does_not_start() -> None:
+    pen, host = begun_with("slow", 2_000)
+    host.run(20_000)
+    status = host.status()
+    assert (status.state, status.reason) == (State.PAUSED, Reason.PRESS_STALE)
+    assert pen.skin.strokes == 0
 
 
 @pytest.mark.sr("SR-CART-1", "SR-PASS-3", side="pen", twin=True)

@@ -21,6 +21,7 @@ SMALL: Final = LIMITS._replace(
     resumes_max=1,
     resume_within_ms=3,
     press_within_ms=2,
+    press_fresh_ms=2,
     spin_up_ms=1,
     armed_idle_ms=2,
     lift_retract_ms=1,
@@ -247,7 +248,15 @@ def wrong(event: Event) -> list[Event]:
     if not event.authenticated:
         return []
     changes = [{"authenticated": 0}, {"port": 2}, {"port": 0}, {"session_id": 2}, {"session_id": 0}, {"future": 1}]
-    changes += [{"age_ms": 101}, {"ttl_ms": 0}, {"ttl_ms": 501}, {"command_id": 0}, {"contact": 1}, {"boot_id": 2}]
+    changes += [
+        {"age_ms": 101},
+        {"ttl_ms": 0},
+        {"ttl_ms": 501},
+        {"command_id": 0},
+        {"command_id": 0xFFFF_FFFF},
+        {"contact": 1},
+        {"boot_id": 2},
+    ]
     changes += [{"lease_ms": 0}, {"lease_ms": 5}, {"condition": int(Reason.LEDGER_FULL)}, {"utc_s": 0}]
     changes += [{"accuracy_um": 0}, {"accuracy_um": 26}, {"battery_percent": 19}, {"supply": 1}, {"utc_s": 2_001}]
     changes += [{"frame_id": 2}, {"reason": int(Reason.WATCHDOG)}, {"zone": 0}, {"zone": 9}, {"zone": 6}]

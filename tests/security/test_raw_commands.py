@@ -47,6 +47,30 @@ def test_an_older_id_is_refused() -> None:
 
 
 @pytest.mark.sr("SR-CMD-1", side="pen")
+@pytest.mark.parametrize("command_id", [1_025, 0xFFFF_FFFF])
+def test_nobody_uses_up_the_ids_of_all_who_come_after(command_id: int) -> None:
+    client = raw_pen()
+    stranger = RawClient(client.pen)
+    stranger.hello()
+    stranger.command_id = command_id
+    assert stranger.ask(raw.ON_COMMAND, raw.SELF_TEST, stranger.header()).refusal == (
+        raw.SELF_TEST,
+        Reason.COMMAND_ID_TOO_FAR,
+        1_024,
+    )
+    assert client.open().opcode == raw.OPENED
+
+
+@pytest.mark.sr("SR-CMD-1", side="pen")
+def test_an_id_may_be_as_far_ahead_as_the_limit_says() -> None:
+    client = raw_pen()
+    client.command_id = 1_024
+    assert client.open().opcode == raw.OPENED
+    client.command_id = 2_048
+    assert client.prepare().opcode == raw.PREPARED
+
+
+@pytest.mark.sr("SR-CMD-1", side="pen")
 def test_a_late_command_is_refused_by_the_pens_own_ticks() -> None:
     client = raw_pen()
     client.open()

@@ -152,6 +152,15 @@ def test_a_stranger_gets_identity_and_state_and_can_stop_and_nothing_else() -> N
 
 
 @pytest.mark.sr("SR-SES-1", side="pen")
+def test_an_owner_does_not_adopt_its_own_session() -> None:
+    client = raw_pen()
+    client.open()
+    for _ in range(20):
+        fields = struct.pack("<IH", client.session_id, 500)
+        assert client.ask(raw.ON_COMMAND, raw.ADOPT, client.header() + fields).reason == Reason.BUSY
+
+
+@pytest.mark.sr("SR-SES-1", side="pen")
 def test_a_stranger_hears_no_telemetry_of_a_session() -> None:
     client = raw_pen()
     client.open()

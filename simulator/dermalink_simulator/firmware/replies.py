@@ -225,6 +225,8 @@ def limit_of(pen: Inside, reason: int, event: Event) -> int:
         return state.symptom_s
     if reason == Reason.COMMAND_ID_NOT_NEWER:
         return min(state.last_id, 0x7FFF_FFFF)
+    if reason == Reason.COMMAND_ID_TOO_FAR:
+        return min(state.last_id + limits.ids_ahead_max, 0x7FFF_FFFF)
     if reason == Reason.COMMAND_LATE:
         return event.ttl_ms
     if reason == Reason.BATTERY_LOW:

@@ -49,9 +49,10 @@ DROP: Final[Block] = {
 """Frame and pass are over."""
 
 SPEND: Final[Block] = {
-    "pass_left": p.whole_budget, "spent": p.booked, "head_marked": u.one, "writing": u.write_begin, "timer_ms": u.zero
+    "pass_left": p.whole_budget, "spent": p.booked, "head_marked": u.one, "writing": u.write_begin,
+    "timer_ms": u.fresh_time,
 }  # fmt: skip
-"""A pass begins: its whole budget is booked, its head used."""
+"""A pass begins: its whole budget is booked, its head used, the press fresh for a while."""
 
 GIVE_BACK: Final[Block] = {"spent": p.given_back, **DROP}
 """A pass has ended, as written: what it did not make comes back."""

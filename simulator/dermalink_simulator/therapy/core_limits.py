@@ -38,6 +38,7 @@ class CoreLimits(NamedTuple):
     resumes_max: int
     resume_within_ms: int
     press_within_ms: int
+    press_fresh_ms: int
     spin_up_ms: int
     armed_idle_ms: int
     lift_retract_ms: int
@@ -51,6 +52,7 @@ class CoreLimits(NamedTuple):
     symptom_lock_s: int
     clock_jump_max_s: int
     ttl_max_ms: int
+    ids_ahead_max: int
     battery_start_percent: int
     order_valid_max_ms: int
     watchdog_ms: int
@@ -83,6 +85,7 @@ def _limits() -> CoreLimits:
         resumes_max=int(limits.RESUMES_PER_PASS),
         resume_within_ms=int(limits.RESUME_WITHIN_MS),
         press_within_ms=int(limits.PRESS_WITHIN_MS),
+        press_fresh_ms=int(limits.PRESS_FRESH_MS),
         spin_up_ms=int(limits.SPIN_UP_MS),
         armed_idle_ms=int(limits.ARMED_IDLE_MS),
         lift_retract_ms=limits.LIFT_RETRACT_MS - limits.IN_WITHIN_MS - LIFT_SEEN_WITHIN_MS,
@@ -96,6 +99,7 @@ def _limits() -> CoreLimits:
         symptom_lock_s=int(limits.SYMPTOM_LOCK_S),
         clock_jump_max_s=int(limits.CLOCK_JUMP_MAX_S),
         ttl_max_ms=int(limits.TTL_MAX_MS),
+        ids_ahead_max=int(limits.COMMAND_IDS_AHEAD_MAX),
         battery_start_percent=int(limits.BATTERY_START_PERCENT),
         order_valid_max_ms=int(limits.ORDER_VALID_MAX_MS),
         watchdog_ms=int(limits.WATCHDOG_MS),

@@ -52,6 +52,11 @@ def owned_by_other(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     return s.owner != 0 and e.port != s.owner
 
 
+def owned(k: CoreLimits, s: TherapyState, e: Event) -> bool:
+    """The session has an owner, be it this one."""
+    return s.owner != 0
+
+
 def from_owner(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     """It is the owner's connection."""
     return s.owner != 0 and e.port == s.owner
@@ -193,6 +198,11 @@ def no_lease(k: CoreLimits, s: TherapyState, e: Event) -> bool:
 def time_over(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     """The state's timer ends with this tick."""
     return s.timer_ms <= e.dt_ms
+
+
+def press_old(k: CoreLimits, s: TherapyState, e: Event) -> bool:
+    """What is being written was to go on by itself, and the press is no longer fresh."""
+    return s.goal == Goal.GO and s.timer_ms <= e.dt_ms
 
 
 def time_over_fresh(k: CoreLimits, s: TherapyState, e: Event) -> bool:

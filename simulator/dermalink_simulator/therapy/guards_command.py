@@ -3,7 +3,7 @@
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.state import TherapyState
-from dermalink_simulator.therapy.subset import helper
+from dermalink_simulator.therapy.subset import helper, less
 
 
 def no_id(k: CoreLimits, s: TherapyState, e: Event) -> bool:
@@ -45,6 +45,11 @@ def id_reused(k: CoreLimits, s: TherapyState, e: Event) -> bool:
 def id_old(k: CoreLimits, s: TherapyState, e: Event) -> bool:
     """Ids only grow."""
     return e.command_id <= s.last_id
+
+
+def id_far(k: CoreLimits, s: TherapyState, e: Event) -> bool:
+    """Ids go on from the last one: no command may use them up for all that come after it."""
+    return less(e.command_id, s.last_id) > k.ids_ahead_max
 
 
 def ttl_wrong(k: CoreLimits, s: TherapyState, e: Event) -> bool:

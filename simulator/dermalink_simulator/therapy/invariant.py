@@ -32,7 +32,7 @@ _ALL_BUT_BOOT: Final = tuple(state for state in at.ALL if state != at.BOOT)
 
 LIVES: Final[dict[str, tuple[int, ...]]] = {
     "goal": (at.OPENING, at.RECORDING, at.STOPPING, at.CLOSING),
-    "timer_ms": (at.SELF_TEST, at.WAITING, *MOVING, at.STOPPING),
+    "timer_ms": (at.SELF_TEST, at.WAITING, at.RECORDING, *MOVING, at.STOPPING),
     "writing": (at.OPENING, at.RECORDING, at.CLOSING),
     "fault": (at.BOOT, at.SELF_TEST, at.FAULT, *at.DEAD, at.STOPPING, at.OPENING, at.RECORDING, at.CLOSING),
     "self_tested": (at.IDLE, *SESSION, at.STOPPING, at.FAULT),
@@ -109,6 +109,8 @@ def timers(k: CoreLimits, s: TherapyState) -> bool:
     return (
         (s.state != at.SELF_TEST or 1 <= s.timer_ms <= k.self_test_within_ms)
         and (s.state != at.WAITING or 1 <= s.timer_ms <= k.press_within_ms)
+        and (s.state != at.RECORDING or s.timer_ms <= (k.press_fresh_ms if s.writing == Write.BEGIN else 0))
+        and (s.state != at.RECORDING or s.goal != Goal.GO or s.timer_ms != 0)
         and (s.state != at.SPIN_UP or 1 <= s.timer_ms <= k.spin_up_ms)
         and (s.state != at.ARMED or 1 <= s.timer_ms <= k.armed_idle_ms)
         and (s.state != at.RUNNING or 1 <= s.timer_ms <= k.lift_retract_ms)

@@ -20,7 +20,7 @@ from dermalink_simulator.therapy.properties_pass import (
     sweep_allowed,
 )
 from dermalink_simulator.therapy.state import MOVING, Clock, Goal, TherapyState
-from dermalink_simulator.therapy.subset import apart, helper
+from dermalink_simulator.therapy.subset import apart, helper, less
 from dermalink_simulator.therapy.updates import cause
 from dermalink_simulator.therapy.widths import ZONE_CELLS
 
@@ -40,6 +40,7 @@ def alive(k: CoreLimits, b: TherapyState, e: Event) -> bool:
         and e.command_id != 0
         and not id_remembered(b, e)
         and e.command_id > b.last_id
+        and less(e.command_id, b.last_id) <= k.ids_ahead_max
         and 1 <= e.ttl_ms <= k.ttl_max_ms
         and e.future == 0
         and e.age_ms <= e.ttl_ms
@@ -132,7 +133,7 @@ def may_adopt(k: CoreLimits, b: TherapyState, e: Event) -> bool:
         b.state in (at.OPEN, at.PAUSED, at.FAULT)
         and b.session_id != 0
         and e.session_id == b.session_id
-        and (b.owner == 0 or b.owner == e.port)
+        and b.owner == 0
         and k.lease_min_ms <= e.lease_ms <= k.lease_max_ms
     )
 
@@ -233,6 +234,7 @@ def refusals_are_true(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState,
             and (r.reason != Reason.NOT_OWNER or e.port != b.owner)
             and (r.reason != Reason.COMMAND_ID_REUSED or id_remembered(b, e))
             and (r.reason != Reason.COMMAND_ID_NOT_NEWER or e.command_id <= b.last_id or e.command_id == 0)
+            and (r.reason != Reason.COMMAND_ID_TOO_FAR or less(e.command_id, b.last_id) > k.ids_ahead_max)
             and (r.reason != Reason.TTL_TOO_LONG or e.ttl_ms == 0 or e.ttl_ms > k.ttl_max_ms)
             and (r.reason != Reason.COMMAND_FROM_FUTURE or e.future != 0)
             and (r.reason != Reason.COMMAND_LATE or e.age_ms > e.ttl_ms)

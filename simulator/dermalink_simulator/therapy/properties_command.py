@@ -10,18 +10,20 @@ from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.guards_command import id_remembered, remembered
 from dermalink_simulator.therapy.state import TherapyState
+from dermalink_simulator.therapy.subset import less
 from dermalink_simulator.therapy.widths import RING_CELLS
 
 
 @proves("SR-CMD-1")
 def command_is_fresh(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """A command that raises exposure is applied once: authenticated, newer, alive by the pen's ticks."""
+    """A command that raises exposure is applied once: authenticated, newer, alive by the pen's ticks; ids go on."""
     return (
         e.kind not in at.RAISING
         or r.verdict != Verdict.APPLIED
         or (
             e.authenticated == 1
             and e.command_id > b.last_id
+            and less(e.command_id, b.last_id) <= k.ids_ahead_max
             and 1 <= e.ttl_ms <= k.ttl_max_ms
             and e.future == 0
             and e.age_ms <= e.ttl_ms

@@ -38,6 +38,24 @@ def motion_goes_on(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r:
     )
 
 
+@proves("SR-STOP-5", "SR-CART-1")
+def press_goes_stale(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
+    """A begin that is not written while its press is fresh leads to a pause, and says why; before that it goes on."""
+    return (
+        e.kind != EventKind.TICK
+        or b.state != at.RECORDING
+        or (
+            a.state == at.RECORDING
+            and a.writing == b.writing
+            and (
+                (a.goal == Goal.PAUSE and a.reason == Reason.PRESS_STALE)
+                if b.goal == Goal.GO and b.timer_ms <= e.dt_ms
+                else (a.goal == b.goal and a.reason == b.reason)
+            )
+        )
+    )
+
+
 @proves("SR-STOP-5", "SR-PASS-2", "SR-POST-1")
 def waiting_goes_on(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A wait for a press, a pause and a self-test go on until their own time; then back, to the end, or to a fault."""
@@ -211,6 +229,7 @@ def what_turns_worse_says_why(k: CoreLimits, b: TherapyState, e: Event, a: Thera
 
 
 LIVE: Final[tuple[Property, ...]] = (
-    motion_goes_on, waiting_goes_on, strokes_go_on, stopping_has_its_time, reducing_is_obeyed, closing_wins,
-    renewal_is_exact, latching_is_written, begin_goes, waits_run_out, press_is_heard, what_turns_worse_says_why,
+    motion_goes_on, press_goes_stale, waiting_goes_on, strokes_go_on, stopping_has_its_time, reducing_is_obeyed,
+    closing_wins, renewal_is_exact, latching_is_written, begin_goes, waits_run_out, press_is_heard,
+    what_turns_worse_says_why,
 )  # fmt: skip

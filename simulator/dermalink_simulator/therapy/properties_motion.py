@@ -18,7 +18,7 @@ from dermalink_simulator.therapy.subset import helper
 
 @proves("SR-STOP-5", "SR-CART-1", "SR-PASS-3")
 def motion_begins_by_press(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """Motion begins with a press that resumes, or the confirmed write that a press began; always in spin-up."""
+    """Motion begins with a press that resumes, or the write that a press began, confirmed while that is fresh."""
     return (
         a.state not in MOVING
         or b.state in MOVING
@@ -32,6 +32,8 @@ def motion_begins_by_press(k: CoreLimits, b: TherapyState, e: Event, a: TherapyS
                     and e.kind == EventKind.FLASH_DONE
                     and e.write == Write.BEGIN
                     and e.ok == 1
+                    and b.goal == Goal.GO
+                    and 1 <= b.timer_ms <= k.press_fresh_ms
                 )
             )
         )
@@ -68,6 +70,7 @@ def recording_begins_by_press(k: CoreLimits, b: TherapyState, e: Event, a: Thera
             and e.kind == EventKind.BUTTON
             and a.state == at.RECORDING
             and a.goal == Goal.GO
+            and a.timer_ms == k.press_fresh_ms
             and a.pass_left == k.pass_budget[b.zone]
             and a.head_marked == 1
             and r.effects == Effect.WRITE_BEGIN

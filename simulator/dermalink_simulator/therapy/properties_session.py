@@ -111,7 +111,9 @@ def owner_changes_by_adoption(k: CoreLimits, b: TherapyState, e: Event, a: Thera
     ) and (
         e.kind != EventKind.ADOPT_SESSION
         or r.verdict != Verdict.APPLIED
-        or (a.lease_left_ms == 0 and a.state not in MOVING and a.state == b.state and a.owner == e.port)
+        or (
+            b.owner == 0 and a.lease_left_ms == 0 and a.state not in MOVING and a.state == b.state and a.owner == e.port
+        )
     )
 
 
@@ -186,7 +188,10 @@ def open_comes_from(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r
 
 @proves("SR-SES-1", "SR-SEC-1")
 def commands_are_the_owners(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
-    """A session's commands are obeyed for this session alone, from its owner; to reduce, from anybody without one."""
+    """A session's commands are obeyed for this session alone, from its owner; to reduce, from anybody without one.
+
+    One that is owned is not there to be adopted, not even by its owner.
+    """
     return (
         r.verdict != Verdict.APPLIED
         or e.kind not in (*at.OWNERS, *at.REDUCING, EventKind.ADOPT_SESSION)
@@ -195,7 +200,11 @@ def commands_are_the_owners(k: CoreLimits, b: TherapyState, e: Event, a: Therapy
             and e.session_id == b.session_id
             and e.authenticated == 1
             and e.port != 0
-            and (e.port == b.owner or (b.owner == 0 and e.kind in (*at.REDUCING, EventKind.ADOPT_SESSION)))
+            and (
+                b.owner == 0
+                if e.kind == EventKind.ADOPT_SESSION
+                else (e.port == b.owner or (b.owner == 0 and e.kind in at.REDUCING))
+            )
         )
     )
 

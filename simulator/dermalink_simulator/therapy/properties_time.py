@@ -52,7 +52,7 @@ def renewal_counts_from_tick(k: CoreLimits, b: TherapyState, e: Event, a: Therap
 @helper
 def timed(s: TherapyState) -> bool:
     """A state with a timer of its own that only runs down."""
-    return s.state in (at.SELF_TEST, at.WAITING, at.SPIN_UP, at.ARMED, at.LIFTED, at.STOPPING)
+    return s.state in (at.SELF_TEST, at.WAITING, at.RECORDING, at.SPIN_UP, at.ARMED, at.LIFTED, at.STOPPING)
 
 
 @proves("SR-STOP-5", "SR-STOP-6", "SR-STOP-8", "SR-RATE-1")
@@ -61,6 +61,7 @@ def timers_run_down(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r
     return (
         not timed(b)
         or a.state != b.state
+        or a.writing != b.writing
         or a.timer_ms == (less(b.timer_ms, e.dt_ms) if e.kind == EventKind.TICK else b.timer_ms)
     )
 

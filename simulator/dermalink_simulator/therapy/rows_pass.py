@@ -97,7 +97,7 @@ PRESSES: Final = [
 
 INTERRUPT: Final[Block] = {"timer_ms": u.zero, "goal": u.zero, "pass_ms": u.resume_time}
 LAPSED: Final[Block] = {"reason": u.lapsed_or_over}
-NEXT_END: Final[Block] = {"written": u.one, "writing": u.write_end}
+NEXT_END: Final[Block] = {"written": u.one, "writing": u.write_end, "timer_ms": u.zero}
 NEXT_CLOSE: Final[Block] = {"goal": u.zero, "writing": u.write_close, "session_left_ms": u.zero}
 DONE: Final = (E.FLASH_DONE,)
 WRITES: Final = [
@@ -125,6 +125,7 @@ LIFTS: Final[Block] = {"reason": u.lifted, **PAUSES}
 ENDS: Final[Block] = {"goal": u.end}
 TOO_LATE: Final[Block] = {"reason": u.resumed_too_late, **ENDS}
 UNPRESSED: Final[Block] = {"reason": u.unpressed}
+STALE: Final[Block] = {"reason": u.written_late, **PAUSES}
 NO_TIMER: Final[Block] = {"timer_ms": u.zero}
 MOTION: Final = [
     on("SR-RATE-1", (SPIN_UP,), TICK, g.time_over, ARMED, b.CLOCK, TO_IDLE),
@@ -137,6 +138,7 @@ MOTION: Final = [
        effects=int(Effect.WRITE_END)),
     on("SR-STOP-5", (WAITING,), TICK, g.time_over_fresh, PREPARED, b.CLOCK, NO_TIMER, UNPRESSED),
     on("SR-STOP-5", (WAITING,), TICK, g.time_over, PAUSED, b.CLOCK, NO_TIMER, UNPRESSED),
+    on("SR-STOP-5", (RECORDING,), TICK, g.press_old, None, b.CLOCK, STALE),
 ]  # fmt: skip
 
 STRUCK: Final = (E.STROKES,)

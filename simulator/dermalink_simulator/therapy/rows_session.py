@@ -31,6 +31,7 @@ HEADER: Final = [
     no("SR-CMD-1", ALL, RAISING, h.repeated, Reason.NONE)._replace(verdict=Verdict.REPEATED),
     no("SR-CMD-1", ALL, RAISING, h.id_reused, Reason.COMMAND_ID_REUSED),
     no("SR-CMD-1", ALL, RAISING, h.id_old, Reason.COMMAND_ID_NOT_NEWER),
+    no("SR-CMD-1", ALL, RAISING, h.id_far, Reason.COMMAND_ID_TOO_FAR),
     no("SR-CMD-1", ALL, RAISING, h.ttl_wrong, Reason.TTL_TOO_LONG),
     no("SR-CMD-1", ALL, RAISING, h.from_future, Reason.COMMAND_FROM_FUTURE),
     no("SR-CMD-1", ALL, RAISING, h.too_late, Reason.COMMAND_LATE),
@@ -71,6 +72,7 @@ OPENINGS: Final = [
 
 TAKE: Final = (E.ADOPT_SESSION,)
 ADOPTIONS: Final = [
+    no("SR-SES-1", (OPEN, PAUSED, FAULT), TAKE, g.owned, Reason.BUSY),
     no("SR-STOP-1", (OPEN, PAUSED, FAULT), TAKE, g.lease_wrong, Reason.LEASE_OUT_OF_RANGE),
     on("SR-SES-1", (OPEN, PAUSED, FAULT), TAKE, g.always, None, b.ADOPT, b.COMMAND),
     no("SR-SES-1", ALL, TAKE, g.always, Reason.BUSY),

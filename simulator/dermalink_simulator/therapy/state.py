@@ -48,7 +48,8 @@ class TherapyState(NamedTuple):
       state            a code word of `State`.
       reason           why it last refused to go on, paused, stopped or latched: a code word of `Reason`, or NONE.
       goal             a `Goal`: in STOPPING 1 to 5, in OPENING, RECORDING and CLOSING 0 to 5, zero elsewhere.
-      timer_ms         of the state: SELF_TEST until it counts as failed; WAITING for the press; SPIN_UP until armed;
+      timer_ms         of the state: SELF_TEST until it counts as failed; WAITING for the press; RECORDING a begin
+                       until the press is no longer fresh; SPIN_UP until armed;
                        ARMED without contact; RUNNING out of contact (whole while in contact); LIFTED until a pause;
                        STOPPING until "stop failed". Zero elsewhere.
       writing          a `Write`: OPEN in OPENING, BEGIN or END in RECORDING, CLOSE in CLOSING, zero elsewhere.

@@ -153,6 +153,11 @@ def unpressed(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
     return Reason.PRESS_TIMEOUT
 
 
+def written_late(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
+    """The press was no longer fresh when the begin was written."""
+    return Reason.PRESS_STALE
+
+
 def resumed_too_late(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
     """Nobody resumed in time."""
     return Reason.RESUME_TOO_LATE
@@ -227,6 +232,11 @@ def stop_time(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
 def press_time(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
     """Until a press comes too late."""
     return k.press_within_ms
+
+
+def fresh_time(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
+    """Until a press is no longer fresh."""
+    return k.press_fresh_ms
 
 
 def spin_time(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
