@@ -257,6 +257,22 @@ def test_a_button_held_down_starts_nothing() -> None:
 
 
 @pytest.mark.sr("SR-STOP-5", side="pen")
+@pytest.mark.parametrize("before_ms", range(12))
+def test_a_press_before_the_hosts_word_is_not_fresh(before_ms: int) -> None:
+    client = raw_pen()
+    client.open()
+    frame_id = struct.unpack_from("<H", client.prepare().payload, 10)[0]
+    header = client.header()
+    client.pen.advance(3)
+    client.pen.button.press()
+    client.pen.advance(before_ms)
+    client.ask(raw.ON_COMMAND, raw.BEGIN, header + struct.pack("<IH", client.session_id, frame_id))
+    client.live(1_000)
+    assert client.status()["state"] == raw.WAITING
+    assert not client.pen.motor_turns
+
+
+@pytest.mark.sr("SR-STOP-5", side="pen")
 def test_a_press_that_comes_too_late_starts_nothing() -> None:
     client = raw_pen()
     client.open()

@@ -213,6 +213,8 @@ ACTIONS: Final = {
 def on_transition(pen: Inside, before: TherapyState) -> None:
     """What the history tells of a change of state that no effect asked to be written."""
     after = pen.state
+    if after.state == State.WAITING:
+        pen.pressed = False  # a press from before the host's word is no answer to it (SR-STOP-5)
     if before.state == State.WAITING:
         pen.press_waits = False
     if before.state == State.STOPPING:

@@ -226,9 +226,11 @@ class Board:
         return due if due == NEVER else max(0, due - self.now_ms)
 
     def _catch_up(self) -> None:
-        """A firmware that slept takes note of the time before it takes bytes, as its main loop would."""
+        """A firmware takes note of the time and of its inputs before it takes bytes, as its main loop would."""
         if self.firmware is not None and self.now_ms - self._main_last >= TICK_MS:
             self._main()
+        elif self._guard_last < self.now_ms:
+            self._guard()
 
     def _guard(self) -> None:
         firmware, now = self.firmware, self.now_ms
