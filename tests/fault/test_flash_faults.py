@@ -3,8 +3,9 @@
 import pytest
 
 from dermalink_protocol.codewords import Reason, State
-from dermalink_protocol.messages import identity, therapy
-from dermalink_protocol.zones import Direction, Zone
+from dermalink_protocol.messages import identity, stop, therapy
+from dermalink_protocol.messages.refusal import Refused
+from dermalink_protocol.zones import Direction, Symptom, Zone
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.pen import SimulatedPen
 from tests.support.raw_host import RawHost
@@ -79,3 +80,65 @@ def test_no_session_is_open_that_was_not_written() -> None:
     )
     assert not isinstance(answer, therapy.SessionOpened)
     assert host.status().session_id == 0
+
+
+def running_pen() -> tuple[SimulatedPen, RawHost]:
+    pen = SimulatedPen(seed=1)
+    host = RawHost(pen)
+    host.to_running(Zone.NOSE, Direction.VERTICAL)
+    host.run(200)
+    return pen, host
+
+
+def powered_anew(pen: SimulatedPen) -> identity.Status:
+    pen.power.cut()
+    pen.hand.lift()
+    pen.faults.clear()
+    pen.advance(100)
+    pen.power.restore()
+    pen.advance(2_000)
+    return RawHost(pen).status()
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-LOG-1", "SR-RST-1", side="pen")
+@pytest.mark.parametrize("slow_ms", [0, 300])
+def test_a_symptom_that_was_answered_outlives_a_power_cut_in_the_same_moment(slow_ms: int) -> None:
+    pen, host = running_pen()
+    if slow_ms:
+        pen.faults.inject("flash", "slow", ms=slow_ms)
+    request = host.send(stop.ReportSymptom(symptom=Symptom.RASH))
+    if slow_ms:
+        host.run(30)
+        assert not pen.needles_out, "the needles wait for no record"
+    assert isinstance(host.answer_to(request, within_ms=10_000), stop.SymptomReported)
+    assert powered_anew(pen).wait_s > 27 * 86_400
+
+
+@pytest.mark.sr("SR-STOP-4", side="pen")
+def test_stop_is_answered_at_once_on_a_slow_flash() -> None:
+    pen, host = running_pen()
+    pen.faults.inject("flash", "slow", ms=2_000)
+    symptom = host.send(stop.ReportSymptom(symptom=Symptom.PAIN))
+    assert isinstance(host.answer_to(host.send(stop.Stop()), within_ms=2), stop.Stopped)
+    assert symptom not in host.replies
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-LOG-1", side="pen")
+def test_a_symptom_that_could_not_be_written_is_not_called_taken() -> None:
+    pen, host = running_pen()
+    pen.faults.inject("flash", "write_failure", operations=1_000)
+    answer = host.ask(stop.ReportSymptom(symptom=Symptom.PAIN))
+    assert isinstance(answer, Refused)
+    assert answer.reason == Reason.FLASH_FAILED
+    host.run(30)
+    assert not pen.needles_out
+
+
+@pytest.mark.sr("SR-RST-1", "SR-DEPTH-5", side="pen")
+def test_a_latched_fault_is_on_the_flash_a_few_milliseconds_later() -> None:
+    pen, host = running_pen()
+    pen.faults.inject("actuator", "overshoot", um=300)
+    while host.status().state not in (State.FAULT, State.LOCKED, State.STOPPING):
+        pen.advance(1)
+    pen.advance(10)
+    assert powered_anew(pen).reason in (Reason.DRIVE_FAULT, Reason.DEPTH_EXCEEDED)

@@ -50,6 +50,9 @@ def settle_writes(pen: Inside, trace: Trace | None) -> None:
             pen.clock_failed = not ok
             if ok:
                 pen.clock_out_s, pen.clock_wanted_s = pen.clock_wanted_s, 0
+        elif token == effects.SYMPTOM:
+            pen.symptoms.written += 1
+            pen.symptoms.failed = not ok
         elif token:
             feed(pen, Event(kind=EventKind.FLASH_DONE, write=token, ok=int(ok)), trace)
         if not ok and token != Write.OPEN and pen.state.fault == Reason.NONE:

@@ -1,9 +1,11 @@
 """From frames to the core's events: who may ask what is looked up in a table that the messages' declarations fill.
 
-Stop and a reported symptom are taken first, from any port, in every state, whatever else came in the same bytes; what
-would raise exposure and stood before them in those bytes is then refused. One procedure runs at a time.
+Stop and a reported symptom are taken first, from any port, in every state, whatever else came in the same bytes:
+Stop is answered at once, a symptom once its lock is written down. What would raise exposure and stood before them in
+those bytes is then refused. One procedure runs at a time.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 from zlib import crc32
@@ -191,7 +193,10 @@ def event_of(pen: Inside, port: int, message: Any) -> Event:
     elif isinstance(message, therapy.SetClock):
         factory, record = pen.store.factory, pen.store.record
         floor = max(factory.made_s, factory.calibration_made_s, record.clock_s)
-        fields |= {"clock_now_s": pen.sensors.utc_s, "clock_floor_s": floor, "pressed": pen.sensors.button}
+        now_s = pen.sensors.utc_s
+        if not pen.clock_sets.allow(pen.run_s, abs(message.utc_s - now_s)):
+            now_s = 0  # the core is told of a clock that no step without a press leads away from
+        fields |= {"clock_now_s": now_s, "clock_floor_s": floor, "pressed": pen.sensors.button}
     if "duplicate-check" in pen.disabled and isinstance(message, therapy.TherapyCommand):
         fields |= {"command_id": pen.state.last_id + 1, "age_ms": 0, "future": 0}
     return Event(**fields)
@@ -211,8 +216,11 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
     if isinstance(message, therapy.OpenSession | therapy.CloseSession):
         pen.host_record = message.record_number, message.record_hash
     event = event_of(pen, asked.port, message)
+    said = pen.symptoms.said
     answer = feed(pen, event, trace)
-    if answer.verdict == Verdict.REFUSED:
+    if pen.symptoms.said != said:
+        pen.symptoms.replies.append((pen.symptoms.said, asked, replies.granted(pen, message)))
+    elif answer.verdict == Verdict.REFUSED:
         pen.host_record = kept
         _refuse(pen, asked, opcode, answer.reason, replies.limit_of(pen, answer.reason, event))
     elif answer.verdict == Verdict.REPEATED:
@@ -249,8 +257,24 @@ def _remember(pen: Inside, message: Any, reply: Message) -> Message:
     return reply
 
 
+def _answer_symptoms(pen: Inside) -> None:
+    """Say that a symptom is taken once its lock is written down: the drive was cut long before (SR-SYM-1)."""
+    waiting = pen.symptoms.replies
+    while waiting and waiting[0][0] <= pen.symptoms.written:
+        _, asked, reply = waiting.popleft()
+        if pen.symptoms.failed:
+            reply = replies.refused(Opcode.REPORT_SYMPTOM, Reason.FLASH_FAILED)
+        _answer(pen, asked, reply)
+
+
+def forget_port(pen: Inside, port: int) -> None:
+    """A connection is gone: its symptoms stay written, and nobody is there to be told."""
+    pen.symptoms.replies = deque(each for each in pen.symptoms.replies if each[1].port != port)
+
+
 def resolve_deferred(pen: Inside) -> None:
-    """Answer the request that waited for a write, once it is known what came of it."""
+    """Answer what waited for a write, once it is known what came of it."""
+    _answer_symptoms(pen)
     waiting = pen.deferred
     if waiting is None:
         return

@@ -36,6 +36,8 @@ from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
 
 UNTRACKED: Final = 0  # a write that nobody waits for
 CLOCK: Final = 5  # beside the numbers of `Write`
+SYMPTOM: Final = 6
+HEAD_FIELDS: Final = frozenset({"head_tag_id", "head_sessions", "head_strokes", "head_motor_s", "head_session_id"})
 RESERVE_FACTOR: Final = 2  # strokes out of contact come on top of those that the budget allows
 NOT_MEASURED: Final = 0xFFFF
 
@@ -75,12 +77,21 @@ def durable(pen: Inside) -> dict[str, Any]:
     }
 
 
-def write(pen: Inside, *entries: Entry, token: int = UNTRACKED, to_ledger: bool = False, **changes: Any) -> None:
+def write(
+    pen: Inside,
+    *entries: Entry,
+    token: int = UNTRACKED,
+    to_ledger: bool = False,
+    urgent: bool = False,
+    **changes: Any,
+) -> None:
     """Write the durable fields and `entries` down, in one; a write that finds no room ends as failed at once.
 
-    Entries that are not about a session are left out when only a session's own reserve is left.
+    Entries that are not about a session are left out when only a session's own reserve is left. What is `urgent` is
+    written before all else that waits.
     """
-    if not pen.store.submit(Transaction(token, durable(pen) | changes, entries, to_ledger)):
+    own = frozenset(changes) | (HEAD_FIELDS if to_ledger else frozenset())
+    if not pen.store.submit(Transaction(token, durable(pen) | changes, entries, to_ledger, own, urgent)):
         pen.written.append((token, False))
 
 
@@ -178,7 +189,7 @@ def _fault(pen: Inside, _event: Event, _before: TherapyState) -> None:
         Reason.DEPTH_OVER_SETTING: pen.setting_um,
     }.get(fault, 0)
     measured = pen.pass_peak_um if limit else 0
-    write(pen, FaultLatched(fault=fault, measured=measured, limit=limit))
+    write(pen, FaultLatched(fault=fault, measured=measured, limit=limit), urgent=True)
 
 
 def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
@@ -189,13 +200,20 @@ def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
 def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
     symptom = Symptom(event.symptom)
     by_owner = int(event.port in (0, before.owner))
-    write(pen, SymptomEntry(symptom=symptom, by_owner=by_owner, session_id=before.session_id))
+    pen.symptoms.said += 1
+    entry = SymptomEntry(symptom=symptom, by_owner=by_owner, session_id=before.session_id)
+    write(pen, entry, token=SYMPTOM, urgent=True)
 
 
 def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
-    entry = ClockSetEntry(before_utc_s=pen.sensors.utc_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s)
+    before_s, entries = pen.sensors.utc_s, ()
+    if event.utc_s != before_s or pen.clock.trouble != Clock.SOUND:
+        entries = (ClockSetEntry(before_utc_s=before_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s),)
+        if not event.pressed:
+            pen.clock_sets.note(pen.run_s, abs(event.utc_s - before_s))
     pen.clock_wanted_s, pen.clock_failed = event.utc_s, False
-    write(pen, entry, token=CLOCK, clock_s=event.utc_s, clock_trouble=int(Clock.SOUND))
+    ran_s = pen.sensors.ran_s  # clock and chip belong together
+    write(pen, *entries, token=CLOCK, clock_s=event.utc_s, chip_s=ran_s, clock_trouble=int(Clock.SOUND))
 
 
 ACTIONS: Final = {
@@ -281,7 +299,7 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
                 host_record_hash=bytes(32),
             ),
         )
-    changes = durable(pen) | {
+    own = {
         "boot_count": record.boot_count + 1,
         "session_open": 0,
         "touched": 0,
@@ -290,9 +308,10 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
         "reserved_strokes": 0,
         "reserved_motor_s": 0,
     }
+    changes = durable(pen) | own
     if record.head_sessions:
         pen.store.ledger.hold(head_of(record._replace(**changes)))
-    pen.store.submit(Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions)))
+    pen.store.submit(Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions), frozenset(own)))
 
 
 def self_tested(pen: Inside) -> None:

@@ -71,6 +71,8 @@ class PenFirmware:
         recorded = ClockWatch(record.clock_s, record.chip_s, record.clock_trouble)
         pen.clock, ran_s = at_boot(recorded, sensors.utc_s, sensors.ran_s, pass_was_open=was_open)
         pen.run_s = pen.checkpoint_s = record.run_s + ran_s
+        if pen.store.trouble is Reason.NONE:
+            pen.clock_sets.load(pen.store.history.records, pen.run_s)
         fault = pen.store.trouble if pen.store.trouble is not Reason.NONE else record.fault
         if fault == Reason.NONE and pen.cause == PowerCause.WATCHDOG:
             fault = Reason.WATCHDOG
@@ -102,6 +104,7 @@ class PenFirmware:
         """A connection is gone; a session that it owned has no owner, and what moved stops."""
         gone = self._pen.ports.pop(port, None)
         if gone is not None:
+            dispatcher.forget_port(self._pen, port)
             self._pen.lost += gone.lost
             core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
             core.wind(self._pen)
@@ -131,7 +134,7 @@ class PenFirmware:
         if not pen.booted:
             self._boot(sensors)
         sensing.main_tick(pen, dt_ms, sensors, self._trace)
-        if pen.deferred is not None:
+        if pen.deferred is not None or pen.symptoms.replies:
             dispatcher.resolve_deferred(pen)
 
     def guard_tick(self, dt_ms: int, sensors: Sensors) -> None:

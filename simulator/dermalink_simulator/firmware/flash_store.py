@@ -44,13 +44,16 @@ UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, 0, 0, 0)
 class Transaction(NamedTuple):
     """What is to change: fields of the `StateRecord`, history entries, and whether the head goes into the ledger now.
 
-    `token` is given back when it is done.
+    `token` is given back when it is done. `own` names the changes that this transaction is about; the others only say
+    how things stood when it was made. An `urgent` one (a fault, a symptom) is written before all that are not.
     """
 
     token: int
     changes: dict[str, Any]
     entries: tuple[Entry, ...] = ()
     to_ledger: bool = False
+    own: frozenset[str] = frozenset()
+    urgent: bool = False
 
 
 class Step(IntEnum):
@@ -168,15 +171,28 @@ class FlashStore:
     # Writing
 
     def submit(self, transaction: Transaction) -> bool:
-        """Queue a transaction; they are written in this order, one at a time. False where it can't be written."""
+        """Queue a transaction; False where it can't be written.
+
+        They are written in this order, one at a time, urgent ones first.
+        """
         if self.trouble is not Reason.NONE:
             return False
         ahead = TRIES * (len(self._queue) + 2)
         if self.history.free_slots < ahead * HISTORY_ENTRIES_MAX or self.ledger.free_slots < ahead:
             return False
-        self._queue.append(transaction)
+        if transaction.urgent:
+            self._put_first(transaction)
+        else:
+            self._queue.append(transaction)
         self._quiet = False
         return True
+
+    def _put_first(self, urgent: Transaction) -> None:
+        """Before all that is not urgent; what waits must not take back afterwards what this one says."""
+        waiting = [each._replace(changes=_caught_up(each, urgent.changes)) for each in self._queue]
+        before = [each for each in waiting if each.urgent]
+        after = [each for each in waiting if not each.urgent]
+        self._queue = deque([*before, urgent, *after])
 
     @property
     def busy(self) -> bool:
@@ -275,6 +291,11 @@ class FlashStore:
                 return self._erase(ring)
         self._quiet = True
         return None
+
+
+def _caught_up(waiting: Transaction, newer: dict[str, Any]) -> dict[str, Any]:
+    """The changes of a transaction that waits, with how things stand now; what it is about stays its own."""
+    return waiting.changes | {name: value for name, value in newer.items() if name not in waiting.own}
 
 
 def head_of(record: StateRecord) -> HeadRecord:

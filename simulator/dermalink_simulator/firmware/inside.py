@@ -9,7 +9,7 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Head
 from dermalink_simulator.firmware.button import AT_POWER_UP
-from dermalink_simulator.firmware.clock import ClockWatch
+from dermalink_simulator.firmware.clock import ClockWatch, UnpressedSets
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, shape_of
 from dermalink_simulator.firmware.flash_store import FlashStore
 from dermalink_simulator.firmware.heads import SeatedHead
@@ -56,6 +56,16 @@ class Deferred(NamedTuple):
     token: int
 
 
+class Symptoms:
+    """Symptoms that were said and those whose write has ended, counted; and the replies that wait for that."""
+
+    def __init__(self) -> None:
+        self.said = 0
+        self.written = 0
+        self.failed = False
+        self.replies: deque[tuple[int, Asked, Message]] = deque()
+
+
 class Inside:
     """The firmware's volatile state; the modules around it are functions and small machines over parts of it."""
 
@@ -99,6 +109,7 @@ class Inside:
         self.shape = NO_SHAPE
         self.sampler = Sampler()
         self.clock = ClockWatch()
+        self.clock_sets = UnpressedSets()
         self.run_s = 0
         self.checkpoint_s = 0
         # Head, pass, self-test
@@ -111,6 +122,7 @@ class Inside:
         # Commands
         self.host_record: tuple[int, bytes] = (0, bytes(32))
         self.deferred: Deferred | None = None
+        self.symptoms = Symptoms()
         self.remembered: dict[int, Message] = {}
         self.last = LastApplied()
         self.clock_wanted_s = 0

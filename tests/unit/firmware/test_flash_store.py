@@ -129,6 +129,29 @@ def test_power_cut_at_any_operation_leaves_all_or_nothing_and_nothing_confirmed_
         assert booted.ledger.find(b"HEAD0001").strokes == 10 * number
 
 
+@pytest.mark.sr("SR-SYM-1", "SR-RST-1", side="pen")
+def test_what_is_urgent_is_written_before_all_that_waits_and_stays_so() -> None:
+    chip = Chip()
+    store = chip.boot()
+    for number in range(1, 9):
+        how_it_stood = {"wait_s": number, "lock_s": 0, "fault": int(Reason.NONE), "session_id": 1}
+        store.submit(Transaction(number, how_it_stood, own=frozenset({"wait_s"})))
+    for token in (10, 11):
+        how_it_stands = {"wait_s": 99, "lock_s": token, "fault": int(Reason.WATCHDOG), "session_id": 2}
+        store.submit(Transaction(token, how_it_stands, urgent=True))
+    written = []
+    while len(written) < 10:
+        op = store.next()
+        assert op is not None
+        ended = store.done(chip.do(op))
+        if ended is not None:
+            written.append(ended[0])
+            record = chip.boot().record
+            assert (record.lock_s, record.fault, record.session_id) == (11, Reason.WATCHDOG, 2)
+    assert written == [10, 11, *range(1, 9)]
+    assert chip.boot().record.wait_s == 8
+
+
 @pytest.mark.sr("SR-LOG-1", side="pen")
 @pytest.mark.parametrize("first", range(1, 12))
 @pytest.mark.parametrize("second", [1, 2, 3, 4])
