@@ -37,7 +37,7 @@ def stopped_with(client: RawClient, within_ms: int = 300) -> int:
     [
         ("depth_sensor", "offset", {"um": 100}, {Reason.DEPTH_EXCEEDED, Reason.SENSORS_DISAGREE}),
         ("depth_sensor", "stuck", {"um": 100}, {Reason.STOP_NOT_CONFIRMED}),
-        ("drive_feedback", "offset", {"um": 60}, {Reason.SENSORS_DISAGREE}),
+        ("drive_feedback", "offset", {"um": 60}, {Reason.DRIVE_FAULT}),
         ("drive_feedback", "stuck", {"um": 0}, {Reason.SENSORS_DISAGREE}),
         ("motor", "stalled", {}, {Reason.STALLED}),
         ("motor", "overspeed", {"percent": 130}, {Reason.RATE_OVER}),
