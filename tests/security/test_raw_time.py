@@ -6,6 +6,7 @@ import pytest
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history import Anchor, check_chain, decode_record, origin
+from dermalink_simulator.firmware.firmware import PenFirmware
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, raw_pen
 
@@ -119,6 +120,42 @@ def test_setting_the_clock_within_a_day_is_taken_and_shortens_nothing() -> None:
     assert before - 5 <= client.status()["wait"] <= before
     booted = rebooted(client)
     assert before - 10 <= booted.status()["wait"] <= before
+
+
+@pytest.mark.sr("SR-INT-2", "SR-SEC-5", side="pen")
+@pytest.mark.parametrize("off", [False, True], ids=["on", "switched off between"])
+def test_many_steps_without_a_press_lead_no_further_than_a_day(off: bool) -> None:
+    client = raw_pen()
+    utc_s = client.pen.clock.utc_s
+    assert set_clock(client, utc_s + DAY_S // 2).opcode == raw.CLOCK_SET
+    assert set_clock(client, utc_s + DAY_S - 600).opcode == raw.CLOCK_SET
+    if off:
+        client = rebooted(client)
+    assert set_clock(client, utc_s + DAY_S + 3_600).reason == Reason.CLOCK_JUMP_NEEDS_PRESS
+    client.pen.button.hold()
+    client.pen.advance(200)
+    assert set_clock(client, utc_s + DAY_S + 3_600).opcode == raw.CLOCK_SET
+    client.pen.button.release()
+    client = rebooted(client) if off else client
+    client.pen.clock.advance(DAY_S + 60)
+    client.pen.advance(3_000)
+    client = rebooted(client)
+    assert set_clock(client, client.pen.clock.utc_s + 600).opcode == raw.CLOCK_SET
+
+
+@pytest.mark.sr("SR-INT-2", "SR-SEC-5", side="pen")
+def test_a_flood_of_clock_settings_fills_no_history() -> None:
+    client = raw_pen()
+    taken = 0
+    for _ in range(40):
+        taken += set_clock(client, client.pen.clock.utc_s + 2).opcode == raw.CLOCK_SET
+    assert 0 < taken <= 8
+    firmware = client.pen.firmware
+    assert isinstance(firmware, PenFirmware)
+    records = len(firmware._pen.store.history.records)
+    for _ in range(10):
+        assert set_clock(client, client.pen.clock.utc_s).opcode == raw.CLOCK_SET
+    assert len(firmware._pen.store.history.records) == records
 
 
 @pytest.mark.sr("SR-INT-2", side="pen")

@@ -4,13 +4,20 @@ Two things are read: the time of day, which can be set, and a count of seconds t
 go by the count alone; the time of day is held against it, and against the newest record.
 """
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from dermalink_protocol.limits import SESSION_MAX_MS
+from dermalink_protocol.codewords import RecordKind
+from dermalink_protocol.history import decode_record
+from dermalink_protocol.history_entries import ClockSetEntry
+from dermalink_protocol.limits import CLOCK_JUMP_MAX_S, SESSION_MAX_MS
 from dermalink_protocol.wire import U8, U32
 from dermalink_simulator.therapy.state import Clock
 
 DRIFT_S: Final = 2  # that time of day and count may be apart between two looks: each is rounded down
+DAY_S: Final = 86_400
+SETS_MAX: Final = 8  # settings of the clock in a day that it ran, with nobody at the button (SR-INT-2, assumption)
 SESSION_MAX_S: Final = SESSION_MAX_MS // 1_000
 
 
@@ -68,3 +75,42 @@ def look(watch: ClockWatch, utc_s: int, ran_s: int) -> tuple[ClockWatch, Ran]:
 def was_set(watch: ClockWatch, utc_s: int) -> ClockWatch:
     """The clock once the hardware's has been set: sound."""
     return ClockWatch(utc_s, watch.ran_s, int(Clock.SOUND))
+
+
+class UnpressedSets:
+    """How often and how far hosts set the clock in the last day that it ran, with nobody at the button (SR-INT-2).
+
+    Else many steps, each within what needs no press, would move it anywhere and fill the history. Records of a
+    former boot say nothing of a button, and count.
+    """
+
+    __slots__ = ("_sets",)
+
+    def __init__(self) -> None:
+        self._sets: deque[tuple[int, int]] = deque(maxlen=SETS_MAX)
+
+    def load(self, records: Sequence[bytes], run_s: int) -> None:
+        """Count what the history tells of the day before `run_s`; a move of more than a day was nobody's but a hand's.
+
+        A record without a date before or after is of a clock that was lost.
+        """
+        for record in reversed(records):
+            found = decode_record(record)
+            if found.run_s + DAY_S < run_s or len(self._sets) == SETS_MAX:
+                return
+            if found.kind == RecordKind.CLOCK_SET:
+                entry = ClockSetEntry.decode(found.payload)
+                moved_s = abs(entry.after_utc_s - entry.before_utc_s)
+                if 0 < moved_s <= CLOCK_JUMP_MAX_S:
+                    self._sets.appendleft((found.run_s, moved_s))
+
+    def note(self, run_s: int, moved_s: int) -> None:
+        """The clock was set, `moved_s` seconds from where it stood."""
+        self._sets.append((run_s, moved_s))
+
+    def allow(self, run_s: int, moved_s: int) -> bool:
+        """Whether it may be set once more without a press; an order that moves nothing always may."""
+        while self._sets and self._sets[0][0] + DAY_S < run_s:
+            self._sets.popleft()
+        far = sum(moved for _, moved in self._sets) + moved_s > CLOCK_JUMP_MAX_S
+        return moved_s == 0 or not (far or len(self._sets) == SETS_MAX)

@@ -25,6 +25,7 @@ from dermalink_protocol.history_entries import (
 )
 from dermalink_protocol.messages.identity import SelfTestStep
 from dermalink_protocol.zones import Direction, Symptom, Zone, pass_bits
+from dermalink_simulator.firmware.detectors import new_spot, resumed
 from dermalink_simulator.firmware.flash_layout import StateRecord
 from dermalink_simulator.firmware.flash_store import Transaction, head_of
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
@@ -123,6 +124,7 @@ def _begin(pen: Inside, _event: Event, _before: TherapyState) -> None:
     fresh = pen.head.begin(state.session_id)
     tag_id = pen.head.record.tag_id
     pen.pass_peak_um = pen.pass_punctures = 0
+    pen.dwell = new_spot(pen.dwell)
     entries: list[Entry] = []
     if fresh:
         sessions = pen.head.record.sessions
@@ -206,7 +208,8 @@ def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
 
 
 def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
-    before_s, entries = pen.sensors.utc_s, ()
+    before_s = pen.sensors.utc_s
+    entries: tuple[Entry, ...] = ()
     if event.utc_s != before_s or pen.clock.trouble != Clock.SOUND:
         entries = (ClockSetEntry(before_utc_s=before_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s),)
         if not event.pressed:
@@ -252,6 +255,7 @@ def on_transition(pen: Inside, before: TherapyState) -> None:
             ),
         )
     if after.state == State.SPIN_UP and before.state == State.WAITING:
+        pen.dwell = resumed(pen.dwell)
         left = pen.limits.resumes_max - after.resumes
         direction = Direction(after.direction)
         write(

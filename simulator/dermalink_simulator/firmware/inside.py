@@ -108,10 +108,8 @@ class Inside:
         self.raw_contact = 0
         self.shape = NO_SHAPE
         self.sampler = Sampler()
-        self.clock = ClockWatch()
-        self.clock_sets = UnpressedSets()
-        self.run_s = 0
-        self.checkpoint_s = 0
+        self.clock, self.clock_sets = ClockWatch(), UnpressedSets()
+        self.run_s = self.checkpoint_s = 0
         # Head, pass, self-test
         self.head = SeatedHead()
         self.noted_tag_id = NO_TAG_ID
