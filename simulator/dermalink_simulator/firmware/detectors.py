@@ -26,6 +26,8 @@ from dermalink_protocol.wire import I32, U8, U16, U32
 BUCKETS: Final = 10  # the dwell window moves on in steps of a tenth of its length
 BUCKET_MS: Final = DWELL_WINDOW_MS // BUCKETS
 TIMER_MAX_MS: Final = 0xFFFF
+STAMP_MOVED_MS: Final = 200  # to lift, move one head width and press takes a hand as long (assumption)
+GLIDE_MOVED_MS: Final = 1_000  # to lift and begin elsewhere (assumption)
 CYCLE: Final = 100_000_000  # stroke_us x rate_hz x percent of a stroke at exactly that percentage of the rate
 
 _FORCE_STOP_MN: Final = int(FORCE_STOP_MN)
@@ -98,7 +100,8 @@ class Dwell(NamedTuple):
     `window` holds dx, dy of the last `BUCKETS` buckets of working time, oldest first, and `sum_x_um`, `sum_y_um`
     their sums; `filled` says how many are real. `bucket_*` is the one under way. `spot_*` is the displacement since
     the head last had moved one head width, `spot_punctures` what it left there. `press_ms` is this press of a stamp
-    head, `away_ms` how long there has been no contact.
+    head, `away_ms` how long there has been no contact, `moved` 1 once a lift was long enough to go elsewhere and until
+    needles work again.
     """
 
     window: tuple[int, ...] = (0,) * (2 * BUCKETS)
@@ -113,6 +116,7 @@ class Dwell(NamedTuple):
     spot_punctures: U32 = 0
     press_ms: U16 = 0
     away_ms: U16 = 0
+    moved: U8 = 0
 
 
 FRESH: Final = Dwell()
@@ -143,21 +147,45 @@ def shape_of(width_um: int, *, stamp: bool) -> HeadShape:
     return HeadShape(width_um, int(stamp), punctures)
 
 
+def new_spot(dwell: Dwell) -> Dwell:
+    """A pass begins: it counts anew."""
+    return dwell._replace(spot_x_um=0, spot_y_um=0, spot_punctures=0)
+
+
+def resumed(dwell: Dwell) -> Dwell:
+    """A pass goes on: half of the spot is forgotten if the head was away long enough to be put down elsewhere.
+
+    So a person who was paused for dwelling can go on, and what that forgets is bounded by SR-PASS-2's resumes.
+    """
+    return dwell._replace(spot_punctures=dwell.spot_punctures // 2) if dwell.moved else dwell
+
+
+def _away(dwell: Dwell, away_ms: int, head: HeadShape) -> Dwell:
+    """Dwell while there is no contact."""
+    if head.stamp and away_ms >= STAMP_MOVED_MS:
+        return FRESH
+    if not (head.stamp or away_ms >= _LIFT_MS):
+        return dwell._replace(away_ms=away_ms)
+    moved = 1 if away_ms >= GLIDE_MOVED_MS else dwell.moved
+    if not dwell.spot_punctures:
+        return FRESH
+    return Dwell(spot_punctures=dwell.spot_punctures, away_ms=away_ms, moved=moved)
+
+
 def dwell_step(dwell: Dwell, dt_ms: int, touch: Touch, head: HeadShape) -> tuple[Dwell, int]:
     """Dwell after a tick (SR-PASS-4), and the reason to pause.
 
     Time counts only while needles are out, travel whenever there is contact: so a pause in contact resets nothing.
-    A lift forgets the spot: of a stamp head at once, of another after the time that also takes the needles in.
+    A lift ends a press and its dwelling (of a stamp head at once, of another after the time that also takes the needles
+    in) and does not forget the spot, since the pen does not see where it is put down again: what a glide head left is
+    kept until it has travelled one head width in contact, what a stamp head left until a lift long enough to move on.
     """
     contact, working, dx_um, dy_um, punctures = touch
     if not contact:
         if dwell is FRESH:
             return dwell, 0
-        away_ms = dwell.away_ms + dt_ms
-        if head.stamp or away_ms >= _LIFT_MS:
-            return FRESH, 0
-        return dwell._replace(away_ms=away_ms), 0
-    window, filled, sum_x, sum_y, bucket_ms, bucket_x, bucket_y, spot_x, spot_y, spot, press_ms, _ = dwell
+        return _away(dwell, min(dwell.away_ms + dt_ms, TIMER_MAX_MS), head), 0
+    window, filled, sum_x, sum_y, bucket_ms, bucket_x, bucket_y, spot_x, spot_y, spot, press_ms, _, moved = dwell
     bucket_x += dx_um
     bucket_y += dy_um
     spot_x += dx_um
@@ -167,6 +195,7 @@ def dwell_step(dwell: Dwell, dt_ms: int, touch: Touch, head: HeadShape) -> tuple
         spot_x, spot_y, spot = 0, 0, punctures
     tripped = 0
     if working:
+        moved = 0
         bucket_ms += dt_ms
         press_ms = min(press_ms + dt_ms, TIMER_MAX_MS)
         if bucket_ms >= BUCKET_MS:
@@ -180,5 +209,5 @@ def dwell_step(dwell: Dwell, dt_ms: int, touch: Touch, head: HeadShape) -> tuple
         if spot >= head.spot_punctures_max or (head.stamp and press_ms > _PRESS_MS):
             tripped = _DWELL
     # A NamedTuple's constructor by keyword costs three times as much; this runs a hundred times a second.
-    now = (window, filled, sum_x, sum_y, bucket_ms, bucket_x, bucket_y, spot_x, spot_y, spot, press_ms, 0)
+    now = (window, filled, sum_x, sum_y, bucket_ms, bucket_x, bucket_y, spot_x, spot_y, spot, press_ms, 0, moved)
     return tuple.__new__(Dwell, now), tripped

@@ -10,7 +10,9 @@ from dermalink_simulator.firmware.detectors import (
     Touch,
     dwell_step,
     force_step,
+    new_spot,
     rate_step,
+    resumed,
     shape_of,
 )
 
@@ -76,6 +78,41 @@ def test_pausing_in_contact_resets_nothing() -> None:
 def test_a_bounce_resets_nothing_and_a_lift_does() -> None:
     assert dwell_after([STILL] * 40 + [AWAY] * 5 + [STILL] * 10)[1] is not None
     assert dwell_after([STILL] * 40 + [AWAY] * 30 + [STILL] * 49)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_pecking_one_spot_with_a_glide_head_pauses_however_long_it_is_lifted() -> None:
+    press = [Touch(1, 1, 0, 0, 12)] * 45
+    for lift_ms in (310, 5_000, 100_000):
+        assert dwell_after((press + [AWAY] * (lift_ms // 10)) * 2)[1] == 450 + lift_ms + 30
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_spot_is_forgotten_by_travel_in_contact_also_after_a_lift() -> None:
+    line = [Touch(1, 1, 200, 0, 7)] * 40
+    assert dwell_after((line + [AWAY] * 50) * 20)[1] is None
+
+
+@pytest.mark.sr("SR-PASS-4", "SR-PASS-2", side="pen")
+@pytest.mark.parametrize(("lift_ms", "left"), [(990, 565), (1_000, 282)])
+def test_going_on_forgets_half_a_spot_only_after_a_lift(lift_ms: int, left: int) -> None:
+    dwell, _ = dwell_after([Touch(1, 1, 0, 0, 565)] + [AWAY] * (lift_ms // 10) + [Touch(1, 0, 0, 0, 0)])
+    assert resumed(dwell).spot_punctures == left
+    worked, _ = dwell_after([STILL], dwell=dwell)
+    assert resumed(worked).spot_punctures == 565
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+def test_a_pass_that_begins_counts_its_spot_anew() -> None:
+    dwell, _ = dwell_after([Touch(1, 1, 0, 0, 565)])
+    assert new_spot(dwell).spot_punctures == 0
+
+
+@pytest.mark.sr("SR-PASS-4", side="pen")
+@pytest.mark.parametrize(("lift_ms", "trips"), [(10, True), (190, True), (200, False), (250, False)])
+def test_a_stamp_has_to_be_lifted_long_enough_to_move_on(lift_ms: int, trips: bool) -> None:
+    press = [Touch(1, 1, 0, 0, 7)] * 39
+    assert (dwell_after((press + [AWAY] * (lift_ms // 10)) * 5, STAMP)[1] is not None) is trips
 
 
 @pytest.mark.sr("SR-PASS-4", side="pen")
