@@ -7,6 +7,8 @@ import pytest
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history import Anchor, check_chain, decode_record, origin
 from dermalink_simulator.firmware.firmware import PenFirmware
+from dermalink_simulator.firmware.flash_layout import HISTORY
+from dermalink_simulator.firmware.flash_store import FlashStore
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, raw_pen
 
@@ -156,6 +158,45 @@ def test_a_flood_of_clock_settings_fills_no_history() -> None:
     for _ in range(10):
         assert set_clock(client, client.pen.clock.utc_s).opcode == raw.CLOCK_SET
     assert len(firmware._pen.store.history.records) == records
+
+
+def store_of(client: RawClient) -> FlashStore:
+    firmware = client.pen.firmware
+    assert isinstance(firmware, PenFirmware)
+    return firmware._pen.store
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-SEC-5", side="pen")
+@pytest.mark.parametrize("in_session", [False, True], ids=["no session", "in a session"])
+def test_a_flood_of_symptoms_locks_and_fills_no_history(in_session: bool) -> None:
+    client = raw_pen()
+    if in_session:
+        client.open()
+    before = len(store_of(client).history.records)
+    for kind in range(600):
+        got = client.ask(raw.ON_STOP, raw.SYMPTOM, bytes([1 + kind % 3]))
+        assert got.opcode == raw.SYMPTOM_REPORTED
+    client.pen.advance(70_000)
+    assert client.ask(raw.ON_STOP, raw.SYMPTOM, b"\1").opcode == raw.SYMPTOM_REPORTED
+    assert len(store_of(client).history.records) - before <= 4
+    assert store_of(client).record.lock_s > 28 * DAY_S - 5
+    assert rebooted(client).open().reason == Reason.SYMPTOM_LOCK
+
+
+@pytest.mark.sr("SR-SEC-5", "SR-LOG-1", "SR-SYM-1", side="pen")
+@pytest.mark.parametrize("free_slots", [256, 40, 2, 0], ids=lambda free: f"{free} free")
+def test_a_full_history_starts_nothing_is_no_fault_and_keeps_a_lock_all_the_same(free_slots: int) -> None:
+    client = raw_pen()
+    store_of(client).history.slots = HISTORY.slots - free_slots
+    assert freshly_tested(client).open().reason == Reason.HISTORY_FULL
+    set_clock(client, client.pen.clock.utc_s + 60)
+    for kind in b"\1\2\3":
+        assert client.ask(raw.ON_STOP, raw.SYMPTOM, bytes([kind])).opcode == raw.SYMPTOM_REPORTED
+    client.pen.advance(1_000)
+    assert store_of(client).history.free_slots == free_slots
+    assert client.status()["state"] == raw.IDLE
+    assert store_of(client).record.lock_s > 28 * DAY_S - 60
+    assert rebooted(client).open().reason == Reason.SYMPTOM_LOCK
 
 
 @pytest.mark.sr("SR-INT-2", side="pen")

@@ -218,7 +218,8 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
     event = event_of(pen, asked.port, message)
     said = pen.symptoms.said
     answer = feed(pen, event, trace)
-    if pen.symptoms.said != said:
+    unwritten = isinstance(message, stop.ReportSymptom) and pen.symptoms.written < pen.symptoms.said
+    if pen.symptoms.said != said or unwritten:
         pen.symptoms.replies.append((pen.symptoms.said, asked, replies.granted(pen, message)))
     elif answer.verdict == Verdict.REFUSED:
         pen.host_record = kept

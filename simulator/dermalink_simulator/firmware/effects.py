@@ -38,6 +38,8 @@ from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
 UNTRACKED: Final = 0  # a write that nobody waits for
 CLOCK: Final = 5  # beside the numbers of `Write`
 SYMPTOM: Final = 6
+# The same symptom said again begins its lock anew, and stands in the history once; so often the lock is written anew.
+SYMPTOM_AGAIN_S: Final = 60
 HEAD_FIELDS: Final = frozenset({"head_tag_id", "head_sessions", "head_strokes", "head_motor_s", "head_session_id"})
 RESERVE_FACTOR: Final = 2  # strokes out of contact come on top of those that the budget allows
 NOT_MEASURED: Final = 0xFFFF
@@ -88,12 +90,24 @@ def write(
 ) -> None:
     """Write the durable fields and `entries` down, in one; a write that finds no room ends as failed at once.
 
-    Entries that are not about a session are left out when only a session's own reserve is left. What is `urgent` is
-    written before all else that waits.
+    Entries that are not about a session are left out when only a session's own reserve is left, and all but those that
+    must come before a stroke when there is no room at all: a full history is no fault, it only starts nothing
+    (SR-SEC-5). What is `urgent` is written before all else that waits.
     """
     own = frozenset(changes) | (HEAD_FIELDS if to_ledger else frozenset())
-    if not pen.store.submit(Transaction(token, durable(pen) | changes, entries, to_ledger, own, urgent)):
+    if not pen.store.history.has_room:
+        entries = tuple(entry for entry in entries if _bears_therapy(pen, entry))
+    transaction = Transaction(token, durable(pen) | changes, entries, to_ledger, own, urgent)
+    if pen.store.submit(transaction):
+        return
+    if token in (Write.OPEN, Write.BEGIN) or not pen.store.submit(transaction._replace(entries=())):
         pen.written.append((token, False))
+
+
+def _bears_therapy(pen: Inside, entry: Entry) -> bool:
+    """Whether the entry tells of a session, the open one or one that it names."""
+    in_session = pen.state.session_id != 0 or getattr(entry, "session_id", 0) != 0
+    return in_session and not isinstance(entry, SessionAdoptedEntry | ClockSetEntry)
 
 
 def note(pen: Inside, entry: Entry) -> None:
@@ -202,9 +216,17 @@ def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
 def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
     symptom = Symptom(event.symptom)
     by_owner = int(event.port in (0, before.owner))
-    pen.symptoms.said += 1
+    told, said = pen.symptoms, (int(symptom), by_owner, before.session_id)
+    if before.symptom_s == 0 or told.failed:
+        told.noted.clear()
+    again = said in told.noted
+    if again and pen.run_s - told.noted_run_s < SYMPTOM_AGAIN_S:
+        return
+    told.noted.add(said)
+    told.noted_run_s = pen.run_s
+    told.said += 1
     entry = SymptomEntry(symptom=symptom, by_owner=by_owner, session_id=before.session_id)
-    write(pen, entry, token=SYMPTOM, urgent=True)
+    write(pen, *(() if again else (entry,)), token=SYMPTOM, urgent=True)
 
 
 def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
@@ -282,15 +304,17 @@ def _folded(record: StateRecord) -> dict[str, Any]:
 def powered_up(pen: Inside, cause: PowerCause) -> None:
     """The boot's own record, and the end of a session that power cut short: one write."""
     record = pen.store.record
-    entries: list[Entry] = [
-        PoweredUp(
-            cause=cause,
-            boot_id=pen.boot_id,
-            firmware_version=FIRMWARE_VERSION,
-            calibration_id=pen.store.factory.calibration_id,
-            serial_number=pen.store.factory.serial_number,
+    entries: list[Entry] = []
+    if pen.store.history.has_room:
+        entries.append(
+            PoweredUp(
+                cause=cause,
+                boot_id=pen.boot_id,
+                firmware_version=FIRMWARE_VERSION,
+                calibration_id=pen.store.factory.calibration_id,
+                serial_number=pen.store.factory.serial_number,
+            )
         )
-    ]
     if record.session_open:
         entries.insert(
             0,

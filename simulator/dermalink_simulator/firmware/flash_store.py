@@ -178,7 +178,9 @@ class FlashStore:
         if self.trouble is not Reason.NONE:
             return False
         ahead = TRIES * (len(self._queue) + 2)
-        if self.history.free_slots < ahead * HISTORY_ENTRIES_MAX or self.ledger.free_slots < ahead:
+        if transaction.entries and self.history.free_slots < ahead * HISTORY_ENTRIES_MAX:
+            return False
+        if self.ledger.free_slots < ahead:
             return False
         if transaction.urgent:
             self._put_first(transaction)

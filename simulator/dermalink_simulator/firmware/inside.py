@@ -57,13 +57,19 @@ class Deferred(NamedTuple):
 
 
 class Symptoms:
-    """Symptoms that were said and those whose write has ended, counted; and the replies that wait for that."""
+    """Symptoms that were said and those whose write has ended, counted; and the replies that wait for that.
+
+    `noted` are those that the history tells under the lock that stands: who, what, in which session; `noted_run_s` when
+    the lock was last written.
+    """
 
     def __init__(self) -> None:
         self.said = 0
         self.written = 0
         self.failed = False
         self.replies: deque[tuple[int, Asked, Message]] = deque()
+        self.noted: set[tuple[int, int, int]] = set()
+        self.noted_run_s = 0
 
 
 class Inside:
