@@ -139,7 +139,7 @@ def test_what_is_urgent_is_written_before_all_that_waits_and_stays_so() -> None:
     for token in (10, 11):
         how_it_stands = {"wait_s": 99, "lock_s": token, "fault": int(Reason.WATCHDOG), "session_id": 2}
         store.submit(Transaction(token, how_it_stands, urgent=True))
-    written = []
+    written: list[int] = []
     while len(written) < 10:
         op = store.next()
         assert op is not None
