@@ -88,7 +88,11 @@ if sys.platform == "win32":
 
         while True:
             while msvcrt.kbhit():
-                _say_key(person, msvcrt.getwch())
+                key = msvcrt.getwch()
+                if key in ("\x00", "\xe0"):  # an arrow or a function key: what follows is its number, and no key
+                    msvcrt.getwch()
+                else:
+                    _say_key(person, key)
             await asyncio.sleep(POLL_S)
 
 else:
