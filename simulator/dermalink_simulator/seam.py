@@ -124,7 +124,7 @@ class Firmware(Protocol):
         """Whether this connection is not to be given up for a new one: it owns the session (SR-SEC-5)."""
 
     def handle(self, port: int, data: bytes) -> None:
-        """Bytes arrived, after a `guard_tick` for the time until then; Stop takes effect before this returns."""
+        """Bytes arrived, after a `guard_tick` if a line changed at rest; Stop takes effect before this returns."""
 
     def tick(self, dt_ms: int, sensors: Sensors) -> None:
         """The main loop, `dt_ms` (1 to 1000) after the last one."""

@@ -60,6 +60,7 @@ class Board:
         self._numbered = 0
         self._guard_due = self._main_due = NEVER
         self._guard_last = self._main_last = 0
+        self._line_changed = False
         self._inbox: list[tuple[PenPort, bytes]] = []
         self._busy = False
         self._woken = False
@@ -193,6 +194,7 @@ class Board:
     def wake(self) -> None:
         """A line of the processor changed (button, head, clock): its main loop runs soon."""
         self.mechanism.changed()
+        self._line_changed = True
         if self.firmware is not None:
             self._woken = True
             self._main_due = min(self._main_due, max(self.now_ms, self._main_last + TICK_MS))
@@ -226,10 +228,13 @@ class Board:
         return due if due == NEVER else max(0, due - self.now_ms)
 
     def _catch_up(self) -> None:
-        """A firmware takes note of the time and of its inputs before it takes bytes, as its main loop would."""
+        """A firmware that slept takes note of the time before it takes bytes, as its main loop would.
+
+        So it does of a line that changed; while the drive is on, the guard sees to that at its own times.
+        """
         if self.firmware is not None and self.now_ms - self._main_last >= TICK_MS:
             self._main()
-        elif self._guard_last < self.now_ms:
+        elif self._line_changed and self.mechanism.drive.idle:
             self._guard()
 
     def _guard(self) -> None:
@@ -239,6 +244,7 @@ class Board:
             return
         if dt > 0 and not self.guard_hung:
             self._guard_last = now
+            self._line_changed = False
             firmware.guard_tick(dt, self.mechanism.guard_sensors(now))
             self.mechanism.drive.take(firmware.drive(), now * 1_000)
         if self.mechanism.drive.idle:
