@@ -124,6 +124,20 @@ def test_stop_is_answered_at_once_on_a_slow_flash() -> None:
 
 
 @pytest.mark.sr("SR-SYM-1", "SR-LOG-1", side="pen")
+def test_a_symptom_said_again_waits_for_the_same_record() -> None:
+    pen, host = running_pen()
+    pen.faults.inject("flash", "slow", ms=300)
+    first = host.send(stop.ReportSymptom(symptom=Symptom.RASH))
+    again = host.send(stop.ReportSymptom(symptom=Symptom.RASH))
+    host.run(50)
+    host.listen()
+    assert not {first, again} & set(host.replies)
+    assert isinstance(host.answer_to(again, within_ms=10_000), stop.SymptomReported)
+    assert first in host.replies
+    assert powered_anew(pen).wait_s > 27 * 86_400
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-LOG-1", side="pen")
 def test_a_symptom_that_could_not_be_written_is_not_called_taken() -> None:
     pen, host = running_pen()
     pen.faults.inject("flash", "write_failure", operations=1_000)
