@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from dermalink_protocol.codewords import Reason
+from dermalink_simulator.hardware.board import Board
 from dermalink_simulator.seam import DriveOrder, Sensors
 from tests.support import raw_pen as raw
 from tests.support.raw_pen import RawClient, frame, raw_pen
@@ -256,10 +257,7 @@ def test_a_button_held_down_starts_nothing() -> None:
     assert not client.pen.motor_turns
 
 
-@pytest.mark.sr("SR-STOP-5", side="pen")
-@pytest.mark.parametrize("before_ms", range(12))
-def test_a_press_before_the_hosts_word_is_not_fresh(before_ms: int) -> None:
-    client = raw_pen()
+def press_then_word(client: RawClient, before_ms: int) -> None:
     client.open()
     frame_id = struct.unpack_from("<H", client.prepare().payload, 10)[0]
     header = client.header()
@@ -267,9 +265,25 @@ def test_a_press_before_the_hosts_word_is_not_fresh(before_ms: int) -> None:
     client.pen.button.press()
     client.pen.advance(before_ms)
     client.ask(raw.ON_COMMAND, raw.BEGIN, header + struct.pack("<IH", client.session_id, frame_id))
-    client.live(1_000)
+    client.renew()
+    client.live(300)
+
+
+@pytest.mark.sr("SR-STOP-5", side="pen")
+@pytest.mark.parametrize("before_ms", range(12))
+def test_a_press_before_the_hosts_word_is_not_fresh(before_ms: int) -> None:
+    client = raw_pen()
+    press_then_word(client, before_ms)
     assert client.status()["state"] == raw.WAITING
     assert not client.pen.motor_turns
+
+
+@pytest.mark.sr("SR-STOP-5", side="pen", twin=True)
+def test_a_pen_that_takes_bytes_without_a_look_at_its_button_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Board, "_line_changed", property(lambda _: False, lambda *_: None), raising=False)
+    client = raw_pen()
+    press_then_word(client, 0)
+    assert client.pen.motor_turns
 
 
 @pytest.mark.sr("SR-STOP-5", side="pen")
