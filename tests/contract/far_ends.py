@@ -14,6 +14,8 @@ from dermalink.links.open import open_link
 from dermalink.links.serial_port import open_port
 from dermalink.links.serial_threads import ThreadPipe
 from dermalink.links.stream import StreamLink
+from dermalink_simulator.in_process import published
+from dermalink_simulator.runner import PenRunner
 from tests.support.memory_pipe import MemoryPipe
 
 
@@ -188,6 +190,100 @@ async def memory() -> AsyncIterator[FarEnd]:
         await link.close()
 
 
-MAKERS: list[Maker] = [memory, tcp, serial_socket]
+class RawPort:
+    """The pen's end of a `sim:` link, without a pen: bytes in the test's hand."""
+
+    def __init__(self) -> None:
+        self.on_output: Callable[[bytes], None] | None = None
+        self.on_hang_up: Callable[[], None] | None = None
+        self.closed = False
+        self.heard = bytearray()
+        self._came = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        self.heard += data
+        self._came.set()
+
+    async def more(self) -> None:
+        self._came.clear()
+        await self._came.wait()
+
+    def clog(self, *, clogged: bool) -> None:
+        """The host reads slowly; what the test sends is sent all the same."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def say(self, data: bytes) -> None:
+        assert self.on_output is not None
+        self.on_output(data)
+
+    def hang_up(self) -> None:
+        assert self.on_hang_up is not None
+        self.closed = True
+        self.on_hang_up()
+
+
+class RawPen:
+    """A `RunnablePen` that does nothing by itself and has one port."""
+
+    now_ms = 0
+
+    def __init__(self) -> None:
+        self.port = RawPort()
+
+    def advance(self, ms: int) -> None:
+        self.now_ms += ms
+
+    def next_wake_ms(self) -> int:
+        return 1_000
+
+    def connect(self) -> RawPort:
+        return self.port
+
+
+class SimEnd:
+    """A far end that is a running pen's port in this process."""
+
+    def __init__(self, link: Link, runner: PenRunner, port: RawPort) -> None:
+        self.link = link
+        self._runner, self._port = runner, port
+
+    def heard(self) -> bytes:
+        """All that the pen has had so far, without waiting."""
+        return bytes(self._port.heard)
+
+    async def send(self, data: bytes) -> None:
+        self._runner.act(lambda: self._port.say(data))
+
+    async def read(self, size: int) -> bytes:
+        while len(self._port.heard) < size:
+            await self._port.more()
+        got = bytes(self._port.heard[:size])
+        del self._port.heard[:size]
+        return got
+
+    async def die(self) -> None:
+        self._runner.act(self._port.hang_up)
+
+
+@contextlib.asynccontextmanager
+async def sim() -> AsyncIterator[SimEnd]:
+    """A `sim:` link by its entry point and name; it never clogs, for the pen has all bytes before `write` returns."""
+    pen = RawPen()
+    runner = PenRunner(pen)
+    try:
+        with published("far_end", runner) as url:
+            link = await open_link(url)
+            try:
+                yield SimEnd(link, runner, pen.port)
+            finally:
+                await link.close()
+    finally:
+        runner.stop()
+
+
+CLOGGABLE: list[Maker] = [memory, tcp, serial_socket]
 if sys.platform != "win32":
-    MAKERS += [serial_pty, serial_pty_threads]
+    CLOGGABLE += [serial_pty, serial_pty_threads]
+MAKERS: list[Maker] = [*CLOGGABLE, sim]

@@ -12,10 +12,11 @@ from dermalink.links.link import Link
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.framing import FRAME_OVERHEAD, Frame, FrameDecoder, encode_frame
 from dermalink_protocol.limits import HOST_STOP_WITHIN_MS, MESSAGE_BYTES_MAX
-from tests.contract.far_ends import MAKERS, FarEnd, Maker
+from tests.contract.far_ends import CLOGGABLE, MAKERS, FarEnd, Maker, sim
 from tests.support.running import in_real_time
 
 each_link = pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+each_that_clogs = pytest.mark.parametrize("maker", CLOGGABLE, ids=lambda maker: maker.__name__)
 
 BODIES = [bytes(4), b"\x00\xff" * 20, bytes(range(1, 245)), b"\x01" * MESSAGE_BYTES_MAX]
 LONG = b"\x55" * MESSAGE_BYTES_MAX
@@ -178,7 +179,7 @@ async def send_until_refused(link: Link) -> None:
         await link.send(Channel.STATUS, STOP)
 
 
-@each_link
+@each_that_clogs
 @in_real_time
 async def test_a_clogged_sender_is_woken_by_the_far_end_s_death(maker: Maker) -> None:
     async with maker() as far, clogged(far) as (_, sender):
@@ -192,7 +193,7 @@ async def test_a_clogged_sender_is_woken_by_the_far_end_s_death(maker: Maker) ->
 
 
 @pytest.mark.sr("SR-STOP-4", "SR-STOP-7", side="host")
-@each_link
+@each_that_clogs
 @in_real_time
 async def test_stop_goes_before_all_that_waits_on_a_clogged_link(maker: Maker) -> None:
     async with maker() as far, clogged(far) as (taken, sender):
@@ -215,7 +216,7 @@ async def test_stop_goes_before_all_that_waits_on_a_clogged_link(maker: Maker) -
         await asyncio.wait([sender, *waiting])
 
 
-@each_link
+@each_that_clogs
 @in_real_time
 async def test_a_send_that_is_cancelled_on_a_clogged_link_spoils_no_frame(maker: Maker) -> None:
     async with maker() as far, clogged(far) as (taken, sender):
@@ -240,7 +241,7 @@ async def frames_at_bulk(far: FarEnd, number: int) -> list[Frame]:
     return frames
 
 
-@each_link
+@each_that_clogs
 @in_real_time
 async def test_a_clogged_link_closes_in_bounded_time(maker: Maker) -> None:
     async with maker() as far, clogged(far) as (_, sender):
@@ -291,7 +292,7 @@ async def test_the_end_that_close_makes_is_told_as_that(maker: Maker) -> None:
 
 @each_link
 @in_real_time
-async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told_so(maker: Maker) -> None:
+async def test_what_need_not_wait_is_sent_at_once_and_in_order(maker: Maker) -> None:
     async with maker() as far:
         bodies = [bytes([number]) * (number % 200 + 4) for number in range(60)]
         reading = asyncio.ensure_future(frames_at(far, len(bodies)))
@@ -299,6 +300,14 @@ async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told
             if not far.link.try_send(Channel.STATUS, body, gather=number % 7 != 0):
                 await far.link.send(Channel.STATUS, body)
         assert [frame.body for frame in await reading] == bodies
+    for gather in (False, True):
+        with pytest.raises(LinkClosed):
+            far.link.try_send(Channel.STATUS, b"closed", gather=gather)
+
+
+@each_that_clogs
+@in_real_time
+async def test_what_must_wait_is_told_so(maker: Maker) -> None:
     async with maker() as far, clogged(far) as (taken, sender):
         assert not far.link.try_send(Channel.STATUS, b"after")
         sender.cancel()
@@ -307,9 +316,6 @@ async def test_what_need_not_wait_is_sent_at_once_in_order_and_what_must_is_told
         async with asyncio.timeout(BOUND_S):
             await far.link.send(Channel.STATUS, b"after")
             assert (await reading)[-1].body == b"after"
-    for gather in (False, True):
-        with pytest.raises(LinkClosed):
-            far.link.try_send(Channel.STATUS, b"closed", gather=gather)
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
@@ -322,3 +328,16 @@ async def test_stop_goes_before_what_was_gathered(maker: Maker) -> None:
         far.link.send_now(Channel.STOP, STOP)
         frames = await frames_at(far, 3)
         assert [frame.body for frame in frames] == [STOP, b"gathered", b"as well"]
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-STOP-7", side="host")
+@in_real_time
+async def test_nothing_ever_waits_on_a_link_in_the_same_process() -> None:
+    async with sim() as far:
+        await far.send(encode_frame(Channel.STATUS, LONG) * 50)  # more than a host may leave unread
+        for _ in range(1_000):
+            assert far.link.try_send(Channel.STATUS, LONG)
+        far.link.send_now(Channel.STOP, STOP)
+        heard = far.heard()
+        assert heard.endswith(encode_frame(Channel.STOP, STOP))
+        assert len(heard) == 1_000 * (FRAME_OVERHEAD + len(LONG)) + FRAME_OVERHEAD + len(STOP)

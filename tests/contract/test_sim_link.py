@@ -1,4 +1,4 @@
-"""The in-process link keeps to the same contract; its far end is a whole pen, which answers instead of echoing."""
+"""What the one contract suite (test_links.py) cannot ask of `sim:`: its far end here is a whole pen, which answers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -89,13 +89,11 @@ class ForeignPipe:
         """See `BytePipe.push_to`; whoever made the pipe has only `read`, so a task reads on."""
 
         async def pump() -> None:
-            try:
-                while chunk := await self.read():
-                    data(chunk)
-            finally:
-                end()
+            while chunk := await self.read():
+                data(chunk)
 
         self._pump = asyncio.ensure_future(pump())
+        self._pump.add_done_callback(lambda _: end())  # also when it was cancelled before it began
 
     async def close(self) -> None:
         """See `BytePipe.close`."""
