@@ -51,11 +51,17 @@ print(json.dumps(failed))
 """
 
 
+def lean_environment() -> dict[str, str]:
+    """Nothing of the checkout's environment."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV"))}
+
+
 def run(*command: object, cwd: Path) -> str:
     """What a program printed, run with nothing of the checkout's environment."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV"))}
     words = [str(part) for part in command]
-    ended = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=AT_MOST_S, check=False)
+    ended = subprocess.run(
+        words, cwd=cwd, env=lean_environment(), capture_output=True, text=True, timeout=AT_MOST_S, check=False
+    )
     assert ended.returncode == 0, f"{' '.join(words)}\n{ended.stdout}{ended.stderr}"
     return ended.stdout
 
@@ -108,6 +114,27 @@ def test_every_entry_point_leads_somewhere(lean: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", ["dermalink", "dermalink-sim"])
 def test_the_commands_say_the_version_of_the_checkout(program: str, lean: Path, tmp_path: Path) -> None:
     assert __version__ in run(lean / f"{program}{tasks.EXE}", "--version", cwd=tmp_path)
+
+
+PLAN = 'plan = 1\nrate_hz = 100\nspeed_mm_s = 40\n[[zone]]\nname = "nose"\ndirections = ["vertical"]\ndepth_um = 250\n'
+
+
+def test_a_session_runs_from_the_command_line_alone(lean: Path, tmp_path: Path) -> None:
+    (tmp_path / "nose.toml").write_text(PLAN, encoding="utf-8")
+    command = [str(lean / f"dermalink-sim{tasks.EXE}"), "serve", "--tcp", ":0", "--person", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=lean_environment()) as served:
+        try:
+            assert served.stdout is not None
+            pen = json.loads(served.stdout.readline())["urls"][0]
+            words = ("session", "run", "nose.toml", "--pen", pen, "--journal", "trial.jsonl", "--no-ask")
+            run(lean / f"dermalink{tasks.EXE}", *words, cwd=tmp_path)
+        finally:
+            served.terminate()
+    assert (tmp_path / "trial.jsonl").stat().st_size > 0
+
+
+def test_the_demo_is_there(lean: Path, tmp_path: Path) -> None:
+    assert "demo" in run(lean / f"dermalink{tasks.EXE}", "demo", "--help", cwd=tmp_path)
 
 
 def test_the_environment_satisfies_what_the_wheel_asks_for(lean: Path, tmp_path: Path) -> None:
