@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from typing import Any, Final
 
 from dermalink.errors import LinkLost
@@ -17,7 +18,8 @@ class DescriptorPipe(SerialPipe):
         """`port` is owned from here on."""
         super().__init__(port, loop)
         self._fd = descriptor
-        os.set_blocking(descriptor, False)
+        if sys.platform != "win32":  # ports there have no descriptor
+            os.set_blocking(descriptor, False)
         self._reading = True
         loop.add_reader(descriptor, self._readable)
 

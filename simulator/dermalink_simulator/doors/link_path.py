@@ -6,6 +6,7 @@ knows a link left by one that was killed from a link of somebody else's.
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from dermalink_simulator.doors.errors import PathTakenError
@@ -23,6 +24,8 @@ class LinkPath:
     @classmethod
     def take(cls, path: Path) -> "LinkPath":
         """Take `path`; raises `PathTakenError` if it isn't free, or isn't ours to take."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         absolute = Path(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow the very link)
         lock = _lock(absolute.with_name(f"{absolute.name}.lock"), absolute)
         taken = cls(absolute, lock)
@@ -35,6 +38,8 @@ class LinkPath:
 
     def point_to(self, target: str) -> None:
         """Make the path a link to `target`, in one step."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         os.pwrite(self._lock, target.encode(), 0)
         os.ftruncate(self._lock, len(target.encode()))
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
@@ -71,6 +76,8 @@ class LinkPath:
 
 def _lock(lock_path: Path, path: Path) -> int:
     """The lock's descriptor; the file may be unlinked by its last holder between opening and locking."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     import fcntl
 
     while True:

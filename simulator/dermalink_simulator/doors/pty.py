@@ -72,6 +72,8 @@ class PtyDoor:
 
     def _fresh_pair(self) -> None:
         """A new pair behind the link; whoever held the old one is hung up."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         import tty
 
         try:
