@@ -273,6 +273,26 @@ def test_a_link_that_carries_nothing_any_more_is_a_lost_one() -> None:
     guided(story)
 
 
+@pytest.mark.sr("SR-STOP-4", side="host")
+def test_a_pass_whose_pen_is_gone_when_the_person_leaves_is_told_of_with_what_was_seen() -> None:
+    async def story(world: Guided) -> None:
+        async with await world.pen() as pen:
+            session = world.session(pen, connect=world.pen)
+            world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+            world.reactions[events.LinkGone] = lambda _: session.interrupt("Ctrl-C")
+            summary = await session.run()
+        assert (summary.ending, summary.confirmed) == (Ending.OUTSIDE, False)
+        (over,) = world.said(events.PassOver)
+        assert over.used_up
+        (end,) = world.said(events.SessionOver)
+        assert (end.passes_made, end.punctures, end.peak_um) == (1, over.punctures, over.peak_um)
+        assert end.punctures > 0
+        assert end.peak_um > 0
+        assert end.aftercare
+
+    guided(story)
+
+
 @pytest.mark.sr("SR-DEPTH-5", side="host")
 def test_when_telemetry_stops_coming_the_host_ends_the_pass_and_says_just_that() -> None:
     async def story(world: Guided) -> None:

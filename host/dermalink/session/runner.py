@@ -118,12 +118,14 @@ class Session:
         if tally.began_s is None:
             return
         await self._confirm()
-        with contextlib.suppress(LinkError, Timeout):
-            facts = await self._loop.pen.look()
-            tally.status(facts.status)
-            over = tally.over(facts.status.reason, self._now(), used_up=True)
-            self._overs.append(over)
-            self._show(over)
+        reason = self._loop.reason
+        with contextlib.suppress(LinkError, Timeout):  # it was seen at work, even if it is gone
+            status = (await self._loop.pen.look()).status
+            tally.status(status)
+            reason = status.reason
+        over = tally.over(reason, self._now(), used_up=True)
+        self._overs.append(over)
+        self._show(over)
 
     # Leaving
 
@@ -187,7 +189,7 @@ class Session:
         return summary
 
     def _session_over(self, summary: Summary) -> Event:
-        touched = any(over.punctures for over in summary.passes)
+        touched = bool(summary.passes)  # a pass that began counts, whether or not a count came
         return events.SessionOver(
             completed=summary.ending is Ending.DONE,
             closed=summary.closed,
