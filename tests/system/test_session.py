@@ -10,6 +10,7 @@ import pytest
 
 from dermalink.errors import HostRefusal, LinkError, NoSuchPort, PenRefusal
 from dermalink.journal import Entry, MemoryJournal
+from dermalink.pen import Pen
 from dermalink.records import Record
 from dermalink.session import events
 from dermalink.session.outcome import Ending, Summary
@@ -289,6 +290,31 @@ def test_a_pass_whose_pen_is_gone_when_the_person_leaves_is_told_of_with_what_wa
         assert end.punctures > 0
         assert end.peak_um > 0
         assert end.aftercare
+
+    guided(story)
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize("moment", [events.Progress, events.PressAsked])
+@pytest.mark.parametrize("ask_ready", [True, False])
+def test_a_stop_by_another_connection_ends_the_session(ask_ready: bool, moment: type[events.Event]) -> None:
+    async def story(world: Guided) -> None:
+        async def stop_from_elsewhere() -> None:
+            async with await Pen.connect(world.url, journal=MemoryJournal(), inspect_only=True) as other:
+                await other.stop()
+
+        others: list[asyncio.Task[None]] = []
+        stop_now = lambda *_: others.append(asyncio.ensure_future(stop_from_elsewhere()))  # noqa: E731
+        if moment is events.Progress:
+            world.halfway(stop_now)
+        else:
+            world.reactions[moment] = stop_now
+        summary = await world.run(ask_ready=ask_ready)
+        await others[0]
+        assert summary.ending is Ending.STOPPED
+        assert "another connection" in summary.why
+        assert len(summary.passes) == (1 if moment is events.Progress else 0)
+        assert len(world.said(events.PressAsked)) == 1
 
     guided(story)
 

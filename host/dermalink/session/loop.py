@@ -128,9 +128,14 @@ class SessionLoop:
         """Stop goes out before this returns, if there is a link to send it on."""
         if self.stopped_at_s is None:
             self.stopped_at_s = asyncio.get_running_loop().time()
+        self._note_stop()
         if self._pen is not None:
             with contextlib.suppress(LinkError):  # without a link the lease does it
                 self._pen.stop_now()
+
+    def _note_stop(self) -> None:
+        if self.tally is not None:
+            self.tally.stopped_here = True
 
     async def _hear(self) -> None:
         """What stops goes out here, not when the loop comes to it."""
@@ -239,6 +244,7 @@ class SessionLoop:
     def _alarmed(self) -> None:
         alarm, self.pen.alarm = self.pen.alarm, None
         self.stopped_at_s = self.stopped_at_s or asyncio.get_running_loop().time()
+        self._note_stop()
         self.show(Alarm(words=str(alarm)))
         if isinstance(alarm, DepthAlarm):
             raise Leave(Ending.PEN, "needles were measured too deep")

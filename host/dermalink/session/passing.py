@@ -21,6 +21,7 @@ PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
 LATES_MAX: Final = 3  # of one session: a computer or link that is late more often is not fit for one
 BEFORE: Final = (State.OPEN, State.PREPARED)
 NOT_TWICE: Final = "a command was lost on its way, and none is sent twice without your word"
+STOPPED_ELSEWHERE: Final = "another connection stopped the pen"
 NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
 
 
@@ -78,11 +79,17 @@ class PassRunner:
         return None
 
     def _over(self, tally: PassTally, facts: Facts) -> PassOver:
+        self._leave_if_stopped_elsewhere(tally, facts.status.reason)
         self._missed = 0
         over = tally.over(facts.status.reason, self._now(), used_up=True)
         self._loop.tally = None
         self._loop.show(over)
         return over
+
+    def _leave_if_stopped_elsewhere(self, tally: PassTally, reason: Reason) -> None:
+        """Whoever stopped the pen from another connection had a reason: the next press is not asked for."""
+        if reason is Reason.HOST_STOP and not tally.stopped_here and self._loop.pen.alarm is None:
+            raise Leave(Ending.STOPPED, STOPPED_ELSEWHERE)
 
     async def _ready(self, tally: PassTally) -> None:
         """Wait for the person's word; while waiting the pen is at rest. Nobody asked, nothing is tried twice."""
@@ -160,6 +167,8 @@ class PassRunner:
             loop.show(PressMissed(step=tally.step))
             if self._missed >= PRESSES_MISSED_MAX:
                 raise Leave(Ending.NOBODY, "the button was not pressed")
+        elif loop.state is State.OPEN:  # prepared still, a status from before the word may say an old reason
+            self._leave_if_stopped_elsewhere(tally, loop.reason)
 
     async def _under_way(self, tally: PassTally) -> None:
         """Needles may be out: take in all that comes; covered and lifted, the pass is ended."""

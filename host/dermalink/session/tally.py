@@ -25,6 +25,7 @@ class PassTally:
         self.resumes_left = 0
         self.interruptions = 0
         self.covered = False
+        self.stopped_here = False  # a Stop of this host went out while it was made
         self._depth_um = self._force_mn = self._rate_hz = 0
         self._contact = False
         self._battery_percent = 0
