@@ -105,6 +105,11 @@ def test_monitor_watches_for_as_long_as_it_is_told() -> None:
     assert "depth    0 µm" in run("monitor", "--pen", SIM, "--seconds", "1.3").output
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0", "-1"])
+def test_monitor_refuses_a_time_that_is_none(seconds: str) -> None:
+    assert run("monitor", "--pen", SIM, "--seconds", seconds).exit_code == ExitCode.USAGE
+
+
 @pytest.mark.parametrize(
     ("url", "code", "says"),
     [

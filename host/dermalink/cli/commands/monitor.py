@@ -1,5 +1,7 @@
 """`dermalink monitor`."""
 
+import math
+
 import click
 
 from dermalink.cli.lazy import Command
@@ -13,9 +15,21 @@ Examples:
 """
 
 
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """NaN passes every comparison that a range makes, so it is refused here, with what never ends."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("it has to be a number of seconds")
+    return value
+
+
 @click.command(cls=Command, epilog=EPILOG)
 @pen_option
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop watching after so long.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    help="Stop watching after so long.",
+)
 @json_option("Print one JSON object a batch and a change of state.")
 @verbose_option
 @asynchronous
