@@ -133,6 +133,7 @@ class Connection:
         self._over = error
         for exchange in self._pending.values():
             if not exchange.future.done():
+                exchange.future.add_done_callback(self._read_error)  # whoever asked may have been cancelled meanwhile
                 exchange.future.set_exception(copy.copy(error))
         self._pending.clear()
         if self._timer is not None:

@@ -1,6 +1,7 @@
 """Replies by id, notifications by number, and an end that everybody is told of."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -434,3 +435,15 @@ async def test_messages_are_shown_both_ways_once_each() -> None:
         assert [name for way, name in shown if way == "->"] == asked
         assert [name for way, name in shown if way == "<-"] == answered
         assert connection.counters.requests == len(pen.seen) == 3
+
+
+@in_virtual_time
+async def test_whoever_asked_and_does_not_wait_leaves_no_error_behind_when_the_link_goes() -> None:
+    said: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    async with a_connection() as (connection, pen):
+        pen.silent_to(GetStatus)
+        connection.exchange(GetStatus())
+        await connection.close()
+    gc.collect()
+    assert said == []
