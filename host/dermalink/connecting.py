@@ -7,7 +7,7 @@ from typing import Final
 
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
-from dermalink.errors import IncompatiblePen, Timeout
+from dermalink.errors import CannotOpen, IncompatiblePen, Timeout, UnexpectedReply
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
@@ -104,7 +104,7 @@ def _own_journal(hello: HelloReply) -> Journal:
 
 
 async def say_hello(connection: Connection, *, within_s: float = HELLO_WITHIN_S, times: int = HELLOS) -> HelloReply:
-    """Who the pen is; asked again when boot text may have swallowed the question. Raises `IncompatiblePen`."""
+    """Who the pen is; asked again when boot text may have swallowed it. Raises `IncompatiblePen`, `CannotOpen`."""
     hello = Hello(protocol_version=PROTOCOL_VERSION, host_nonce=secrets.randbits(32))
     for left in reversed(range(times)):
         try:
@@ -112,6 +112,12 @@ async def say_hello(connection: Connection, *, within_s: float = HELLO_WITHIN_S,
         except Timeout:
             if not left:
                 raise
+        except UnexpectedReply as unexpected:
+            raise CannotOpen(
+                f"{connection.link.url}: no pen answers there",
+                limit=str(unexpected),
+                advice="Check the port; `dermalink scan` shows the pens that are there",
+            ) from unexpected
         else:
             _refuse_version(reply)
             return reply

@@ -110,6 +110,12 @@ def test_monitor_refuses_a_time_that_is_none(seconds: str) -> None:
     assert run("monitor", "--pen", SIM, "--seconds", seconds).exit_code == ExitCode.USAGE
 
 
+def test_what_answers_hello_with_hello_is_no_pen() -> None:
+    result = run("info", "--pen", "serial:loop://")
+    assert result.exit_code == ExitCode.NO_PEN
+    assert "no pen answers there" in result.output
+
+
 @pytest.mark.parametrize(
     ("url", "code", "says"),
     [
