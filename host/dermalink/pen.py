@@ -225,8 +225,6 @@ class Pen:
                 self._last_command_id = max(self._last_command_id, (await self.last_command()).command_id)
             elif refusal.reason == Reason.COMMAND_ID_TOO_FAR:
                 self._last_command_id = (await self.last_command()).command_id
-            elif refusal.reason == Reason.COMMAND_ID_TOO_FAR:
-                self._last_command_id = (await self.last_command()).command_id
             return Refused(refusal)
         except (Timeout, LinkError, UnexpectedReply) as error:
             if exchange is None or not exchange.sent:

@@ -117,8 +117,8 @@ class Board:
     def connect(self, kind: PortKind) -> PenPort:
         """A new connection on the lowest free port; raises `PenOffError` when nobody is there to take it.
 
-        Where all are in use the one that was silent for longest gives way, never the session's owner: idle connections
-        keep nobody from saying Stop (SR-SEC-5).
+        Where all are in use one that never said anything gives way, or else the one that was silent for longest; never
+        the session's owner. So idle connections keep nobody from saying Stop, and a storm ends nobody's (SR-SEC-5).
         """
         if self.firmware is None:
             raise PenOffError("A connection was refused", limit="the pen has no power", advice="Restore its power")
@@ -136,9 +136,9 @@ class Board:
         return port
 
     def _give_up_one(self, firmware: Firmware) -> int:
-        """Hang up on the port that was silent for longest, of those that may go; gives its number."""
+        """Hang up on a port that never spoke, or was silent for longest, of those that may go; gives its number."""
         spare = [port for port in self.ports.values() if not firmware.keeps(port.number)]
-        longest = min(spare, key=lambda port: (port.heard_ms, port.number))
+        longest = min(spare, key=lambda port: (port.spoke, port.heard_ms, port.number))
         self.lost(longest)
         return longest.number
 
@@ -154,7 +154,7 @@ class Board:
     def _arrive(self, port: PenPort, data: bytes) -> None:
         if self.ports.get(port.number) is not port:
             return
-        port.heard_ms = self.now_ms
+        port.heard_ms, port.spoke = self.now_ms, True
         self._inbox.append((port, data))
         if not self._busy and not self.main_hung:
             self._take_inbox()

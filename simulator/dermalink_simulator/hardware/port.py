@@ -36,6 +36,7 @@ class PenPort:
         self.from_pen = Line(random)
         self.closed = False
         self.heard_ms = 0
+        self.spoke = False
         self.on_output: Callable[[bytes], None] | None = None
         self.on_hang_up: Callable[[], None] | None = None
         self._send = send
