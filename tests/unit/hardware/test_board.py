@@ -63,7 +63,7 @@ def test_a_head_pulled_and_refitted_reads_as_gone_once_however_late_the_main_loo
 
 
 @pytest.mark.sr("SR-SEC-5", side="pen")
-def test_of_many_connections_the_longest_silent_gives_way_and_the_owners_never() -> None:
+def test_of_many_connections_one_that_never_spoke_gives_way_or_the_longest_silent_and_the_owners_never() -> None:
     rig = Rig()
     rig.firmware.kept = rig.port.number
     others = []
@@ -80,7 +80,15 @@ def test_of_many_connections_the_longest_silent_gives_way_and_the_owners_never()
         newest = rig.pen.connect()
     assert not rig.port.closed
     assert not newest.closed
-    assert all(port.closed for port in others)
+    assert [port.closed for port in others] == [False, *[True] * 6]
+    speakers = []
+    for _ in range(7):
+        rig.pen.advance(10)
+        speakers.append(rig.pen.connect())
+        speakers[-1].write(b"?")
+    assert others[0].closed
+    assert not rig.port.closed
+    assert not any(port.closed for port in speakers)
 
 
 def test_bytes_are_handled_at_the_moment_at_which_they_are_written() -> None:
