@@ -26,6 +26,7 @@ TOO_DEEP_UM: Final = 510
 CAP_UM: Final = 250  # the nose's
 TAG_READS: Final = 60  # a pen reads its head's tag at least twice a second
 POLL_S: Final = 0.05
+STEADY_READS: Final = 6  # 0.3 s; the seat of a simulated pen is open for 0.1 s when a head is changed
 NO_TAG: Final = "00" * 8
 DAYS_15_S: Final = 15 * 86_400
 SHORT_PERCENT: Final = 5  # a pass that touched skin is used up, however short it was
@@ -52,11 +53,12 @@ async def play(act: Act) -> None:
 
 
 async def _fit_long_head(act: Act, pen: Pen) -> None:
-    """Fit it, and wait until the pen has read its tag."""
-    before = (await pen.look()).tag
+    """Fit it, and wait until the pen has read its tag and goes on saying so: a head that is changed rattles."""
+    before, steady = (await pen.look()).tag, 0
     await act.simulator.do("cartridge.fit", head="long", number=2)
     for _ in range(TAG_READS):
-        if (await pen.look()).tag not in (before, NO_TAG):
+        steady = steady + 1 if (await pen.look()).tag not in (before, NO_TAG) else 0
+        if steady == STEADY_READS:
             return
         await asyncio.sleep(POLL_S)
 
