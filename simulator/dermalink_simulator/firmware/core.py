@@ -22,10 +22,12 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
     after, answer = step(pen.limits, before, event)
     if answer[0] == _APPLIED:
         pen.state = after
+        moved = after[0] != before[0]
+        if moved:  # first, as it happened first: what the end of a pass gives back, no later record books again
+            effects.on_transition(pen, before)
         if answer[2]:
             effects.carry_out(pen, answer[2], event, before)
-        if after[0] != before[0]:
-            effects.on_transition(pen, before)
+        if moved:
             tell_state(pen)
     if trace is not None:
         trace(trace_line(pen, event, answer))

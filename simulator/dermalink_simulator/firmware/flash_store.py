@@ -37,6 +37,7 @@ from dermalink_simulator.firmware.ledger import Ledger
 from dermalink_simulator.seam import SECTOR_BYTES, FlashOp
 
 TRIES: Final = 3  # a write that failed is tried again in the next slot (assumption)
+LEDGER_RECORDS_MAX: Final = 2  # of one transaction: the head before, and the one that it is about
 HISTORY_BYTES: Final = len(FACTORY_NEW.history)
 UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -180,7 +181,7 @@ class FlashStore:
         ahead = TRIES * (len(self._queue) + 2)
         if transaction.entries and self.history.free_slots < ahead * HISTORY_ENTRIES_MAX:
             return False
-        if self.ledger.free_slots < ahead:
+        if self.ledger.free_slots < ahead * LEDGER_RECORDS_MAX:
             return False
         if transaction.urgent:
             self._put_first(transaction)
@@ -253,6 +254,9 @@ class FlashStore:
         )
         state = pack(self.record, STATE_A.slot_bytes)
         self._now = transaction
+        for tag_id in sorted(self.ledger.unwritten - {self.record.head_tag_id}):
+            # Only a state record had it, and this one has another head in its place (SR-CART-4).
+            self._works.append(Work(Step.LEDGER, pack(self.ledger.find(tag_id), LEDGER.slot_bytes)))
         self._works += (Work(Step.STATE_A, state), Work(Step.STATE_B, state))
         self._works += (Work(Step.HISTORY, record) for record in records)
         head = head_of(self.record)
@@ -271,8 +275,10 @@ class FlashStore:
                 self.history.add(work.data)
         elif work.step is Step.LEDGER:
             self.ledger.slots += 1
-            if ok:
+            record = unpack(HeadRecord, work.data)
+            if ok and record is not None:
                 self.ledger.records += 1
+                self.ledger.landed(record)
         elif ok:
             self._rings[work.data[0]].erased()
 

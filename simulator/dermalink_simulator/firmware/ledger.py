@@ -14,15 +14,17 @@ class LedgerError(ValueError):
 class Ledger:
     """The heads that this pen has worked with, as its flash holds them.
 
-    `slots` counts the slots that were written, sound or torn, and `records` the sound ones among them.
+    `slots` counts the slots that were written, sound or torn, and `records` the sound ones among them. `unwritten` are
+    the heads of which something is held that no slot has yet: the state record alone has it.
     """
 
-    __slots__ = ("_heads", "records", "slots")
+    __slots__ = ("_heads", "records", "slots", "unwritten")
 
     def __init__(self) -> None:
         self._heads: dict[bytes, HeadRecord] = {}
         self.slots = 0
         self.records = 0
+        self.unwritten: set[bytes] = set()
 
     def load(self, flash: bytes, slots: int, records: int) -> bool:
         """Read a flash image; False when of the first `slots` slots fewer than `records` are sound: something is lost.
@@ -37,6 +39,7 @@ class Ledger:
                 sound += slot < slots
                 self.records += 1
                 self.hold(record)
+                self.landed(record)
             slot += 1
         self.slots = slot
         return sound >= records
@@ -60,7 +63,14 @@ class Ledger:
         known = self._heads.get(record.tag_id)
         if known is not None and any(now < before for now, before in zip(record[1:4], known[1:4], strict=True)):
             raise LedgerError(f"head {record.tag_id.hex()} would go back from {known[1:4]} to {record[1:4]}")
+        if record != known:
+            self.unwritten.add(record.tag_id)
         self._heads[record.tag_id] = record
+
+    def landed(self, record: HeadRecord) -> None:
+        """A slot has this record now."""
+        if self._heads.get(record.tag_id) == record:
+            self.unwritten.discard(record.tag_id)
 
     def __len__(self) -> int:
         return len(self._heads)
