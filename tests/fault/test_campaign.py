@@ -4,11 +4,11 @@ While it lasts the pen must stay safe, whatever anybody does; afterwards it must
 checked is the skin and the drive, which no message of the pen goes into.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -16,7 +16,7 @@ from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import IN_WITHIN_MS, INTERVAL_S, LEASE_MAX_MS, ZONE_RULES, pass_budget
 from dermalink_protocol.messages import identity, stop, therapy
 from dermalink_protocol.zones import Direction, Symptom, Zone
-from dermalink_simulator.faults import VOCABULARY, ImpossibleFaultError
+from dermalink_simulator.faults import VOCABULARY, FaultKind, ImpossibleFaultError
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.board import PenOffError
 from dermalink_simulator.hardware.port import PortClosedError
@@ -30,17 +30,26 @@ STUCK_OUT: Final = {("actuator", "stuck"), ("actuator", "slow")}  # no firmware 
 SEARCHED: Final = 150  # seeds within which a campaign without a safeguard has to find it out
 
 
+class World(NamedTuple):
+    """What happens in a campaign: mostly, now and then, and which faults there are."""
+
+    usual: Sequence[Callable[["Campaign"], None]]
+    wild: Sequence[Callable[["Campaign"], None]]
+    words: Sequence[FaultKind]
+
+
 class Campaign:
     """One pen and everything that happens to it; `renewed_ms` is when a lease was last renewed by anybody."""
 
-    def __init__(self, seed: int, disabled: frozenset[str] = frozenset()) -> None:
+    def __init__(self, seed: int, disabled: frozenset[str] = frozenset(), world: World | None = None) -> None:
+        self.world = world or World(USUAL, WILD, VOCABULARY)
         self.random = Random(f"campaign/{seed}")
         self.pen = SimulatedPen(seed=seed, firmware=lambda: PenFirmware(disabled=disabled))
         self.host = RawHost(self.pen)
         self.renewed_ms = 0
         self.stuck = False
         self.wild = self.random.sample(
-            WILD, 5
+            self.world.wild, 5
         )  # few things at a time, others with each seed, go deeper than all at once
         self.log: list[str] = []
 
@@ -49,7 +58,7 @@ class Campaign:
         self._try(self._to_running)
         for _ in range(STEPS):
             wild = self.random.randrange(100) < WILD_PERCENT
-            action = self.random.choice(self.wild if wild else USUAL)
+            action = self.random.choice(self.wild if wild else self.world.usual)
             self.log.append(f"{self.pen.now_ms} {action.__name__}")
             self._try(partial(action, self))
             self.pen.advance(self.random.choice((1, 4, 10, 37, 80, 150)))
@@ -183,7 +192,7 @@ def clock(it: Campaign) -> None:
 
 
 def fault(it: Campaign) -> None:
-    word = it.random.choice(VOCABULARY)
+    word = it.random.choice(it.world.words)
     if (word.unit, word.kind) in NEVER_ALONE:
         return
     it.stuck = it.stuck or (word.unit, word.kind) in STUCK_OUT
