@@ -99,8 +99,8 @@ def test_a_second_line_of_weeks_alone_may_be_missing(safeguard: str) -> None:
         if safeguard == "wait":  # whoever opens sessions waits by himself
             calm = [weeks.end, weeks.go_on, weeks.stop_it, weeks.adopt, weeks.other_head]
             it = weeks.Weeks(seed, frozenset({safeguard}), between=calm, gaps_s=(INTERVAL_S + 7_200,))
-        else:  # power and head stay until the session is closed, and closing writes what the head did
-            kept_on = [action for action in weeks.BETWEEN if action not in (weeks.cut, weeks.other_head)]
+        else:  # power stays until the session is closed, and closing writes what the head did
+            kept_on = [action for action in weeks.BETWEEN if action is not weeks.cut]
             it = weeks.Weeks(seed, frozenset({safeguard}), between=kept_on, always_closes=True)
         it.run()
         assert not it.broken
