@@ -23,6 +23,7 @@ pytestmark = pytest.mark.alone
 
 PLAN = 'plan = 1\nrate_hz = 100\nspeed_mm_s = 40\n[[zone]]\nname = "nose"\ndirections = ["vertical"]\ndepth_um = 250\n'
 DOORS = ("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0")
+LOOKS_MAX = 50
 WITHIN_S = 20
 TRIES = 5
 
@@ -127,6 +128,8 @@ def test_a_lost_clock_is_shown_and_set_with_the_button_held(desk: Desk) -> None:
     later = datetime.fromtimestamp(shown["utc_s"] + 3_600, UTC).isoformat()
     moment = "now" if shown["computer_utc_s"] > shown["utc_s"] else later
     desk.control.do("clock.lose")
+    asked = (desk.said("clock")["valid"] for _ in range(LOOKS_MAX))
+    assert not all(asked)  # the pen's main loop looks at its clock up to 10 ms later
     lost = desk.run("clock")
     assert lost.exit_code == ExitCode.DONE
     assert "dermalink clock --set now" in lost.stdout
