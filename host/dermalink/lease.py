@@ -101,6 +101,7 @@ class Lease:
             left = self.lease_ms - elapsed_ms(self._held_from, reply.tick_ms)
             self.margin_ms = left
             self.lowest_margin_ms = left if self.lowest_margin_ms is None else min(self.lowest_margin_ms, left)
+            self._connection.margin.renewed(left, self.lease_ms)
         self._held_from = newer(self._held_from, seen)
         self.renewals += 1
         self.round_trip_s = took_s

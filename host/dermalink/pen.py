@@ -17,6 +17,7 @@ from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, Unexpe
 from dermalink.gate import Gate
 from dermalink.journal import Journal
 from dermalink.lease import Lease
+from dermalink.margin.margin import LinkMargin
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
 from dermalink.reconcile import endings
@@ -120,6 +121,11 @@ class Pen:
     async def status(self) -> Status:
         """How the pen stands."""
         return await self.connection.request(GetStatus())
+
+    @property
+    def margin(self) -> LinkMargin:
+        """Round trips, how near the lease came to lapsing, and the pen's clock against this computer's; live."""
+        return self.connection.margin
 
     def subscribe(self, *kinds: type[N], size: int = QUEUE_DEFAULT) -> Subscription[N]:
         """A queue of its own for `Telemetry` or `StateChanged`; let go of it with `connection.forget`."""

@@ -17,6 +17,7 @@ from dermalink.connection import REPLY_WITHIN_S
 from dermalink.errors import LinkClosed
 from dermalink.gate import Gate
 from dermalink.journal import Journal
+from dermalink.margin.margin import LinkMargin
 from dermalink.outcome import Outcome, Verdict
 from dermalink.pen import Pen
 from dermalink.rules import Facts
@@ -134,6 +135,14 @@ class SyncPen:
 
         async def copy() -> "NDArray[Any]":
             return self._pen.samples.samples(newest).copy()
+
+        return self._call(copy())
+
+    def margin(self) -> LinkMargin:
+        """See `Pen.margin`; a copy."""
+
+        async def copy() -> LinkMargin:
+            return self._pen.margin.copy()
 
         return self._call(copy())
 
