@@ -55,17 +55,71 @@ CHANNEL_RULES: Final[dict[Channel, ChannelRule]] = {
     Channel.STOP: ChannelRule(_uuid(0x0007), Gatt.WRITE | Gatt.WRITE_WITHOUT_RESPONSE | Gatt.INDICATE, clear=True),
 }
 
-# Standard services beside ours (Bluetooth assigned numbers).
+# The slot of our own base by which the status characteristic is read.
+STATUS_VALUE: Final = 0x0003
+
+# Standard services beside ours and their characteristics (Bluetooth assigned numbers).
 DEVICE_INFORMATION: Final = 0x180A
 BATTERY_SERVICE: Final = 0x180F
 CURRENT_TIME_SERVICE: Final = 0x1805
 
+MANUFACTURER_NAME: Final = 0x2A29
+MODEL_NUMBER: Final = 0x2A24
+SERIAL_NUMBER: Final = 0x2A25
+FIRMWARE_REVISION: Final = 0x2A26
+HARDWARE_REVISION: Final = 0x2A27
+SOFTWARE_REVISION: Final = 0x2A28
+BATTERY_LEVEL: Final = 0x2A19
+CURRENT_TIME: Final = 0x2A2B
+
+
+class Readable(NamedTuple):
+    """A characteristic of a standard service that anybody may read."""
+
+    service: int
+    uuid16: int
+    name: str
+    value: str
+
+
+READABLES: Final = (
+    Readable(DEVICE_INFORMATION, MANUFACTURER_NAME, "Manufacturer Name", "text"),
+    Readable(DEVICE_INFORMATION, MODEL_NUMBER, "Model Number", "text"),
+    Readable(DEVICE_INFORMATION, SERIAL_NUMBER, "Serial Number", "text; by it a host knows the pen again"),
+    Readable(DEVICE_INFORMATION, FIRMWARE_REVISION, "Firmware Revision", "text, major.minor.patch"),
+    Readable(DEVICE_INFORMATION, HARDWARE_REVISION, "Hardware Revision", "text"),
+    Readable(DEVICE_INFORMATION, SOFTWARE_REVISION, "Software Revision", "text: the version of this contract"),
+    Readable(BATTERY_SERVICE, BATTERY_LEVEL, "Battery Level", "u8, percent"),
+    Readable(
+        CURRENT_TIME_SERVICE,
+        CURRENT_TIME,
+        "Current Time",
+        "year (u16), month, day, hours, minutes, seconds, day of week (1 is Monday), 1/256 s, adjust reason: UTC by "
+        "the pen's clock; all zero, which is unknown, when that was lost",
+    ),
+)
+
 
 class AttError(IntEnum):
-    """Application errors at ATT level: framing and authority are refused there, meaning is answered."""
+    """Errors at ATT level: framing and authority are refused there, meaning is answered."""
 
+    WRITE_NOT_PERMITTED = 0x03
+    INVALID_LENGTH = 0x0D
     CRC = 0x81
     COUNTER = 0x82
     CCCD_IMPROPERLY_CONFIGURED = 0xFD
     IN_PROGRESS = 0xFE
     OUT_OF_RANGE = 0xFF
+
+
+ATT_ERROR_USES: Final[dict[AttError, str]] = {
+    AttError.WRITE_NOT_PERMITTED: "a write of what can only be read or subscribed to",
+    AttError.INVALID_LENGTH: "a value longer than the ATT_MTU lets one write carry",
+    AttError.CRC: "kept free for sealed messages; the link layer checks what it carries by itself",
+    AttError.COUNTER: "a segment that does not go on where the one before ended, or whose message never began",
+    AttError.CCCD_IMPROPERLY_CONFIGURED: "a write to a channel whose answers are not subscribed to; Stop is never "
+    "refused with it",
+    AttError.IN_PROGRESS: "a new procedure on pairing, command or records while one there is unanswered, except what "
+    "keeps alive or reduces exposure; on any channel but stop, a request for whose reply there is no room",
+    AttError.OUT_OF_RANGE: "an empty segment, a message longer than any is, or one too short to be answered",
+}

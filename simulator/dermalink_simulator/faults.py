@@ -73,8 +73,12 @@ def _of_port(kind: str, says: str, *parameters: Parameter, once: bool = False) -
 
 
 VOCABULARY: Final[tuple[FaultKind, ...]] = (
-    _of_port("loss", "bytes are lost", _PERMILLE),
-    _of_port("corruption", "bits of bytes are flipped", _PERMILLE),
+    _of_port("loss", "bytes are lost; over BLE whole values", _PERMILLE),
+    _of_port(
+        "corruption",
+        "bits of bytes are flipped; over BLE such values are lost, as a link layer checks",
+        _PERMILLE,
+    ),
     _of_port("duplication", "chunks come twice", _PERMILLE),
     _of_port("reordering", "chunks are held back by up to 100 ms, so that later ones overtake", _PERMILLE),
     _of_port("delay", "chunks come late", Parameter("ms", 200, 1, 60_000, "by how much")),

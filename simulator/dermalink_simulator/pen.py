@@ -329,6 +329,10 @@ class SimulatedPen:
         """A new connection; raises `PenOffError` without power."""
         return self._board.connect(kind)
 
+    def read_gatt(self, uuid16: int) -> bytes:
+        """The present value of a readable characteristic; raises `PenOffError` without power."""
+        return self._board.read_gatt(uuid16)
+
     def flash_image(self) -> bytes:
         """The whole flash as it is now."""
         return self._board.flash.image()

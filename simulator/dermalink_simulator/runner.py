@@ -5,10 +5,12 @@ tester does happens at the millisecond at which they do it. What the pen says is
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.seam import PortKind
 from dermalink_simulator.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -31,6 +33,18 @@ class PortOfAPen(Protocol):
     def clog(self, *, clogged: bool) -> None:
         """While a link is clogged the pen keeps, or drops by its own rules, what it has to say on it."""
 
+    def refusal(self, value: bytes) -> int:
+        """What the write of a value is to be refused with (an `AttError`), 0 for nothing; changes nothing."""
+
+    def agree_mtu(self, att_mtu: int) -> None:
+        """The ATT_MTU was agreed."""
+
+    def subscribe(self, channel: int, *, on: bool) -> None:
+        """A channel's notifications or indications were switched."""
+
+    def handed_on(self) -> None:
+        """The host's side has one more of the values of a GATT port."""
+
     def close(self) -> None:
         """The host is gone."""
 
@@ -48,8 +62,11 @@ class RunnablePen(Protocol):
     def next_wake_ms(self) -> int:
         """How long nothing happens in the pen by itself."""
 
-    def connect(self) -> PortOfAPen:
+    def connect(self, kind: PortKind = PortKind.STREAM) -> PortOfAPen:
         """A new link; a `DermalinkError` when the pen takes none."""
+
+    def read_gatt(self, uuid16: int) -> bytes:
+        """The present value of a readable characteristic; a `DermalinkError` without power."""
 
 
 class PenFailedError(DermalinkError):
@@ -69,8 +86,28 @@ class RunningPort:
         if self._open:
             self._runner.exchange(lambda: None if self._port.closed else self._port.write(data))
 
+    def refusal(self, value: bytes) -> int:
+        """What the write of this value is to be refused with (an `AttError`), 0 if `feed` is to have it.
+
+        `feed` must follow at once, and only on 0. On a link that is gone nothing is refused: it is lost.
+        """
+        codes = [0]
+        if self._open:
+            self._runner.exchange(lambda: codes.append(self._port.refusal(value)))
+        return codes[-1]
+
+    def agree_mtu(self, att_mtu: int) -> None:
+        """The ATT_MTU was agreed; what the pen says from now on fits it."""
+        if self._open:
+            self._runner.exchange(lambda: self._port.agree_mtu(att_mtu))
+
+    def subscribe(self, channel: int, *, on: bool) -> None:
+        """The host wrote a channel's CCCD."""
+        if self._open:
+            self._runner.exchange(lambda: self._port.subscribe(channel, on=on))
+
     def clog(self, *, clogged: bool) -> None:
-        """Say whether the host reads too slowly for what the pen says."""
+        """Say whether the host reads too slowly for what the pen says; may be called from within `on_output`."""
         if self._open:
             self._runner.exchange(lambda: self._port.clog(clogged=clogged))
 
@@ -83,14 +120,34 @@ class RunningPort:
 
 
 class _Link:
-    """A port of the pen with what the runner owes its host."""
+    """A port of the pen with what the runner owes its host: a stream's bytes at once, values one by one, in order."""
 
-    __slots__ = ("forgotten", "noted", "on_hang_up", "on_output", "port", "said")
+    __slots__ = ("forgotten", "hung_up", "kind", "noted", "on_hang_up", "on_output", "port", "said")
 
-    def __init__(self, port: PortOfAPen, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]) -> None:
-        self.port, self.on_output, self.on_hang_up = port, on_output, on_hang_up
-        self.said: list[bytes] = []
-        self.noted = self.forgotten = False
+    def __init__(
+        self, port: PortOfAPen, kind: PortKind, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]
+    ) -> None:
+        self.port, self.kind, self.on_output, self.on_hang_up = port, kind, on_output, on_hang_up
+        self.said: deque[bytes] = deque()
+        self.noted = self.forgotten = self.hung_up = False
+
+    def hand_on(self) -> None:
+        """Give the host what the pen said, and what it says once there is room for more."""
+        if self.kind is PortKind.STREAM:
+            said = b"".join(self.said)
+            self.said.clear()
+            if said and not self.forgotten:
+                self.on_output(said)
+            return
+        while self.said and not self.forgotten:
+            self.on_output(self.said.popleft())
+            self.port.handed_on()
+
+    def hang_up(self) -> None:
+        """Tell the host, once, that the pen's side is gone."""
+        if self.port.closed and not self.forgotten and not self.hung_up:
+            self.hung_up = True
+            self.on_hang_up()
 
 
 class PenRunner:
@@ -111,6 +168,7 @@ class PenRunner:
         self._ms_per_s = 1_000 * speed
         self._links: dict[RunningPort, _Link] = {}
         self._noted: list[_Link] = []
+        self._handing_on = False
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms = 0
         self._stopped = False
@@ -128,13 +186,19 @@ class PenRunner:
         """How many links there are now."""
         return len(self._links)
 
-    def connect(self, on_output: Callable[[bytes], None], on_hang_up: Callable[[], None]) -> RunningPort:
+    def connect(
+        self,
+        on_output: Callable[[bytes], None],
+        on_hang_up: Callable[[], None],
+        kind: PortKind = PortKind.STREAM,
+    ) -> RunningPort:
         """A new link: `on_output` gets what the pen says, `on_hang_up` is told when the pen's side goes.
 
-        Raises a `DermalinkError` when the pen takes no link: it is off, or all its ports are in use.
+        On a GATT link `on_output` gets one value a call. Raises a `DermalinkError` when the pen takes no link: it is
+        off, or all its ports are in use.
         """
-        port = self.act(self.pen.connect)
-        link = _Link(port, on_output, on_hang_up)
+        port = self.act(lambda: self.pen.connect(kind))
+        link = _Link(port, kind, on_output, on_hang_up)
 
         def note() -> None:
             if not link.noted:
@@ -150,6 +214,10 @@ class PenRunner:
         self._links[running] = link
         self._look()
         return running
+
+    def read_gatt(self, uuid16: int) -> bytes:
+        """The present value of a readable characteristic; raises a `DermalinkError` when the pen has no power."""
+        return self.act(lambda: self.pen.read_gatt(uuid16))
 
     def forget(self, running: RunningPort) -> None:
         """The link is closed by its host, who wants to hear no more."""
@@ -226,14 +294,18 @@ class PenRunner:
     def _settle(self) -> None:
         """Hand on what was said and who hung up, then plan."""
         self._look()
-        while self._noted:
-            link = self._noted.pop()
-            link.noted = False
-            said, link.said = link.said, []
-            if said and not link.forgotten:
-                link.on_output(said[0] if len(said) == 1 else b"".join(said))
-            if link.port.closed and not link.forgotten:
-                link.on_hang_up()
+        if self._handing_on:  # a host did something to its link while it was handed a value; that goes on afterwards
+            self._plan()
+            return
+        self._handing_on = True
+        try:
+            while self._noted:
+                link = self._noted.pop()
+                link.noted = False
+                link.hand_on()
+                link.hang_up()
+        finally:
+            self._handing_on = False
         self._plan()
 
     def _look(self) -> None:

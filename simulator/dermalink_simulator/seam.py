@@ -21,7 +21,7 @@ class PortKind(IntEnum):
     """How bytes reach a port: a framed stream (serial, TCP), or segmented characteristics (BLE).
 
     On a GATT port each `handle` and each `tx` carries one characteristic's value: the channel's number as one byte,
-    then a segment.
+    then a segment. It begins with an ATT_MTU of 23 and with no channel subscribed.
     """
 
     STREAM = 1
@@ -125,6 +125,18 @@ class Firmware(Protocol):
 
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived, after a `guard_tick` if a line changed at rest; Stop takes effect before this returns."""
+
+    def link_mtu(self, port: int, att_mtu: int) -> None:
+        """The ATT_MTU of a GATT port was agreed; one outside 23 to 517 counts as the nearer end."""
+
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
+        """The CCCD of a channel was written; nothing is sent on one that is off, it counts as lost."""
+
+    def gatt_error(self, port: int, data: bytes) -> int:
+        """What a write is to be refused with (an `AttError`), 0 if `handle` takes it now; changes nothing."""
+
+    def gatt_read(self, uuid16: int) -> bytes:
+        """The present value of a readable characteristic; empty for one that the pen does not have."""
 
     def tick(self, dt_ms: int, sensors: Sensors) -> None:
         """The main loop, `dt_ms` (1 to 1000) after the last one."""

@@ -16,6 +16,7 @@ from dermalink.links.serial_threads import ThreadPipe
 from dermalink.links.stream import StreamLink
 from dermalink_simulator.in_process import published
 from dermalink_simulator.runner import PenRunner
+from dermalink_simulator.seam import PortKind
 from tests.support.memory_pipe import MemoryPipe
 
 
@@ -211,6 +212,18 @@ class RawPort:
     def clog(self, *, clogged: bool) -> None:
         """The host reads slowly; what the test sends is sent all the same."""
 
+    def refusal(self, value: bytes) -> int:
+        return 0
+
+    def agree_mtu(self, att_mtu: int) -> None:
+        """Whatever was agreed."""
+
+    def subscribe(self, channel: int, *, on: bool) -> None:
+        """All is sent, subscribed or not."""
+
+    def handed_on(self) -> None:
+        """The test sends when it likes."""
+
     def close(self) -> None:
         self.closed = True
 
@@ -238,8 +251,11 @@ class RawPen:
     def next_wake_ms(self) -> int:
         return 1_000
 
-    def connect(self) -> RawPort:
+    def connect(self, kind: PortKind = PortKind.STREAM) -> RawPort:
         return self.port
+
+    def read_gatt(self, uuid16: int) -> bytes:
+        return b""
 
 
 class SimEnd:

@@ -5,10 +5,11 @@ from random import Random
 from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
-from dermalink_simulator.firmware import core, dispatcher, effects, sensing
+from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, sensing
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
-from dermalink_simulator.firmware.gatt import GattCodec
+from dermalink_simulator.firmware.gatt import GattPort
+from dermalink_simulator.firmware.gatt_rules import att_error
 from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
 from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
 from dermalink_simulator.firmware.monitor import watch
@@ -97,8 +98,7 @@ class PenFirmware:
 
     def link_up(self, port: int, kind: PortKind) -> None:
         """A host's connection begins."""
-        codec = StreamCodec() if kind is PortKind.STREAM else GattCodec()
-        self._pen.ports[port] = Port(port, kind, codec)
+        self._pen.ports[port] = Port(port, kind, StreamCodec()) if kind is PortKind.STREAM else GattPort(port)
 
     def link_down(self, port: int) -> None:
         """A connection is gone; a session that it owned has no owner, and what moved stops."""
@@ -116,7 +116,9 @@ class PenFirmware:
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived; Stop takes effect before this returns."""
         known = self._pen.ports.get(port)
-        if known is not None:
+        if isinstance(known, GattPort) and att_error(self._pen, known, data):
+            known.count_broken()  # whoever wrote it was told so, or asked for no response
+        elif known is not None:
             dispatcher.handle(self._pen, known, data, self._trace)
             core.settle_writes(self._pen, self._trace)
             dispatcher.resolve_deferred(self._pen)
@@ -125,6 +127,29 @@ class PenFirmware:
         """Bytes to send on a port, taken."""
         known = self._pen.ports.get(port)
         return known.take() if known is not None else b""
+
+    # Characteristics
+
+    def link_mtu(self, port: int, att_mtu: int) -> None:
+        """The ATT_MTU of a GATT port was agreed."""
+        known = self._pen.ports.get(port)
+        if isinstance(known, GattPort):
+            known.agree_mtu(att_mtu)
+
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
+        """The CCCD of a channel was written; whoever subscribes is told nothing unasked before hello."""
+        known = self._pen.ports.get(port)
+        if isinstance(known, GattPort):
+            known.subscribe(channel, on)
+
+    def gatt_error(self, port: int, data: bytes) -> int:
+        """What a write is to be refused with, 0 if `handle` takes it now; changes nothing."""
+        known = self._pen.ports.get(port)
+        return int(att_error(self._pen, known, data)) if isinstance(known, GattPort) else 0
+
+    def gatt_read(self, uuid16: int) -> bytes:
+        """The present value of a readable characteristic; empty for one that the pen does not have."""
+        return gatt_values.value_of(self._pen, uuid16)
 
     # Time
 

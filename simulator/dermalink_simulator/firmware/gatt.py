@@ -1,15 +1,28 @@
 """A port of characteristics: each value is a channel's number and a segment of a message."""
 
+from collections import deque
+from copy import copy
+from typing import Final
+
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.errors import UnknownChannel
-from dermalink_protocol.segmentation import ATT_MTU_MIN, Joined, Reassembler, Segmenter
-from dermalink_simulator.firmware.ports import Arrived, Broken
+from dermalink_protocol.envelope import UNASKED, Envelope, encode_envelope
+from dermalink_protocol.errors import FrameError, UnknownChannel
+from dermalink_protocol.schema import Message
+from dermalink_protocol.segmentation import ATT_MTU_MAX, ATT_MTU_MIN, FIRST, BadSegment, Joined, Reassembler, Segmenter
+from dermalink_simulator.firmware.ports import Arrived, Broken, Port
+from dermalink_simulator.seam import PortKind
 
 
 class GattCodec:
-    """Segments of each channel, both ways, for the smallest ATT_MTU, so that they fit whatever was agreed."""
+    """Segments of each channel, both ways; those that go out fit the ATT_MTU of the moment at which they are cut.
+
+    From the host a first segment begins anew, whatever its number: a write is acknowledged, so a host knows what did
+    not get through, and one that gave a message up must not be refused for ever after. So Stop, which fits one segment,
+    is never taken for a repetition or for one too many.
+    """
 
     def __init__(self) -> None:
+        self.att_mtu = ATT_MTU_MIN
         self._reassemblers = {channel: Reassembler() for channel in Channel}
         self._segmenters = {channel: Segmenter() for channel in Channel}
 
@@ -19,9 +32,131 @@ class GattCodec:
             channel = Channel(data[0])
         except (IndexError, ValueError):
             return [Broken(UnknownChannel("a value was refused", limit="it begins with a channel's number"))]
-        events = self._reassemblers[channel].feed(data[1:])
+        segment = data[1:]
+        reassembler = self._for(channel, segment)
+        self._reassemblers[channel] = reassembler
+        events = reassembler.feed(segment)
         return [Arrived(channel, e.body) if isinstance(e, Joined) else Broken(e.error) for e in events]
+
+    def trial(self, channel: Channel, segment: bytes) -> tuple[FrameError | None, bytes | None]:
+        """What would be wrong with a segment, and the message that it would complete; changes nothing."""
+        wrong, body = None, None
+        for event in copy(self._for(channel, segment)).feed(segment):
+            if isinstance(event, BadSegment):
+                wrong = event.error
+            else:
+                body = event.body
+        return wrong, body
 
     def encode(self, channel: Channel, body: bytes) -> list[bytes]:
         """The values in which a message goes out."""
-        return [bytes([channel]) + segment for segment in self._segmenters[channel].cut(body, ATT_MTU_MIN)]
+        return [bytes([channel]) + segment for segment in self._segmenters[channel].cut(body, self.att_mtu)]
+
+    def _for(self, channel: Channel, segment: bytes) -> Reassembler:
+        return Reassembler() if segment and segment[0] & FIRST else self._reassemblers[channel]
+
+
+class GattPort(Port):
+    """A connection over BLE: values in, and out those of the channels that are subscribed, one by one.
+
+    What Stop answers overtakes a message that is under way: it is another characteristic, so nothing is torn by it.
+    """
+
+    __slots__ = ("_gatt", "_sending", "_stop_values", "_subscribed", "_values")
+
+    def __init__(self, number: int) -> None:
+        self._gatt = GattCodec()
+        super().__init__(number, PortKind.GATT, self._gatt)
+        self._subscribed: set[Channel] = set()
+        self._sending: Envelope | None = None
+        self._values: deque[bytes] = deque()
+        self._stop_values: deque[bytes] = deque()
+
+    def trial(self, channel: Channel, segment: bytes) -> tuple[FrameError | None, bytes | None]:
+        """What would be wrong with a segment, and the message that it would complete; changes nothing."""
+        return self._gatt.trial(channel, segment)
+
+    def subscribed(self, channel: Channel) -> bool:
+        """Whether the host has asked to hear this channel."""
+        return channel in self._subscribed
+
+    def subscribe(self, channel: int, on: int) -> None:
+        """Switch a channel; what waits on one that is switched off is lost. No channel of ours is none of ours."""
+        if channel not in _CHANNELS:
+            return
+        switched = Channel(channel)
+        if on:
+            self._subscribed.add(switched)
+            return
+        self._subscribed.discard(switched)
+        for queue in self._queues():
+            kept = [envelope for envelope in queue if envelope.channel is not switched]
+            for _ in range(len(queue) - len(kept)):
+                self.lose()
+            queue.clear()
+            queue.extend(kept)
+        if self._sending is not None and self._sending.channel is switched:
+            self._sending = None
+            self._values.clear()
+            self.lose()
+        if switched is Channel.STOP and self._stop_values:
+            self._stop_values.clear()
+            self.lose()
+
+    def agree_mtu(self, att_mtu: int) -> None:
+        """From now on segments fit this ATT_MTU; a message that was cut for a bigger one goes out again as a whole."""
+        before, self._gatt.att_mtu = self._gatt.att_mtu, min(max(att_mtu, ATT_MTU_MIN), ATT_MTU_MAX)
+        if self._gatt.att_mtu < before and self._sending is not None:
+            again, self._sending = self._sending, None
+            self._values.clear()
+            self._queue_of(again).appendleft(again)
+
+    def unanswered(self) -> list[Envelope]:
+        """The replies that the host does not have yet, apart from Stop's."""
+        waiting = list(self._replies)
+        if self._sending is not None and self._sending.request_id != UNASKED:
+            waiting.append(self._sending)
+        return waiting
+
+    def reply(self, channel: Channel, request_id: int, message: Message) -> None:
+        """Answer a request, if the host hears the channel."""
+        if channel in self._subscribed:
+            super().reply(channel, request_id, message)
+        else:
+            self.lose()
+
+    def notify(self, message: Message) -> None:
+        """Say something unasked, if the host hears the channel."""
+        if message.channel in self._subscribed:
+            super().notify(message)
+        else:
+            self.lose()
+
+    def take(self) -> bytes:
+        """The next value that is to be sent; empty when there is none."""
+        if not self._stop_values and self._stops:
+            stop = self._stops.popleft()
+            self._stop_values.extend(self._gatt.encode(stop.channel, encode_envelope(stop)))
+        if self._stop_values:
+            return self._stop_values.popleft()
+        if self._sending is None:
+            queue = next((queue for queue in self._queues() if queue), None)
+            if queue is None:
+                return b""
+            self._sending = queue.popleft()
+            self._values.extend(self._gatt.encode(self._sending.channel, encode_envelope(self._sending)))
+        value = self._values.popleft()
+        if not self._values:
+            self._sending = None
+        return value
+
+    def _queues(self) -> tuple[deque[Envelope], ...]:
+        return self._stops, self._replies, self._changes, self._telemetry
+
+    def _queue_of(self, envelope: Envelope) -> deque[Envelope]:
+        if envelope.request_id != UNASKED:
+            return self._replies
+        return self._telemetry if envelope.channel is Channel.TELEMETRY else self._changes
+
+
+_CHANNELS: Final = frozenset(int(channel) for channel in Channel)

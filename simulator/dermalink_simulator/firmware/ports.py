@@ -72,7 +72,6 @@ class Port:
     __slots__ = (
         "_changes",
         "_codec",
-        "_pieces",
         "_replies",
         "_stops",
         "_telemetry",
@@ -98,15 +97,18 @@ class Port:
         self._replies: deque[Envelope] = deque()
         self._changes: deque[Envelope] = deque()
         self._telemetry: deque[Envelope] = deque()
-        self._pieces: deque[bytes] = deque()
 
     def decode(self, data: bytes) -> list[Arrived | Broken]:
         """The frames that `data` completes; broken ones are counted."""
         found = self._codec.decode(data)
         for each in found:
             if isinstance(each, Broken):
-                self.broken = min(self.broken + 1, COUNT_MAX)
+                self.count_broken()
         return found
+
+    def count_broken(self) -> None:
+        """Count a frame or a value that was none."""
+        self.broken = min(self.broken + 1, COUNT_MAX)
 
     @property
     def takes_requests(self) -> bool:
@@ -140,20 +142,12 @@ class Port:
         self.lost = min(self.lost + 1, COUNT_MAX)
 
     def take(self) -> bytes:
-        """What is to be sent now: all of it on a stream, one value on characteristics; empty when there is nothing."""
-        if self.kind is PortKind.STREAM:
-            if not (self._stops or self._replies or self._changes or self._telemetry):
-                return b""
-            pieces = []
-            for queue in (self._stops, self._replies, self._changes, self._telemetry):
-                for envelope in queue:
-                    pieces += self._codec.encode(envelope.channel, encode_envelope(envelope))
-                queue.clear()
-            return b"".join(pieces)
-        if not self._pieces:
-            for queue in (self._stops, self._replies, self._changes, self._telemetry):
-                if queue:
-                    envelope = queue.popleft()
-                    self._pieces.extend(self._codec.encode(envelope.channel, encode_envelope(envelope)))
-                    break
-        return self._pieces.popleft() if self._pieces else b""
+        """All that is to be sent now; empty when there is nothing."""
+        if not (self._stops or self._replies or self._changes or self._telemetry):
+            return b""
+        pieces = []
+        for queue in (self._stops, self._replies, self._changes, self._telemetry):
+            for envelope in queue:
+                pieces += self._codec.encode(envelope.channel, encode_envelope(envelope))
+            queue.clear()
+        return b"".join(pieces)

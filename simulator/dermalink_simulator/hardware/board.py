@@ -86,7 +86,7 @@ class Board:
         self.firmware = self._make_firmware()
         self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(32))
         self._main_due = self.now_ms + TICK_MS
-        self._serve()
+        self.serve()
 
     def power_off(self, tear: Tear = Tear.WITHIN) -> None:
         """Power goes away now: the firmware is gone, the flash may tear, the spring retracts, connections end."""
@@ -125,14 +125,14 @@ class Board:
         number = next((free for free in range(1, PORTS_MAX + 1) if free not in self.ports), 0)
         if number == 0:
             number = self._give_up_one(self.firmware)
-        port = PenPort(number, kind, self._line_random, self._send, self._drop, self._serve)
+        port = PenPort(number, kind, self._line_random, self)
         port.heard_ms = self.now_ms
         self.ports[number] = port
         if self.on_connect is not None:
             self.on_connect(port)
         self._catch_up()
         self.firmware.link_up(number, kind)
-        self._serve()
+        self.serve()
         return port
 
     def _give_up_one(self, firmware: Firmware) -> int:
@@ -142,8 +142,10 @@ class Board:
         self.lost(longest)
         return longest.number
 
-    def _send(self, port: PenPort, data: bytes) -> None:
+    def send(self, port: PenPort, data: bytes) -> None:
+        """A host's bytes set out on its line."""
         for delay_ms, chunk in port.to_pen.send(data):
+            port.under_way += 1
             if delay_ms:
                 self.at(delay_ms, lambda port=port, chunk=chunk: self._arrive(port, chunk))  # type: ignore[misc]
             else:
@@ -162,27 +164,54 @@ class Board:
     def _take_inbox(self) -> None:
         while self._inbox and self.firmware is not None:
             port, data = self._inbox.pop(0)
+            port.under_way -= 1
             if self.ports.get(port.number) is not port:
                 continue
-            if self.crash_watch is not None and self.crash_watch.sees_command(port.number, data):
+            if self.crash_watch is not None and self.crash_watch.sees_command(port.number, data, port.kind):
                 self.reset()
                 return
             self._catch_up()
             if self.firmware is not None:
                 self.firmware.handle(port.number, data)
-                self._serve()
+                self.serve()
+
+    def refusal(self, port: PenPort, value: bytes) -> int:
+        """What the write of a value is refused with; nobody can say while values before it are still on their way."""
+        if self.firmware is None or port.under_way or self.main_hung:
+            return 0
+        return self.firmware.gatt_error(port.number, value)
+
+    def agree_mtu(self, port: PenPort, att_mtu: int) -> None:
+        """The ATT_MTU of a GATT port was agreed."""
+        if self.firmware is not None:
+            self.firmware.link_mtu(port.number, att_mtu)
+
+    def subscribe(self, port: PenPort, channel: int, on: int) -> None:
+        """A host switched a channel's notifications or indications."""
+        if self.firmware is not None:
+            self.firmware.gatt_subscribe(port.number, channel, on)
+
+    def read_gatt(self, uuid16: int) -> bytes:
+        """A readable characteristic's value, after the main loop has looked; raises `PenOffError`."""
+        self._catch_up()
+        if self.firmware is None:
+            raise PenOffError("A read was refused", limit="the pen has no power", advice="Restore its power")
+        value = self.firmware.gatt_read(uuid16)
+        self.serve()
+        return value
 
     def lost(self, port: PenPort) -> None:
         """A line was cut: both ends find the connection gone."""
-        self._drop(port)
+        self.drop(port)
         port.vanish()
 
-    def _drop(self, port: PenPort) -> None:
+    def drop(self, port: PenPort) -> None:
+        """A host is gone."""
         if self.ports.get(port.number) is port:
             del self.ports[port.number]
             if self.firmware is not None:
                 self.firmware.link_down(port.number)
-                self._serve()
+                self.serve()
 
     # Time
 
@@ -276,11 +305,11 @@ class Board:
             self.mechanism.brown_out(now)
         if self._inbox:
             self._take_inbox()
-        self._serve()
+        self.serve()
 
     # What the firmware wants
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Poll every output of the firmware; an order that raises waits for the guard."""
         firmware = self.firmware
         if firmware is None:
@@ -314,21 +343,19 @@ class Board:
     def _serve_ports(self, firmware: Firmware) -> bool:
         """Send what is to be sent; False when the pen crashed over it."""
         for number, port in list(self.ports.items()):
-            data = b"" if port.clogged else firmware.tx(number)
-            while data:
-                if not self._transmit(number, data):
+            while self.ports.get(number) is port and port.has_room:
+                data = firmware.tx(number)
+                if not data:
+                    break
+                if not self._transmit(port, data):
                     return False
-                data = firmware.tx(number) if number in self.ports else b""
         return True
 
-    def _transmit(self, number: int, data: bytes) -> bool:
+    def _transmit(self, port: PenPort, data: bytes) -> bool:
         """Send what the firmware gave; False when the pen crashed instead."""
-        if self.crash_watch is not None and self.crash_watch.sees_answer(number, data):
+        if self.crash_watch is not None and self.crash_watch.sees_answer(port.number, data):
             self.reset()
             return False
-        port = self.ports.get(number)
-        if port is None:
-            return True
         line: Line = port.from_pen
         for delay_ms, chunk in line.send(data):
             if delay_ms:
@@ -350,13 +377,13 @@ class Board:
             ok = self.flash.end()
             self._flash_busy = False
             firmware.flash_done(ok)
-            self._serve()
+            self.serve()
 
     def _tag_read(self, firmware: Firmware) -> None:
         if self.firmware is firmware:
             self._tag_busy = False
             firmware.tag_read(self.mechanism.seat.tag())
-            self._serve()
+            self.serve()
 
     def indicator(self) -> Indicator:
         """What the pen shows; dark without power."""

@@ -12,6 +12,9 @@ PERMILLE: Final = 1_000
 class LineFaults:
     """What is wrong with a line: chances in permille (bytes for loss and corruption, chunks for the others).
 
+    On a line of whole values every chance is a value's, and one that is corrupted is lost: over the air a link layer
+    checks what it carries (24 bits of CRC, Bluetooth Core, Vol 6, Part B, 3.1.1).
+
     `delay_ms` is how late every chunk comes; `cut_after` how many more bytes pass before the line is gone.
     """
 
@@ -36,10 +39,11 @@ class Arrival(NamedTuple):
 
 
 class Line:
-    """One way of one connection; `cut` is True once the line is gone."""
+    """One way of one connection; `cut` is True once the line is gone. A `whole` one never cuts a chunk to pieces."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, whole: bool = False) -> None:
         self._random = random
+        self._whole = whole
         self.faults = LineFaults()
         self.cut = False
 
@@ -49,9 +53,7 @@ class Line:
             return []
         faults = self.faults
         if faults.cut_after is not None:
-            data = data[: faults.cut_after]
-            faults.cut_after -= len(data)
-            self.cut = faults.cut_after == 0
+            data = self._cut(data, faults.cut_after)
         if faults.loss or faults.corruption:
             data = self._spoil(data)
         if not data:
@@ -62,7 +64,16 @@ class Line:
         first = Arrival(delay, data)
         return [first, first] if self._chance(faults.duplication) else [first]
 
+    def _cut(self, data: bytes, after: int) -> bytes:
+        """What still passes of `data`; on a line of values the one in which the cut falls does not."""
+        passes = b"" if self._whole and len(data) > after else data[:after]
+        self.faults.cut_after = 0 if len(data) > after else after - len(data)
+        self.cut = self.faults.cut_after == 0
+        return passes
+
     def _spoil(self, data: bytes) -> bytes:
+        if self._whole:
+            return b"" if self._chance(self.faults.loss) or self._chance(self.faults.corruption) else data
         spoilt = bytearray()
         for byte in data:
             if self._chance(self.faults.loss):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.seam import PortKind
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -26,6 +27,7 @@ class EchoPort:
         self.ends = 0
         self.dropped = 0
         self.clogged = False
+        self.told: list[tuple[str, int]] = []
         self._out = bytearray()
 
     def write(self, data: bytes) -> None:
@@ -56,6 +58,18 @@ class EchoPort:
         self.closed = True
         self.ends += 1
 
+    def refusal(self, value: bytes) -> int:
+        return 0x82 if b"no" in value else 0
+
+    def agree_mtu(self, att_mtu: int) -> None:
+        self.told.append(("mtu", att_mtu))
+
+    def subscribe(self, channel: int, *, on: bool) -> None:
+        self.told.append(("subscribe", channel * 2 + on))
+
+    def handed_on(self) -> None:
+        self.told.append(("handed on", 1))
+
     def _send(self) -> None:
         assert self.on_output is not None
         data = bytes(self._out)
@@ -70,15 +84,22 @@ class EchoPen:
         self.now_ms = 0
         self.beat_ms = beat_ms
         self.ports: list[EchoPort] = []
+        self.kinds: list[PortKind] = []
         self.heard: list[tuple[int, bytes]] = []
         self.beats: list[int] = []
         self.off = False
 
-    def connect(self) -> EchoPort:
+    def connect(self, kind: PortKind = PortKind.STREAM) -> EchoPort:
         if self.off:
             raise DermalinkError("the pen is off")
+        self.kinds.append(kind)
         self.ports.append(EchoPort(self))
         return self.ports[-1]
+
+    def read_gatt(self, uuid16: int) -> bytes:
+        if self.off:
+            raise DermalinkError("the pen is off")
+        return uuid16.to_bytes(2, "little")
 
     def clogged(self, port: int) -> bool:
         return self.ports[port].clogged

@@ -83,6 +83,8 @@ def test_characteristics_are_a_door_of_the_right_size() -> None:
     pen = SimulatedPen()
     pen.advance(1_000)
     port = pen.connect(PortKind.GATT)
+    for channel in (Channel.STATUS, Channel.STOP):
+        port.subscribe(channel, on=True)
     cutter, joiner = Segmenter(), Reassembler()
     body = struct.pack("<HHHI", raw.HELLO, 5, 1, 7)
     for segment in cutter.cut(body, 23):

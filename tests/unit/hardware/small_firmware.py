@@ -1,7 +1,8 @@
 """A firmware of a few lines behind the seam: the proof that any firmware fits, and a hand on each part for tests.
 
 It has none of the pen's safeguards. Bytes on a port are words: `o<hz>,<um>` orders the drive until told otherwise,
-`s` stops, `w<address>,<hex>` writes flash, `e<address>` erases, `t` asks for the tag, `?` asks for a line of sensors.
+`s` stops, `w<address>,<hex>` writes flash, `e<address>` erases, `t` asks for the tag, `?` asks for a line of sensors,
+`v<n>` has n values sent one by one.
 """
 
 from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
@@ -23,6 +24,8 @@ class SmallFirmware:
         self.tags: list[Tag | None] = []
         self.handled: list[tuple[int, bytes]] = []
         self.out: dict[int, bytes] = {}
+        self.values: dict[int, list[bytes]] = {}
+        self.told: list[tuple[str, int, int]] = []
         self.now_ms = 0
         self.wants_tag = False
         self.set_s = 0
@@ -62,8 +65,22 @@ class SmallFirmware:
             self.ops.append(FlashOp(int(rest), b""))
         elif letter == "t":
             self.wants_tag = True
+        elif letter == "v":
+            self.values[port] = [b"%d" % number for number in range(int(rest))]
         elif letter == "?":
             self.out[port] += f"{self.now_ms}\n".encode()
+
+    def link_mtu(self, port: int, att_mtu: int) -> None:
+        self.told.append(("mtu", port, att_mtu))
+
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
+        self.told.append(("subscribe", port, channel * 2 + on))
+
+    def gatt_error(self, port: int, data: bytes) -> int:
+        return 0x82 if data.startswith(b"no") else 0
+
+    def gatt_read(self, uuid16: int) -> bytes:
+        return f"{uuid16:04x} at {self.now_ms}".encode()
 
     def tick(self, dt_ms: int, sensors: Sensors) -> None:
         self.now_ms += dt_ms
@@ -95,6 +112,8 @@ class SmallFirmware:
         return set_s
 
     def tx(self, port: int) -> bytes:
+        if self.values.get(port):
+            return self.values[port].pop(0)
         data = self.out.get(port, b"")
         if data:
             self.out[port] = b""
