@@ -4,8 +4,8 @@ import inspect
 import itertools
 from collections.abc import Iterator
 
-from dermalink_protocol import channels, limits
-from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, AttError, Gatt
+from dermalink_protocol import advertising, channels, limits
+from dermalink_protocol.channels import ATT_ERROR_USES, CHANNEL_RULES, READABLES, SERVICE_UUID, Gatt
 from dermalink_protocol.codewords import NEVER_VALID, WORD_SETS, Reason, distance
 from dermalink_protocol.framing import FRAME_OVERHEAD, STUFFED_MAX
 from dermalink_protocol.generate.markdown import code, page, table, thousands, unit_of
@@ -14,6 +14,12 @@ from dermalink_protocol.schema import Message
 from dermalink_protocol.segmentation import ATT_MTU_MAX, ATT_MTU_MIN
 from dermalink_protocol.wording import WORDING
 from dermalink_protocol.zones import NO_ZONES, Direction, Head, Symptom
+
+SERVICE_NAMES = {
+    channels.DEVICE_INFORMATION: f"Device Information, {code(f'{channels.DEVICE_INFORMATION:#06x}')}",
+    channels.BATTERY_SERVICE: f"Battery, {code(f'{channels.BATTERY_SERVICE:#06x}')}",
+    channels.CURRENT_TIME_SERVICE: f"Current Time, {code(f'{channels.CURRENT_TIME_SERVICE:#06x}')}",
+}
 
 
 def limits_page() -> str:
@@ -69,15 +75,10 @@ def channels_page() -> str:
         carries = sum(message.channel is channel for message in Message.by_opcode.values())
         rows.append((int(channel), channel.name.lower(), code(rule.uuid), gatt, "yes" if rule.clear else "no", carries))
     heads = ("number", "channel", "characteristic", "GATT", "in the clear", "messages")
-    errors = ((code(f"{int(error):#04x}"), error.name.lower().replace("_", " ")) for error in AttError)
-    standard = [
-        (code(f"{number:#06x}"), name)
-        for name, number in (
-            ("Device Information", channels.DEVICE_INFORMATION),
-            ("Battery", channels.BATTERY_SERVICE),
-            ("Current Time", channels.CURRENT_TIME_SERVICE),
-        )
-    ]
+    errors = (
+        (code(f"{int(error):#04x}"), error.name.lower().replace("_", " "), use) for error, use in ATT_ERROR_USES.items()
+    )
+    values = ((SERVICE_NAMES[each.service], code(f"{each.uuid16:#06x}"), each.name, each.value) for each in READABLES)
     return page(
         "Channels, frames, segments",
         "A channel is a characteristic over BLE, and the first byte of a frame on a byte stream.",
@@ -88,10 +89,14 @@ def channels_page() -> str:
         "## Segments over BLE",
         _segments(),
         "## Errors at the attribute level",
-        "Framing and authority are refused there; meaning is answered by a message.",
-        table(("code", "meaning"), errors),
-        "## Standard services beside it",
-        table(("service", "name"), standard),
+        _refusals(),
+        table(("code", "meaning", "what is refused with it"), errors),
+        "## Values that anybody may read",
+        _readable(),
+        table(("service", "characteristic", "name", "value"), values),
+        "## Advertising",
+        _advertising(),
+        table(("field", "type", "where", "holds"), _advertised()),
     )
 
 
@@ -110,8 +115,40 @@ next frame. The checksum is for noise, not for attackers."""
 def _segments() -> str:
     return f"""Over BLE a message goes through at any ATT_MTU from {ATT_MTU_MIN} to {ATT_MTU_MAX}, in values of at most
 ATT_MTU - 3 bytes. The first byte of a value is its header: bit 7 is set in a message's first segment, bit 6 in its
-last, bits 0 to 5 count the segments of this characteristic and direction, modulo 64. A segment with the
-wrong number costs the message that it belongs to; one that repeats the segment before it is dropped."""
+last, bits 0 to 5 count the segments of this characteristic and direction, modulo 64. In what a pen says, a segment with
+the wrong number costs the message that it belongs to; one that repeats the segment before it is dropped. In what a host
+writes, a first segment begins a message whatever its number, so that a message that was given up holds up none after
+it; the write of any other that does not go on from the one before is refused, and changes nothing. The ATT_MTU is that
+of the moment at which a message is cut: should it shrink, the message under way goes out again from its first
+segment."""
+
+
+def _refusals() -> str:
+    return """Framing and authority are refused there; meaning is answered by a message. A refused write changes
+nothing. A pen says nothing on a channel that is not subscribed to, and nothing unasked before hello, whatever is
+subscribed to: some systems subscribe again by themselves after a drop, for a host that is not there yet. Stop is taken
+all the same; its answer is then lost."""
+
+
+def _readable() -> str:
+    return f"""The status characteristic ({code(channels.CHANNEL_RULES[channels.Channel.STATUS].uuid)}) is read as the
+body of a [Status](messages.md#status) with request id 0. Beside it stand the values of three standard services. Each is
+what the pen knows at the moment of the read."""
+
+
+def _advertising() -> str:
+    example = advertising.device_name("DL-SIM-00000007")
+    return f"""The name ends in the serial number ({code(example)}) and is the device's name after connecting as well.
+It is a claim: who the pen is, is what it answers to hello. Each packet has {advertising.ADVERTISING_BYTES_MAX} bytes at
+most."""
+
+
+def _advertised() -> Iterator[tuple[str, ...]]:
+    service = code(SERVICE_UUID)
+    yield "flags", code(f"{advertising.FLAGS:#04x}"), "advertisement", "general discoverable, no classic Bluetooth"
+    yield "services, 128 bits, complete", code(f"{advertising.COMPLETE_SERVICES_128:#04x}"), "advertisement", service
+    name = f"{code(advertising.NAME_PREFIX.strip())}, a space, and the serial number"
+    yield "name, complete", code(f"{advertising.COMPLETE_NAME:#04x}"), "scan response", name
 
 
 def reasons_page() -> str:

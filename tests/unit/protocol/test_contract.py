@@ -10,7 +10,16 @@ from uuid import UUID
 import pytest
 
 from dermalink_protocol import errors, limits, zones
-from dermalink_protocol.channels import BASE_UUID, CHANNEL_RULES, SERVICE_UUID, Channel, Gatt
+from dermalink_protocol.channels import (
+    ATT_ERROR_USES,
+    BASE_UUID,
+    CHANNEL_RULES,
+    READABLES,
+    SERVICE_UUID,
+    AttError,
+    Channel,
+    Gatt,
+)
 from dermalink_protocol.codec import Packed
 from dermalink_protocol.codewords import Opcode, Reason
 from dermalink_protocol.history_entries import Entry
@@ -237,3 +246,9 @@ def test_an_error_says_what_limit_rule_and_advice() -> None:
         "500 µm at most",
         "Choose less.",
     )
+
+
+def test_each_att_error_says_what_it_is_used_for_and_no_code_is_given_twice() -> None:
+    assert set(ATT_ERROR_USES) == set(AttError)
+    assert len({each.uuid16 for each in READABLES}) == len(READABLES)
+    assert {each.service for each in READABLES} == {0x180A, 0x180F, 0x1805}
