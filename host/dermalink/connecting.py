@@ -7,7 +7,7 @@ from typing import Final
 
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
-from dermalink.errors import CannotOpen, IncompatiblePen, Timeout, UnexpectedReply
+from dermalink.errors import CannotOpen, IncompatiblePen, Timeout, UnexpectedReply, WrongPen
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
@@ -74,6 +74,7 @@ async def greet(
             trace(connection)
         connection.start()
         hello = await say_hello(connection)
+        refuse_another(link, hello)
         if not inspect_only:
             refuse_looser(hello)
         if kept is None:
@@ -130,6 +131,17 @@ def _refuse_version(hello: HelloReply) -> None:
             f"The pen {serial_text(hello)} was refused",
             findings=(f"it speaks protocol version {hello.protocol_version}, this host {PROTOCOL_VERSION}",),
             advice="Update the older of the two",
+        )
+
+
+def refuse_another(link: Link, hello: HelloReply) -> None:
+    """Raise `WrongPen` when hello comes from another pen than the one that the way was said to lead to."""
+    promised = link.promised_serial
+    if promised and serial_text(hello) != promised:
+        raise WrongPen(
+            f"{link.url} was refused: another pen answers there",
+            limit=f"{promised} was announced, {serial_text(hello)} said hello",
+            advice="Switch the other pen off, or connect to it by its own serial number",
         )
 
 

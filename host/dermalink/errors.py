@@ -18,10 +18,6 @@ class BadUrl(LinkError):
     """A URL that names no link: unknown scheme, missing part, number out of range."""
 
 
-class LinkNotBuilt(LinkError):
-    """A kind of link that the contract knows and this version does not have yet."""
-
-
 class CannotOpen(LinkError):
     """The link's far end is not there, is held by somebody else, or may not be opened."""
 
@@ -36,6 +32,42 @@ class PortForbidden(CannotOpen):
 
 class NoSuchPort(CannotOpen):
     """Nothing is at this address: no device, or nobody listening."""
+
+
+class NoBluetooth(CannotOpen):
+    """This computer has no Bluetooth adapter that can do it, or nothing that runs one."""
+
+
+class BluetoothOff(CannotOpen):
+    """The Bluetooth adapter is switched off."""
+
+
+class BluetoothForbidden(CannotOpen):
+    """The system does not let this user or this program use Bluetooth."""
+
+
+class NoRadio(CannotOpen):
+    """The radio that was named in place of the system's adapter is not there, or cannot be used."""
+
+
+class NoSuchPen(CannotOpen):
+    """No pen of this name, serial number or address was heard in time."""
+
+
+class SeveralPens(CannotOpen):
+    """More than one pen has this name; `pens` holds the URL of each."""
+
+    def __init__(self, refused: str, *, pens: tuple[str, ...] = (), limit: str = "", advice: str = "") -> None:
+        self.pens: Final = pens
+        super().__init__(refused, limit=limit, advice=advice)
+
+
+class ForeignTable(CannotOpen):
+    """The pen's characteristics are not those of the contract: another version, or an old table that was kept."""
+
+
+class PairingRefused(CannotOpen):
+    """The pen or this computer refused to pair, or one of the two has let go of their bond."""
 
 
 class LinkLost(LinkError):
@@ -64,6 +96,10 @@ class IncompatiblePen(HostError):
     def __init__(self, refused: str, *, findings: tuple[str, ...] = (), advice: str = "") -> None:
         self.findings: Final = findings
         super().__init__(refused, rule="SR-DEPTH-1", limit="; ".join(findings), advice=advice)
+
+
+class WrongPen(HostError):
+    """Hello came from another pen than the one that was asked for; identity is the serial number."""
 
 
 class Refusal(HostError):

@@ -20,7 +20,6 @@ CODES: tuple[tuple[type[DermalinkError], ExitCode], ...] = (
     (errors.StopNotConfirmed, ExitCode.NOT_CONFIRMED),
     (errors.UnknownOutcome, ExitCode.NOT_CONFIRMED),
     (errors.BadUrl, ExitCode.USAGE),
-    (errors.LinkNotBuilt, ExitCode.USAGE),
     (errors.CannotOpen, ExitCode.NO_PEN),
     (errors.LinkError, ExitCode.LINK_LOST),
     (errors.Timeout, ExitCode.LINK_LOST),

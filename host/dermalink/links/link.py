@@ -17,7 +17,10 @@ RECEIVED = "<-"
 
 @dataclass(slots=True)
 class LinkCounters:
-    """What went over a link since it was opened; `broken_frames` and `noise_bytes` came in and were no message."""
+    """What went over a link since it was opened; `broken_frames` and `noise_bytes` came in and were no message.
+
+    `repeated` values came twice over BLE, as BlueZ delivers them after a lost link, and were dropped.
+    """
 
     frames_sent: int = 0
     frames_received: int = 0
@@ -25,6 +28,7 @@ class LinkCounters:
     bytes_received: int = 0
     broken_frames: int = 0
     noise_bytes: int = 0
+    repeated: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +56,10 @@ class Link(Protocol):
     @property
     def kind(self) -> str:
         """The URL's scheme."""
+
+    @property
+    def promised_serial(self) -> str:
+        """The serial number of the pen that the way is said to lead to; "" when nothing was said."""
 
     async def send(self, channel: Channel, body: bytes) -> None:
         """Hand one message to the system; waits its turn while the link is clogged.

@@ -3,13 +3,12 @@
 import asyncio
 from typing import Final
 
-from dermalink.errors import BadUrl, CannotOpen, LinkNotBuilt
+from dermalink.errors import BadUrl, CannotOpen
 from dermalink.links.link import BytePipe, Link
 from dermalink.links.stream import StreamLink
 
 OPEN_WITHIN_S: Final = 10.0  # a name server that does not answer takes 5 s (resolv.conf's default), and is asked twice
-BUILT_IN: Final = ("serial", "tcp")
-NOT_BUILT: Final = {"ble": "Bluetooth comes with the next version; use the pen's USB cable (serial:) until then"}
+BUILT_IN: Final = ("ble", "serial", "tcp")
 
 
 def known_schemes() -> tuple[str, ...]:
@@ -19,27 +18,43 @@ def known_schemes() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *schemes()}))
 
 
-async def open_link(url: str, *, within_s: float = OPEN_WITHIN_S) -> Link:
-    """Open the link that `url` names.
+async def open_link(url: str, *, within_s: float | None = None) -> Link:
+    """Open the link that `url` names, within `within_s` or what its scheme takes at most.
 
     `serial:` with a port or any URL of pyserial (`serial:/dev/ttyACM0`, `serial:COM3?baud=9600`,
-    `serial:socket://host:port`), `tcp:HOST:PORT`, or `sim:`. Raises `BadUrl`, `LinkNotBuilt`, `CannotOpen` (with
-    `NoSuchPort`, `PortBusy` and `PortForbidden` under it).
+    `serial:socket://host:port`), `tcp:HOST:PORT`, `ble:` with a pen's name, serial number or address
+    (`ble:DP1-00042?radio=tcp-client:127.0.0.1:7322`), or `sim:`. Raises `BadUrl` or `CannotOpen` (with what is wrong
+    as a kind under it).
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         raise _unknown(url)
-    if scheme in NOT_BUILT:
-        raise LinkNotBuilt(f"{url} cannot be opened", limit=f"{scheme}: is not built yet", advice=NOT_BUILT[scheme])
+    bound_s = within_s if within_s is not None else _bound_s(scheme)
     try:
-        async with asyncio.timeout(within_s):
-            return StreamLink(await _open_pipe(url, scheme, rest), url)
+        async with asyncio.timeout(bound_s):
+            return await _open(url, scheme, rest)
     except TimeoutError:
         raise CannotOpen(
             f"{url} cannot be opened",
-            limit=f"it was not open after {within_s:g} s",
+            limit=f"it was not open after {bound_s:g} s",
             advice="Check that the far end is on",
         ) from None
+
+
+def _bound_s(scheme: str) -> float:
+    if scheme == "ble":
+        from dermalink.links import ble
+
+        return ble.OPEN_WITHIN_S
+    return OPEN_WITHIN_S
+
+
+async def _open(url: str, scheme: str, rest: str) -> Link:
+    if scheme == "ble":
+        from dermalink.links import ble
+
+        return await ble.open_link(url, rest)
+    return StreamLink(await _open_pipe(url, scheme, rest), url)
 
 
 async def _open_pipe(url: str, scheme: str, rest: str) -> BytePipe:

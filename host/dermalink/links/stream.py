@@ -47,6 +47,11 @@ class StreamLink:
         """The URL's scheme."""
         return self._url.partition(":")[0]
 
+    @property
+    def promised_serial(self) -> str:
+        """A stream promises no pen."""
+        return ""
+
     async def send(self, channel: Channel, body: bytes) -> None:
         """Hand one message to the system, in turn; see `Link.send`."""
         frame = encode_frame(channel, body)

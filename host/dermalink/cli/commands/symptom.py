@@ -36,7 +36,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
     from dermalink.cli.connecting import connected
-    from dermalink.errors import BadUrl, LinkNotBuilt
+    from dermalink.errors import BadUrl
     from dermalink_protocol.errors import DermalinkError
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
@@ -47,7 +47,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         async with connected(pen, inspect_only=True) as found:
             reply = await found.report_symptom(said)
             serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
-    except (BadUrl, LinkNotBuilt):  # nobody was asked: the command was wrong
+    except BadUrl:  # nobody was asked: the command was wrong
         raise
     except DermalinkError:
         await _write_down(said, told=False)

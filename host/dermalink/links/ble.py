@@ -1,0 +1,71 @@
+"""`ble:<name | serial number | address>[?radio=SPEC]`: a pen over Bluetooth Low Energy, by bleak.
+
+A pen is found by what it advertises and by nothing that was kept; which pen it is, hello tells.
+"""
+
+import asyncio
+from typing import Final
+from urllib.parse import unquote
+from weakref import WeakKeyDictionary
+
+from dermalink.errors import BadUrl, CannotOpen, ForeignTable, LinkError, NoSuchPen
+from dermalink.links.ble_client import PenClient
+from dermalink.links.ble_finding import find_pen
+from dermalink.links.ble_link import BleLink
+from dermalink.links.ble_radio import Radio, radio_of
+
+# To be heard 10 s, and two tries that hang or three that fail: more than a person waits before looking at the pen.
+OPEN_WITHIN_S: Final = 30.0
+TRIES: Final = 3  # RF noise aborts one connect in a few ("le-connection-abort-by-local"); three in a row mean something
+PAUSE_S: Final = 0.5
+WORTH_ANOTHER: Final = (
+    CannotOpen,
+    NoSuchPen,
+    ForeignTable,
+)  # the others stay as they are until a person does something
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+def split(rest: str) -> tuple[str, str | None]:
+    """The pen that is wanted, and the radio if one is named; raises `BadUrl`."""
+    wanted, mark, options = rest.partition("?")
+    radio: str | None = None
+    for option in options.split("&") if mark else []:
+        key, _, value = option.partition("=")
+        if key != "radio":
+            raise BadUrl(f"ble:{rest} was refused", limit=f"{key!r} is no option of ble:", advice="Known is ?radio=")
+        radio = unquote(value)
+    if not wanted.strip():
+        advice = "Write ble: and the pen's name, serial number or address; `dermalink scan` shows those that are near"
+        raise BadUrl(f"ble:{rest} was refused", limit="it names no pen", advice=advice)
+    return unquote(wanted), radio
+
+
+async def open_link(url: str, rest: str) -> BleLink:
+    """Find, connect, check and subscribe; raises `BadUrl` or a kind of `CannotOpen`. The caller bounds it in time."""
+    wanted, option = split(rest)
+    radio = radio_of(option)
+    refused: set[type[LinkError]] = set()
+    for left in reversed(range(TRIES)):
+        try:
+            return await _open_once(url, wanted, radio)
+        except LinkError as error:
+            another = type(error) in WORTH_ANOTHER and not (type(error) is ForeignTable and ForeignTable in refused)
+            unheard = type(error) is NoSuchPen and not refused  # it was listened for long enough
+            if not left or unheard or not another:
+                raise
+            refused.add(type(error))
+        await asyncio.sleep(PAUSE_S)
+    raise AssertionError("there is a first try")
+
+
+async def _open_once(url: str, wanted: str, radio: Radio) -> BleLink:
+    seen = await find_pen(radio, wanted)
+    # Two connects at once fail on BlueZ, and leave clients that take themselves for connected.
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with turn:
+        client = PenClient(radio, seen, url)
+        link = BleLink(client, url, seen.serial_number)
+        await client.set_up()
+        return link

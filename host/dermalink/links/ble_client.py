@@ -1,0 +1,145 @@
+"""One bleak client, used once: connected, its table checked, subscribed to all that a pen says; then let go of.
+
+A client whose connect failed is thrown away. Every call is bounded, for a dead link may never answer (BlueZ drops a
+link after 31 s in silence and goes on saying that it is connected).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from dermalink.errors import CannotOpen
+from dermalink.links.ble_calls import CallCancelled, bounded
+from dermalink.links.ble_finding import Seen
+from dermalink.links.ble_platform import FORGET, NEARER, advice_for, client_options, on_loop, opening_error, value_bytes
+from dermalink.links.ble_radio import Radio, backend_of
+from dermalink.links.ble_table import Table, check_table, check_version, version_of
+from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
+
+if TYPE_CHECKING:
+    from bleak import BleakClient
+    from bleak.backends.characteristic import BleakGATTCharacteristic
+
+# A pen that was just heard answers within a few advertising intervals, and discovery takes 1 to 3 s on BlueZ. bleak's
+# own bound is 30 s, which is how long an absent pen takes.
+CONNECT_WITHIN_S: Final = 10.0
+# Each is one or two transactions, tens of ms at a usual connection interval; with no pairing agent it never ends.
+SUBSCRIBE_WITHIN_S: Final = 5.0
+READ_WITHIN_S: Final = 5.0
+# A clean disconnect takes 2-3 s on BlueZ, and bleak itself gives up after 10 s. Nobody waits that long for it.
+DISCONNECT_WITHIN_S: Final = 12.0
+DISCONNECT_WAITED_S: Final = 3.0
+
+UNASKED: Final = Gatt.INDICATE | Gatt.NOTIFY
+
+
+class PenClient:
+    """See the module. `on_value` and `on_gone` may be set until `set_up` is called, and are called on the loop."""
+
+    def __init__(self, radio: Radio, seen: Seen, url: str) -> None:
+        """Nothing is opened yet."""
+        self.url: Final = url
+        self.on_value: Callable[[Channel, bytes], None] = lambda _channel, _value: None
+        self.on_gone: Callable[[], None] = lambda: None
+        self._radio = radio
+        self._seen = seen
+        self._client: BleakClient | None = None
+        self._table: Table = {}
+        self._disconnecting: asyncio.Task[None] | None = None
+        self._gone = asyncio.Event()
+
+    async def set_up(self) -> None:
+        """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything."""
+        try:
+            await self._set_up()
+        except Exception as error:
+            await self.disconnect(DISCONNECT_WAITED_S)
+            raise opening_error(error, self.url) from error
+        except BaseException:  # the caller was cancelled, and waits for nothing any more
+            self.let_go()
+            raise
+
+    async def _set_up(self) -> None:
+        from bleak import BleakClient
+
+        loop = asyncio.get_running_loop()
+        gone = on_loop(loop, self._take_gone)
+        self._client = client = BleakClient(
+            self._seen.device,
+            disconnected_callback=lambda _client: gone(),
+            timeout=CONNECT_WITHIN_S,
+            **(backend_of(self._radio.client) or client_options()),
+        )
+        await self._connect(client)
+        self._table = check_table(client.services, self.url)
+        version = version_of(client.services)
+        if version is not None:
+            check_version(bytes(await bounded(client.read_gatt_char(version), READ_WITHIN_S, "read version")), self.url)
+        for channel, characteristic in self._table.items():
+            if CHANNEL_RULES[channel].gatt & UNASKED:
+                await self._subscribe(client, channel, characteristic)
+        if self._gone.is_set():
+            raise CannotOpen(f"{self.url} cannot be opened", limit="the pen hung up at once", advice=NEARER)
+
+    async def _connect(self, client: "BleakClient") -> None:
+        try:
+            await bounded(client.connect(), CONNECT_WITHIN_S, "connect")
+        except TimeoutError:
+            raise CannotOpen(
+                f"{self.url} cannot be opened",
+                limit=f"it was heard, and did not connect within {CONNECT_WITHIN_S:g} s",
+                advice=f"{NEARER}. If it was ever paired with this computer: {advice_for(FORGET)}",
+            ) from None
+
+    async def _subscribe(self, client: "BleakClient", channel: Channel, of: "BleakGATTCharacteristic") -> None:
+        take = on_loop(asyncio.get_running_loop(), self._take_value)
+
+        def came(_: "BleakGATTCharacteristic", value: bytearray) -> None:
+            take(channel, bytes(value))  # copied here: some backends use their buffer again
+
+        await bounded(client.start_notify(of, came), SUBSCRIBE_WITHIN_S, f"subscribe to {channel.name.lower()}")
+
+    def _take_value(self, channel: Channel, value: bytes) -> None:
+        self.on_value(channel, value)
+
+    def _take_gone(self) -> None:
+        """Once, however often and from wherever it is said."""
+        if not self._gone.is_set():
+            self._gone.set()
+            self.on_gone()
+
+    def value_bytes(self, channel: Channel) -> int:
+        """Bytes that a value may have on this channel, now."""
+        return value_bytes(self._table[channel])
+
+    async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
+        """Write a value; unbounded, and raises whatever bleak raises."""
+        if self._client is None:
+            raise CallCancelled("it is not connected")
+        await self._client.write_gatt_char(self._table[channel], value, response=response)
+
+    # Letting go
+
+    def let_go(self) -> "asyncio.Task[None] | None":
+        """Begin to disconnect, once; also after the other side did, else BlueZ delivers twice from then on."""
+        if self._disconnecting is None and self._client is not None:
+            self._disconnecting = asyncio.ensure_future(self._disconnect(self._client))
+            self._disconnecting.set_name(f"disconnect {self.url}")
+            _disconnecting.add(self._disconnecting)
+            self._disconnecting.add_done_callback(_disconnecting.discard)
+        return self._disconnecting
+
+    async def _disconnect(self, client: "BleakClient") -> None:
+        try:
+            await bounded(client.disconnect(), DISCONNECT_WITHIN_S, f"disconnect {self.url}")
+        except Exception:  # noqa: BLE001  (bleak lets go of what is here whether the other side answers or not)
+            return
+
+    async def disconnect(self, within_s: float) -> None:
+        """Disconnect, and wait so long for it; what takes longer goes on by itself, up to its own bound."""
+        task = self.let_go()
+        if task is not None:
+            await asyncio.wait([task], timeout=within_s)
+
+
+_disconnecting: Final[set[asyncio.Task[None]]] = set()  # held, so that none is lost before it is done

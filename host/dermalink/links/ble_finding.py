@@ -1,0 +1,207 @@
+"""Pens that advertise: all of them, or the one that is wanted. One scanner for a radio, shared by all who listen.
+
+Two scanners in one process disturb each other on every system (on BlueZ the second is refused as in progress, or ends
+with the first), so all who listen at the same time share one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from dermalink.errors import LinkError, NoSuchPen, SeveralPens
+from dermalink.links.ble_calls import bounded, run_on
+from dermalink.links.ble_platform import NEARER, held_devices, is_address, on_loop, opening_error
+from dermalink.links.ble_radio import Radio, backend_of
+from dermalink_protocol.advertising import advertised_serial
+from dermalink_protocol.channels import SERVICE_UUID
+
+if TYPE_CHECKING:
+    from bleak import BleakScanner
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementData
+
+# BlueZ answers in milliseconds when all is well, and asks its controller first when it is not (HCI time-out: 2 s).
+START_WITHIN_S: Final = 5.0
+STOP_WITHIN_S: Final = 3.0
+FIND_WITHIN_S: Final = 10.0  # bleak's own default for finding one; a pen advertises every 100 ms to 1 s
+NAMESAKE_S: Final = 1.0  # another pen of the same name is heard within this; the slowest advertising interval of ours
+HELD_WITHIN_S: Final = 2.0
+
+
+class Seen(NamedTuple):
+    """A pen that was heard: what it says of itself, where it is, how strongly it came in, and bleak's own object."""
+
+    name: str
+    serial_number: str
+    address: str
+    rssi: int
+    device: "BLEDevice"
+
+    def url(self, radio: Radio) -> str:
+        """The URL that leads to this very pen by this radio."""
+        option = f"?radio={quote(radio.spec, safe=':/,.@[]')}" if radio.spec else ""
+        return f"ble:{quote(self.serial_number or self.address, safe=':')}{option}"
+
+
+class Ear:
+    """One radio's scanner on one loop, running while anybody listens."""
+
+    def __init__(self, radio: Radio) -> None:
+        self._radio = radio
+        self._turn = asyncio.Lock()
+        self._listeners = 0
+        self._scanner: BleakScanner | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self.heard: dict[str, Seen] = {}
+        self.news = asyncio.Event()
+
+    async def begin(self) -> None:
+        """One more listens; starts the scanner for the first. Raises a `LinkError`."""
+        async with self._turn:
+            if self._scanner is None:
+                self.heard = {}
+                await self._start()
+            self._listeners += 1
+
+    async def end(self) -> None:
+        """One less listens; stops the scanner after the last, in bounded time, and also when this is cancelled."""
+        self._listeners -= 1
+        self._stopping = asyncio.ensure_future(self._stop_if_idle())
+        await asyncio.shield(self._stopping)
+
+    async def _stop_if_idle(self) -> None:
+        async with self._turn:
+            scanner = self._scanner
+            if self._listeners or scanner is None:
+                return
+            self._scanner = None
+            with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
+                await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
+
+    async def _start(self) -> None:
+        scanner = None
+        try:
+            from bleak import BleakScanner
+
+            take = on_loop(asyncio.get_running_loop(), self._take)
+
+            def detected(device: "BLEDevice", said: "AdvertisementData") -> None:
+                take(device, said)
+
+            scanner = BleakScanner(detected, [str(SERVICE_UUID)], **backend_of(self._radio.scanner))
+            await bounded(scanner.start(), START_WITHIN_S, "start scanning")
+        except BaseException as error:
+            if scanner is not None:
+                run_on(scanner.stop(), STOP_WITHIN_S, "stop a scanner that did not start")
+            if isinstance(error, Exception):
+                raise opening_error(error, self._radio.said) from error
+            raise
+        self._scanner = scanner
+
+    def _take(self, device: "BLEDevice", said: "AdvertisementData") -> None:
+        """Only take note. The name is in another packet than the service, so one that was known is kept."""
+        before = self.heard.pop(device.address, None)
+        name = said.local_name or device.name or (before.name if before else "")
+        self.heard[device.address] = Seen(name, advertised_serial(name), device.address, said.rssi, device)
+        self.news.set()
+
+
+_ears: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Ear]] = WeakKeyDictionary()
+
+
+@contextlib.asynccontextmanager
+async def listening(radio: Radio) -> AsyncIterator[Ear]:
+    """Listen on `radio`, together with whoever else does."""
+    ears = _ears.setdefault(asyncio.get_running_loop(), {})
+    ear = ears.setdefault(radio.spec, Ear(radio))
+    await ear.begin()
+    try:
+        yield ear
+    finally:
+        await ear.end()
+
+
+async def find_pens(radio: Radio, within_s: float) -> list[Seen]:
+    """Every pen that is heard in `within_s`, by name and serial number; raises a `LinkError` for a broken radio."""
+    async with listening(radio) as ear:
+        await asyncio.sleep(within_s)
+        return sorted(_single(ear.heard.values()), key=lambda seen: (seen.name, seen.serial_number, seen.address))
+
+
+async def find_pen(radio: Radio, wanted: str, within_s: float = FIND_WITHIN_S) -> Seen:
+    """The pen with this address, or serial number, or name, as soon as it is heard.
+
+    Raises `NoSuchPen`, `SeveralPens`, or what a broken radio raises.
+    """
+    loop = asyncio.get_running_loop()
+    async with listening(radio) as ear:
+        until = loop.time() + within_s
+        named_at: float | None = None
+        while True:
+            ear.news.clear()
+            certain, named = _matches(ear.heard, wanted)
+            if certain is not None:
+                return certain
+            now = loop.time()
+            if named and named_at is None:
+                named_at = now
+            due = until if named_at is None else min(until, named_at + NAMESAKE_S)
+            if now >= due:
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - now):
+                    await ear.news.wait()
+        heard = _single(ear.heard.values())
+    if len(named) == 1:
+        return named[0]
+    raise _several(radio, wanted, named) if named else await _nobody(radio, wanted, within_s, heard)
+
+
+def _matches(heard: dict[str, Seen], wanted: str) -> tuple[Seen | None, list[Seen]]:
+    """The one that is certainly meant, and those that only have the name."""
+    fold = wanted.casefold()
+    pens = _single(heard.values())
+    if is_address(wanted):
+        return next((seen for seen in heard.values() if seen.address.casefold() == fold), None), []
+    for seen in pens:
+        if seen.serial_number and seen.serial_number.casefold() == fold:
+            return seen, []
+    return None, [seen for seen in pens if seen.name == wanted]
+
+
+def _single(heard: Iterable[Seen]) -> list[Seen]:
+    """Each pen once: one that changed its address, as privacy has it, was heard under the newest one last."""
+    pens: dict[str, Seen] = {}
+    for seen in heard:
+        key = seen.serial_number or seen.address
+        pens.pop(key, None)
+        pens[key] = seen
+    return list(pens.values())
+
+
+def _several(radio: Radio, wanted: str, named: list[Seen]) -> SeveralPens:
+    urls = tuple(seen.url(radio) for seen in named)
+    return SeveralPens(
+        f"ble:{wanted} was refused",
+        pens=urls,
+        limit=f"{len(named)} pens have that name",
+        advice=f"Name the one that you mean: {', '.join(urls)}",
+    )
+
+
+async def _nobody(radio: Radio, wanted: str, within_s: float, heard: list[Seen]) -> LinkError:
+    held = []
+    if radio.scanner is None:  # the system may hold a pen for a program that lives, or for one that died
+        with contextlib.suppress(TimeoutError):
+            held = await bounded(held_devices(str(SERVICE_UUID)), HELD_WITHIN_S, "list held devices")
+    refused = f"ble:{wanted} cannot be opened"
+    if held:
+        named = ", ".join(f"{device.name or 'a pen'} ({device.address})" for device in held)
+        advice = "Close the program that uses it; if there is none, disconnect it in the system's Bluetooth settings"
+        return NoSuchPen(refused, limit=f"this computer is connected to {named} already", advice=advice)
+    others = ", ".join(f"{seen.name} ({seen.serial_number or seen.address})" for seen in heard)
+    limit = f"it was not heard within {within_s:g} s by {radio.said}"
+    return NoSuchPen(refused, limit=limit + (f"; heard were {others}" if others else ""), advice=NEARER)

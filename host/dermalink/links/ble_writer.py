@@ -1,0 +1,241 @@
+"""What goes out over BLE: one write at a time, each answered before the next, and Stop past all of them.
+
+A write without response is not held up by a request that waits for its answer, on the air or in any system's stack. So
+Stop goes out as such at once, and after it a copy that is answered: the first may be thrown away by a full queue, the
+second only by the loss of the link. A pen takes Stop as often as it comes.
+"""
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from dermalink.errors import LinkError
+from dermalink.links.ble_calls import CallCancelled, leave
+from dermalink.links.ble_platform import is_busy, is_refusal
+from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
+from dermalink_protocol.segmentation import ATT_HEADER_BYTES, Segmenter
+
+# ATT gives an answer 30 s (Core, Vol 3, Part F, 3.3.3). No lease lasts longer than 1 s, and no system that a pen meets
+# keeps a silent link longer than 6 s (Apple's accessory guidelines bound the supervision time-out so): it is dead.
+WRITE_WITHIN_S: Final = 6.0
+RETRY_AFTER_S: Final = 0.05  # a procedure takes a few connection intervals, 7.5 to 100 ms each
+RETRY_FOR_S: Final = 1.0  # of what nobody waits for in `send`: as long as a reply is waited for
+OUT_WITHIN_S: Final = 0.25  # what was handed over gets out before a close: two round trips at 100 ms
+
+
+class Writes(Protocol):
+    """What the writer needs of a client."""
+
+    def value_bytes(self, channel: Channel) -> int:
+        """Bytes that a value may have."""
+
+    async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
+        """Write a value; may never return, and may raise anything."""
+
+
+class Turn:
+    """A message on its way; `done` is cancelled by whoever gives it up, which counts until its turn has come."""
+
+    __slots__ = ("body", "channel", "done", "handed", "noted", "until")
+
+    def __init__(self, channel: Channel, body: bytes, *, until: float | None) -> None:
+        self.channel: Final = channel
+        self.body: Final = body
+        self.done: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        self.handed: Final = until is not None  # its sender has gone on: it gets out though the link is closed
+        self.until: Final = until
+        self.noted = False
+        if self.handed:
+            self.done.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Tell who waits."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+class Writer:
+    """See the module. `note` is told of each message as it goes, `fail` once of what the link is lost by."""
+
+    def __init__(
+        self,
+        client: Writes,
+        *,
+        note: Callable[[Channel, bytes, list[bytes]], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """Nothing runs until there is something to write."""
+        self._client = client
+        self._note = note
+        self._fail = fail
+        self._loop = asyncio.get_running_loop()
+        self._segmenters = {channel: Segmenter() for channel in Channel}
+        self._waiting: deque[Turn] = deque()
+        self._current: Turn | None = None
+        self._parked: dict[Turn, asyncio.TimerHandle] = {}
+        self._copy: tuple[Channel, bytes] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._urgent: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether a message would go out at once."""
+        return self._task is None and not self._waiting
+
+    async def send(self, channel: Channel, body: bytes) -> None:
+        """Write a message in its turn, and wait until all of it was answered."""
+        turn = Turn(channel, body, until=None)
+        self._waiting.append(turn)
+        self._begin()
+        await turn.done
+
+    def hand(self, channel: Channel, body: bytes, *, first: bool = False) -> None:
+        """Write a message in its turn, or before all that wait, with nobody waiting for it."""
+        turn = Turn(channel, body, until=self._loop.time() + RETRY_FOR_S)
+        if first:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
+        self._begin()
+
+    def send_now(self, channel: Channel, body: bytes) -> None:
+        """Write a message past everything: at once without response, and its answered copy before all that wait."""
+        size = self._client.value_bytes(channel)
+        if Gatt.WRITE_WITHOUT_RESPONSE not in CHANNEL_RULES[channel].gatt or len(body) >= size:
+            self.hand(channel, body, first=True)
+            return
+        values = self._segmenters[channel].cut(body, size + ATT_HEADER_BYTES)
+        self._note(channel, body, values)
+        task = asyncio.ensure_future(self._write_now(channel, values[0]))
+        task.set_name("write at once")
+        self._urgent.add(task)
+        task.add_done_callback(self._urgent.discard)
+        self._copy = channel, values[0]
+        self._begin()
+
+    # The urgent
+
+    async def _write_now(self, channel: Channel, value: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_WITHIN_S):
+                await self._client.write(channel, value, response=False)
+        except asyncio.CancelledError:
+            if _cancelled_from_outside():
+                raise
+        except Exception:  # noqa: BLE001  (the copy that is answered finds out what became of the link)
+            return
+
+    # The others
+
+    def _begin(self) -> None:
+        if self._task is None and not self._stopped:
+            self._task = asyncio.ensure_future(self._run())
+            self._task.set_name("write")
+
+    async def _run(self) -> None:
+        try:
+            while self._copy is not None or self._waiting:
+                if self._copy is not None:
+                    await self._write_copy(*self._copy)
+                elif not (turn := self._waiting.popleft()).done.cancelled():
+                    await self._write_turn(turn)
+        except asyncio.CancelledError:
+            if self._stopped or _cancelled_from_outside():
+                raise
+            self._fail(CallCancelled("a write was cancelled from the inside"))
+        except Exception as error:  # noqa: BLE001  (whatever bleak raised, the link is lost by it)
+            self._fail(error)
+        finally:
+            self._task = None
+
+    async def _write_copy(self, channel: Channel, value: bytes) -> None:
+        self._copy = None
+        try:
+            await self._write(channel, value)
+        except Exception as error:
+            if not is_refusal(error):  # the pen had its say, and the link lives
+                raise
+
+    async def _write_turn(self, turn: Turn) -> None:
+        """All segments of a message. The sequence goes on only when the first was taken, else the pen misses one."""
+        self._current = turn
+        kept = self._segmenters[turn.channel]
+        segmenter = kept if Gatt.WRITE_WITHOUT_RESPONSE in CHANNEL_RULES[turn.channel].gatt else copy.copy(kept)
+        values = segmenter.cut(turn.body, self._client.value_bytes(turn.channel) + ATT_HEADER_BYTES)
+        if not turn.noted:
+            turn.noted = True
+            self._note(turn.channel, turn.body, values)
+        for index, value in enumerate(values):
+            try:
+                await self._write(turn.channel, value)
+            except Exception as error:
+                if index or not is_busy(error):
+                    raise
+                self._park(turn)
+                return
+            self._segmenters[turn.channel] = segmenter
+        self._current = None
+        turn.settle()
+
+    async def _write(self, channel: Channel, value: bytes) -> None:
+        overdue = self._loop.call_later(WRITE_WITHIN_S, self._never_answered)
+        try:
+            await self._client.write(channel, value, response=True)
+        finally:
+            overdue.cancel()
+
+    def _never_answered(self) -> None:
+        self._fail(TimeoutError(f"a write was not answered within {WRITE_WITHIN_S:g} s"))
+
+    def _park(self, turn: Turn) -> None:
+        """Nothing of it was taken: others go on, and it tries again shortly, in its sender's own time."""
+        self._current = None
+        if turn.done.done() or (turn.until is not None and self._loop.time() >= turn.until):
+            return
+        self._parked[turn] = self._loop.call_later(RETRY_AFTER_S, self._unpark, turn)
+
+    def _unpark(self, turn: Turn) -> None:
+        del self._parked[turn]
+        self._waiting.appendleft(turn)
+        self._begin()
+
+    # The end
+
+    async def finish(self, error: LinkError) -> None:
+        """Take nothing more, let out what was handed over, in `OUT_WITHIN_S`, and tell all others `error`."""
+        for turn in [turn for turn in self._waiting if not turn.handed]:
+            self._waiting.remove(turn)
+            turn.settle(copy.copy(error))
+        out = [*self._urgent, *([] if self._task is None else [self._task])]
+        if out:
+            await asyncio.wait(out, timeout=OUT_WITHIN_S)
+        self.stop(error)
+
+    def stop(self, error: LinkError) -> None:
+        """End at once; whoever waits is told `error`, and nobody waits for a call that does not return."""
+        self._stopped = True
+        tasks = [*self._urgent, *([] if self._task is None else [self._task])]
+        for handle in self._parked.values():
+            handle.cancel()
+        told = [*([] if self._current is None else [self._current]), *self._waiting, *self._parked]
+        self._waiting.clear()
+        self._parked.clear()
+        self._copy = None
+        for task in tasks:
+            if task is not asyncio.current_task():
+                leave(task)
+        for turn in told:
+            turn.settle(copy.copy(error))
+
+
+def _cancelled_from_outside() -> bool:
+    """Whether somebody cancelled this task, as against a `CancelledError` that arose in what it called."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
