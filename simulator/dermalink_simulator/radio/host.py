@@ -1,0 +1,121 @@
+"""Bumble's host without what costs half of its time: packets written out for a log that nobody reads.
+
+Data and its acknowledgements, which are nearly all there is, are read and written directly; everything else is
+Bumble's.
+"""
+
+import logging
+import struct
+from collections.abc import Callable
+from typing import Final, cast
+
+from bumble import hci
+from bumble.host import Connection, DataPacketQueue, Host
+from bumble.snoop import Snooper
+
+ACL: Final = hci.HCI_ACL_DATA_PACKET
+COMPLETED: Final = bytes((hci.HCI_EVENT_PACKET, hci.HCI_NUMBER_OF_COMPLETED_PACKETS_EVENT))
+FRAGMENT: Final = 1
+HEADER_OCTETS: Final = 4  # L2CAP: length and channel
+
+logger = logging.getLogger(__name__)
+_acl_head = struct.Struct("<BHH")
+_l2cap_head = struct.Struct("<HH")
+_whole = struct.Struct("<BHHHH")
+OnPdu = Callable[[int, bytes], None]
+
+
+class CorrectedHost(Host):
+    """A host; `fixed_channels` are those of its device."""
+
+    fixed_channels: "dict[int, OnPdu]"
+
+    def on_packet(self, packet: bytes) -> None:
+        """A packet of the controller."""
+        if self.ready and self.snooper is None:
+            if packet[0] == ACL:
+                self._on_data(packet)
+                return
+            if packet[:2] == COMPLETED:
+                self._on_completed(packet)
+                return
+        super().on_packet(packet)
+
+    def _on_data(self, packet: bytes) -> None:
+        _, head, length = _acl_head.unpack_from(packet)
+        connection = self.connections.get(head & 0x0FFF)
+        if connection is None or length != len(packet) - _acl_head.size:
+            return
+        fragment = (head >> 12) & 3 == FRAGMENT
+        if not fragment and length >= HEADER_OCTETS:
+            size, cid = _l2cap_head.unpack_from(packet, _acl_head.size)
+            if size == length - HEADER_OCTETS:
+                connection.assembler.current_data = None
+                self._hand_over(connection, cid, packet[_acl_head.size + HEADER_OCTETS :])
+                return
+        elif not fragment or connection.assembler.current_data is None:
+            return  # a beginning that is too short, or the rest of what was never begun
+        connection.assembler.feed_packet(
+            hci.HCI_AclDataPacket(head & 0x0FFF, FRAGMENT if fragment else 2, 0, length, packet[_acl_head.size :])
+        )
+
+    def on_l2cap_pdu(self, connection: Connection, cid: int, pdu: bytes) -> None:
+        """A PDU that came in parts."""
+        self._hand_over(connection, cid, pdu)
+
+    def _hand_over(self, connection: Connection, cid: int, pdu: bytes) -> None:
+        on_pdu = self.fixed_channels.get(cid)
+        if on_pdu is None:
+            self.emit("l2cap_pdu", connection.handle, cid, pdu)
+        else:
+            on_pdu(connection.handle, pdu)
+
+    def _on_completed(self, packet: bytes) -> None:
+        for number in range(packet[3]):
+            handle, count = _l2cap_head.unpack_from(packet, 4 + 4 * number)
+            queue = self.get_data_packet_queue(handle)
+            if queue is not None:
+                queue.on_packets_completed(count, handle)
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """An event, which is written into the log only where somebody reads it."""
+        if self.snooper is not None or logger.isEnabledFor(logging.DEBUG):
+            super().on_hci_packet(packet)
+        elif isinstance(packet, hci.HCI_Event):
+            self.on_hci_event_packet(packet)
+        elif isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
+
+    def send_hci_packet(self, packet: hci.HCI_Packet | bytes) -> None:
+        """A packet for the controller."""
+        raw = bytes(packet)
+        if self.snooper is not None:
+            self.snooper.snoop(raw, Snooper.Direction.HOST_TO_CONTROLLER)
+        if self.hci_sink is not None:
+            self.hci_sink.on_packet(raw)
+
+    def send_l2cap_pdu(self, connection_handle: int, cid: int, pdu: bytes) -> None:
+        """A PDU, in as many packets as it needs."""
+        connection = self.connections.get(connection_handle)
+        if connection is None:
+            return  # the link is gone; whoever sends hears of that by itself
+        queue = connection.acl_packet_queue
+        size = len(pdu)
+        if size + HEADER_OCTETS <= queue.max_packet_size:
+            raw = _whole.pack(ACL, connection_handle, size + HEADER_OCTETS, size, cid) + pdu
+            queue.enqueue(cast("hci.HCI_Packet", raw), connection_handle)
+        else:
+            self._send_in_parts(queue, connection_handle, _l2cap_head.pack(size, cid) + pdu)
+
+    @staticmethod
+    def _send_in_parts(queue: DataPacketQueue, handle: int, data: bytes) -> None:
+        for at in range(0, len(data), queue.max_packet_size):
+            part = data[at : at + queue.max_packet_size]
+            head = handle | (FRAGMENT << 12 if at else 0)
+            queue.enqueue(cast("hci.HCI_Packet", _acl_head.pack(ACL, head, len(part)) + part), handle)
+
+    def on_transport_lost(self) -> None:
+        """The controller is gone: a command that waits is told, once."""
+        if self.pending_response is not None and self.pending_response.done():
+            self.pending_response = None
+        super().on_transport_lost()  # type: ignore[no-untyped-call]
