@@ -344,12 +344,11 @@ class Connection:
     def _take_reply(self, exchange: Exchange[Any], reply: Message) -> None:
         self.counters.replies += 1
         kind = type(exchange.request)
-        now_s = exchange.future.get_loop().time()
-        self.margin.answered(exchange.sent_s, now_s, renewal=kind is RenewLease)
         if type(reply) is Status:
             self._note_state(reply)
+        self._note_round_trip(exchange, reply)
         if type(reply) is kind.reply:
-            if self._note_tick(exchange, reply, now_s) and not exchange.future.done():
+            if self._note_tick(exchange, reply) and not exchange.future.done():
                 exchange.future.set_result(reply)
             return
         error: Exception
@@ -361,10 +360,17 @@ class Connection:
             exchange.future.set_exception(error)
 
     def _note_state(self, news: Status | StateChanged) -> None:
-        self.says_moving = says_moving(news)
-        self.margin.told_state(news, self.says_moving)
+        self.says_moving = moving = says_moving(news)
+        if moving or self.margin.moving:
+            self.margin.told_state(news, moving)
 
-    def _note_tick(self, exchange: Exchange[Any], reply: Reply, now_s: float) -> bool:
+    def _note_round_trip(self, exchange: Exchange[Any], reply: Message) -> None:
+        now_s = exchange.future.get_loop().time()
+        tick = reply.tick_ms if isinstance(reply, TELLS_NOW) else None
+        note = self.margin.renewal_answered if type(exchange.request) is RenewLease else self.margin.answered
+        note(exchange.sent_s, now_s, tick)
+
+    def _note_tick(self, exchange: Exchange[Any], reply: Reply) -> bool:
         """Keep the newest tick; False when the pen's clock is behind what it had said before it was asked."""
         if isinstance(reply, TELLS_NOW):
             asked_at = exchange.asked_at_tick
@@ -373,7 +379,6 @@ class Connection:
                     exchange.future.set_exception(self._restarted())
                 self._end(self._restarted())
                 return False
-            self.margin.told_tick(exchange.sent_s, now_s, reply.tick_ms)
         elif not isinstance(reply, Applied | Done):
             return True
         self.newest_tick = newer(self.newest_tick, reply.tick_ms)

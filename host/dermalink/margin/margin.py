@@ -14,6 +14,7 @@ from dermalink_protocol.messages.identity import StateChanged, Status
 
 # Of 500 ms this is one batch of telemetry: one more that comes late, and the lease lapses.
 NEAR_SHARE: Final = 0.2
+FRESH_MAX: Final = 64  # replies noted and not yet counted
 
 
 class RoundTrip(NamedTuple):
@@ -38,44 +39,61 @@ class LinkMargin:
     lease, `lapses` those that came too late, so that the pen took its needles in; `unanswered` requests were given up.
     """
 
-    __slots__ = ("_lateness", "_moving", "_moving_tick", "_relation", "clock", "lapses", "lease_left", "lease_ms",
-                 "lowest_told_ms", "near_misses", "renewals", "round_trips", "slowest",
-                 "telemetry_late", "unanswered")  # fmt: skip
+    __slots__ = ("_clock", "_fresh", "_lateness", "_moving_tick", "_relation", "_round_trips", "_slowest", "lapses",
+                 "lease_left", "lease_ms", "lowest_told_ms", "moving", "near_misses", "renewals", "telemetry_late",
+                 "unanswered")  # fmt: skip
 
     def __init__(self) -> None:
-        self.clock = ClockFit()
-        self.round_trips: Final = Histogram(TIMES_MS)
         self.renewals: Final = Histogram(TIMES_MS)
         self.telemetry_late: Final = Histogram(TIMES_MS)
         self.lease_left: Final = Histogram(LEASE_LEFT_MS)
         self.lease_ms = 0  # the one renewed last
         self.near_misses = self.lapses = self.unanswered = 0
         self.lowest_told_ms: int | None = None  # the least that the pen itself told of a running lease, whoever's it is
-        self.slowest: RoundTrip | None = None  # of those that tell a tick
+        self.moving = False  # as the pen said last
+        self._round_trips = Histogram(TIMES_MS)
+        self._clock = ClockFit()
+        self._slowest: RoundTrip | None = None  # of those that tell a tick
+        self._fresh: list[tuple[float, float, int | None]] = []
         self._lateness = Lateness()
         self._relation: ClockRelation | None = None
-        self._moving = False
         self._moving_tick: int | None = None
 
     # What a connection tells
 
-    def answered(self, sent_s: float, received_s: float, *, renewal: bool) -> None:
-        """A request got its reply, whatever it says."""
-        (self.renewals if renewal else self.round_trips).add((received_s - sent_s) * 1_000)
+    def answered(self, sent_s: float, received_s: float, tick: int | None) -> None:
+        """A request got its reply, whatever it says; `tick` is of the moment of answering, None if none was told.
 
-    def told_tick(self, sent_s: float, received_s: float, tick: int) -> None:
-        """The reply's tick was the moment of answering."""
-        self.clock.add(sent_s, received_s, tick)
-        if self.slowest is None or received_s - sent_s > self.slowest.received_s - self.slowest.sent_s:
-            self.slowest = RoundTrip(sent_s, received_s, tick)
+        It is only noted: counting many in a row costs a third of counting each between two system calls.
+        """
+        self._fresh.append((sent_s, received_s, tick))
+        if len(self._fresh) >= FRESH_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        self._round_trips.add_all([(received_s - sent_s) * 1_000 for sent_s, received_s, _ in fresh])
+        longest_s = self._slowest.took_ms / 1_000 if self._slowest is not None else -1.0
+        add = self._clock.add
+        for sent_s, received_s, tick in fresh:
+            if tick is not None:
+                add(sent_s, received_s, tick)
+                if received_s - sent_s > longest_s:
+                    longest_s, self._slowest = received_s - sent_s, RoundTrip(sent_s, received_s, tick)
+
+    def renewal_answered(self, sent_s: float, received_s: float, tick: int | None) -> None:
+        """The same for a renewal."""
+        self.renewals.add((received_s - sent_s) * 1_000)
+        if tick is not None:
+            self.clock.add(sent_s, received_s, tick)
 
     def told_state(self, news: Status | StateChanged, moving: bool) -> None:
         """How the pen stands: moving or not, and why not any more."""
         if self._moving_tick is not None and elapsed_ms(self._moving_tick, news.tick_ms) < 0:
             return
-        if self._moving and not moving and news.reason is Reason.LEASE_LAPSED:
+        if self.moving and not moving and news.reason is Reason.LEASE_LAPSED:
             self.lapses += 1
-        self._moving, self._moving_tick = moving, news.tick_ms
+        self.moving, self._moving_tick = moving, news.tick_ms
         if moving and isinstance(news, Status):
             lowest = self.lowest_told_ms
             self.lowest_told_ms = news.lease_left_ms if lowest is None else min(lowest, news.lease_left_ms)
@@ -93,15 +111,29 @@ class LinkMargin:
     # Reading
 
     @property
+    def round_trips(self) -> Histogram:
+        """How long requests took that are no renewals."""
+        if self._fresh:
+            self._count()
+        return self._round_trips
+
+    @property
+    def clock(self) -> ClockFit:
+        """The fit of this connection's pen clock."""
+        if self._fresh:
+            self._count()
+        return self._clock
+
+    @property
     def relation(self) -> ClockRelation | None:
         """The pen's clock against this computer's, by the newest connection; None before the first reply."""
         return self.clock.relation or self._relation
 
     @property
     def slowest_way(self) -> Delays | None:
-        """Where the time of the slowest round trip went: to the pen, or back."""
-        relation, slowest = self.clock.relation, self.slowest
-        if relation is None or slowest is None or slowest.received_s < relation.at_s - relation.reaches_back_s:
+        """Where the time of the slowest round trip went: to the pen, or back; None if the fit does not reach there."""
+        relation, slowest = self.clock.relation, self._slowest
+        if relation is None or slowest is None or slowest.sent_s < relation.at_s - relation.reaches_back_s:
             return None
         return relation.delays(*slowest)
 
@@ -121,8 +153,8 @@ class LinkMargin:
         told = [each for each in (self.lowest_told_ms, other.lowest_told_ms) if each is not None]
         self.lowest_told_ms = min(told, default=None)
         self._relation = other.relation or self.relation
-        self.clock = ClockFit()  # each connection has its own line
-        self.slowest = None
+        self._clock = ClockFit()  # each connection has its own line
+        self._slowest = None
 
     def copy(self) -> "LinkMargin":
         """What is known up to now, without what comes later."""
