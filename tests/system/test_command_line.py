@@ -123,7 +123,11 @@ def test_what_answers_hello_with_hello_is_no_pen() -> None:
         ("tcp:127.0.0.1:70000", ExitCode.USAGE, "port"),
         ("serial:/dev/no-such-port", ExitCode.NO_PEN, "nothing is there"),
         ("/dev/ttyACM0", ExitCode.USAGE, "Did you mean serial:/dev/ttyACM0?"),
-        ("ble:pen", ExitCode.USAGE, "not built yet"),
+        ("ble:", ExitCode.USAGE, "names no pen"),
+        ("ble:pen?radio=", ExitCode.USAGE, "names none"),
+        ("ble:pen?radio=nonsense", ExitCode.USAGE, "no way to a controller"),
+        ("ble:pen?speed=9", ExitCode.USAGE, "no option of ble:"),
+        ("ble:pen", ExitCode.NO_PEN, "air:nobody was not found"),
         ("nonsense", ExitCode.USAGE, "names no link"),
         ("", ExitCode.NO_PEN, "pen"),
         ("sim:nobody", ExitCode.USAGE, "nobody"),
@@ -139,6 +143,7 @@ def test_a_wrong_url_ends_in_a_sentence(
         return ()
 
     monkeypatch.setattr(discovery, "serial_urls", no_ports)
+    monkeypatch.setenv("DERMALINK_RADIO", "air:nobody")  # no pen of this room is to be found, nor stopped
     plan = tmp_path / "plan.toml"
     plan.write_text(EXAMPLE, encoding="utf-8")
     words = [*command.split(), *([str(plan)] if command == "session run" else []), "--pen", url]

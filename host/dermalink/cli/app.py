@@ -14,7 +14,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.version import __version__
 
 COMMANDS: Final = {
-    "scan": Lazy("dermalink.cli.commands.scan:scan", "Find pens on serial ports, by asking."),
+    "scan": Lazy("dermalink.cli.commands.scan:scan", "Find pens, on serial ports and on the air."),
     "info": Lazy("dermalink.cli.commands.info:info", "Show who a pen is, its limits, its head and how it stands."),
     "doctor": Lazy("dermalink.cli.commands.doctor:doctor", "Check this computer and the pen; say what to do."),
     "monitor": Lazy("dermalink.cli.commands.monitor:monitor", "Watch a pen's telemetry and state."),
@@ -57,6 +57,7 @@ Examples:
   dermalink demo                                  a session on a simulated pen
   dermalink scan                                  which pens are here
   dermalink info --pen serial:/dev/ttyACM0
+  dermalink info --pen ble:NAME                   by Bluetooth: name, serial number or address
   dermalink session plan plan.toml                an example to edit
   dermalink session run plan.toml --pen serial:/dev/ttyACM0
   dermalink stop                                  stop whatever pen is here
@@ -78,7 +79,7 @@ Dermalink works with an example device. It is no medical device, and nobody has 
 @click.version_option(__version__, message="dermalink %(version)s")
 @verbose_option
 def app() -> None:
-    """Work with a depth-capped derma pen, on a cable or simulated."""
+    """Work with a depth-capped derma pen: on a cable, by Bluetooth, or simulated."""
 
 
 def run() -> int:

@@ -3,12 +3,16 @@
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dermalink.cli.options import PEN_VARIABLE, verbosity
 from dermalink.cli.tracing import trace
 from dermalink.connecting import serial_text
 from dermalink.errors import CannotOpen, NoSuchPort, Timeout
 from dermalink.pen import Pen
+
+if TYPE_CHECKING:
+    from dermalink.discovery import Discovery
 
 
 class NotAPen(CannotOpen):
@@ -25,6 +29,8 @@ async def connected(url: str | None, *, inspect_only: bool = False, journal: Pat
 
 async def connect(url: str | None, *, inspect_only: bool = False, journal: Path | None = None) -> Pen:
     """The same pen, for the caller to close."""
+    from dermalink.discovery import look_again
+
     wanted = url or await the_one_pen()
     level = verbosity()
     kept = None
@@ -40,19 +46,40 @@ async def connect(url: str | None, *, inspect_only: bool = False, journal: Path 
         raise NotAPen(
             f"Nothing on {wanted} answers as a pen does",
             limit=error.limit,
-            advice="Check that the pen is on and that this is its port; `dermalink doctor` looks closer",
+            advice=f"{look_again(wanted)}; `dermalink doctor` looks closer",
         ) from error
 
 
 async def the_one_pen() -> str:
-    """The URL of the only pen that answers here. Raises `NoSuchPort` when there is none, or more than one."""
+    """The URL of the only pen that answers on a cable, or else of the only one that is heard on the air.
+
+    A cable is plugged in on purpose, so it goes first, and nobody listens for long who has one. Raises `NoSuchPort`
+    when there is none, or more than one.
+    """
     from dermalink.discovery import discover
 
-    pens = (await discover()).pens
-    if len(pens) == 1:
-        return pens[0].url
     name_it = f"Name it: --pen URL, or set {PEN_VARIABLE}"
-    if not pens:
-        raise NoSuchPort("No pen answers on any serial port", advice=f"Plug it in and switch it on. {name_it}")
-    urls = ", ".join(f"{pen.url} ({serial_text(pen.hello)})" for pen in pens)
-    raise NoSuchPort(f"{len(pens)} pens answer: {urls}", advice=name_it)
+    pens = [(pen.url, serial_text(pen.hello)) for pen in (await discover(ble=False)).pens]
+    if len(pens) > 1:
+        raise NoSuchPort(f"{len(pens)} pens answer: {_named(pens)}", advice=name_it)
+    if pens:
+        return pens[0][0]
+    heard = await discover(serial=False)
+    near = [(each.url, each.serial_number or each.name) for each in heard.nearby if not each.held]
+    if len(near) > 1:
+        raise NoSuchPort(f"{len(near)} pens are heard: {_named(near)}", advice=name_it)
+    if near:
+        return near[0][0]
+    raise none_found(heard, f"Plug it in, or bring it near, and switch it on. {name_it}")
+
+
+def none_found(heard: "Discovery", advice: str) -> NoSuchPort:
+    """That no pen answers on a cable, and why none is heard on the air."""
+    said = "No pen answers on any serial port, and none is heard on the air"
+    held = [f"this computer is connected to {each.name or each.url} already" for each in heard.nearby if each.held]
+    broken = [silent.why.limit or silent.why.refused for silent in heard.others]
+    return NoSuchPort(said, limit="; ".join(held + broken), advice=advice)
+
+
+def _named(pens: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{url} ({who})" for url, who in pens)

@@ -9,6 +9,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 PEN_VARIABLE: Final = "DERMALINK_PEN"
+RADIO_VARIABLE: Final = "DERMALINK_RADIO"
 JSON_KEY: Final = "dermalink.json"
 VERBOSITY_KEY: Final = "dermalink.verbosity"
 
@@ -21,7 +22,19 @@ def pen_option(function: F) -> F:
         envvar=PEN_VARIABLE,
         show_envvar=True,
         shell_complete=_complete_url,
-        help="The pen: serial:/dev/ttyACM0, serial:COM3, tcp:127.0.0.1:7321. Without it, the one that answers.",
+        help="The pen: serial:/dev/ttyACM0, serial:COM3, ble:NAME (or its serial number, or address),"
+        " tcp:127.0.0.1:7321. Without it, the one that answers on a cable, or else the one that is heard on the air.",
+    )(function)
+
+
+def radio_option(function: F) -> F:
+    """`--radio SPEC`, for `ble:` alone; the environment is read by whoever opens the radio, and stays out of URLs."""
+    return click.option(
+        "--radio",
+        metavar="SPEC",
+        callback=_no_blank,
+        help="Use this radio for ble:, not the computer's own: tcp-client:127.0.0.1:7322, usb:0."
+        f"  [env var: {RADIO_VARIABLE}]",
     )(function)
 
 
@@ -65,9 +78,15 @@ def verbosity() -> int:
     return int(ctx.meta.get(VERBOSITY_KEY, 0)) if ctx else 0
 
 
+def _no_blank(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("it names no radio; leave it away to use the computer's own")
+    return value.strip() if value else value
+
+
 def _complete_url(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Serial ports that are there, and the other kinds of URL."""
     from serial.tools.list_ports import comports
 
-    known = [*(f"serial:{port.device}" for port in comports()), "serial:", "tcp:127.0.0.1:", "sim:"]
+    known = [*(f"serial:{port.device}" for port in comports()), "serial:", "ble:", "tcp:127.0.0.1:", "sim:"]
     return [url for url in known if url.startswith(incomplete)]

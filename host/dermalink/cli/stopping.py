@@ -1,17 +1,22 @@
 """Stopping pens from the command line: as many at once as there are, with no journal, no session, no question asked."""
 
+import asyncio
 import json
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
+from dermalink.cli.connecting import none_found
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for
 from dermalink.cli.options import verbosity
 from dermalink.cli.tracing import trace
 from dermalink.connection import Connection
-from dermalink.errors import NoSuchPort
 from dermalink.links.open import open_link
 from dermalink.stopping import stop_and_confirm
 from dermalink_protocol.errors import DermalinkError
+
+if TYPE_CHECKING:
+    from dermalink.discovery import Discovery
 
 
 class StopResult(NamedTuple):
@@ -32,17 +37,31 @@ class StopResult(NamedTuple):
         return self.said if self.said.startswith(self.url) else f"{self.url}: {self.said}"
 
 
-async def urls_to_stop(pen: str | None) -> list[str]:
-    """The one that was named, or all that answer; raises `NoSuchPort` when none does."""
-    if pen:
-        return [pen]
+async def stop_pens(pen: str | None, tell: Callable[[StopResult], None]) -> list[StopResult]:
+    """Stop the one that was named, or every pen that is found; `tell` is told of each at once.
+
+    A cable does not wait for the air, and the air is listened to all the same: the pen that runs may be the one there.
+    Raises `NoSuchPort` when there is none.
+    """
     from dermalink.discovery import discover
 
-    found = [each.url for each in (await discover()).pens]
-    if not found:
+    async def stop_and_tell(url: str) -> StopResult:
+        result = await stop_one(url)
+        tell(result)
+        return result
+
+    async def stop_found(*, ble: bool) -> "tuple[Discovery, list[StopResult]]":
+        found = await discover(serial=not ble, ble=ble)
+        urls = [pen.url for pen in found.pens] + [near.url for near in found.nearby]
+        return found, await asyncio.gather(*(stop_and_tell(url) for url in urls))
+
+    if pen:
+        return [await stop_and_tell(pen)]
+    (_, stopped), (heard, others) = await asyncio.gather(stop_found(ble=False), stop_found(ble=True))
+    if not stopped and not others:
         advice = "Name it: --pen URL. If one runs, lift it straight off the skin and press its button"
-        raise NoSuchPort("No pen answers on any serial port", advice=advice)
-    return found
+        raise none_found(heard, advice)
+    return stopped + others
 
 
 async def stop_one(url: str) -> StopResult:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dermalink.claims import looser_claims, therapy_bars
+from dermalink.discovery import BLE, look_again
 from dermalink.doctor.findings import Finding, error, ok, warning
 from dermalink.errors import CannotOpen, PortForbidden
 from dermalink.pen import Pen
@@ -24,6 +25,8 @@ from dermalink_protocol.wording import WORDING
 
 ASKED: Final = 20  # questions for the round trip: a third of a second on a slow cable
 SLOW_MS: Final = 100.0  # a fifth of the lease: then one lost renewal is close to the last
+BETTER_CABLE: Final = "Use a short cable straight into the computer, and close what keeps it busy."
+BETTER_AIR: Final = "Bring the pen nearer, with nobody in between; away from USB 3 drives, other radios and metal."
 BROKEN: Final = (State.FAULT, State.LOCKED, State.STOP_FAILED)
 
 
@@ -42,7 +45,7 @@ async def check_pen(url: str) -> list[Finding]:
                 await check_link(pen),
             ]
     except DermalinkError as failed:
-        advice = failed.advice or "Check that the pen is on and that this is its port"
+        advice = failed.advice or look_again(url)
         level = error if isinstance(failed, CannotOpen | PortForbidden) else warning
         return [level("pen", "; ".join(part for part in (failed.refused, failed.limit) if part), advice)]
 
@@ -117,5 +120,5 @@ async def check_link(pen: Pen) -> Finding:
     left = f"{max(0.0, LEASE_DEFAULT_MS - worst):.0f} of {LEASE_DEFAULT_MS:d} ms of the lease left at worst"
     said = f"a question takes {median:.1f} ms, {worst:.1f} ms at worst: {left}{noise}"
     if worst > SLOW_MS or counters.broken_frames:
-        return warning("link", said, "Use a short cable straight into the computer, and close what keeps it busy.")
+        return warning("link", said, BETTER_AIR if pen.connection.link.url.startswith(BLE) else BETTER_CABLE)
     return ok("link", said)

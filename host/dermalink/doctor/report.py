@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from dermalink.discovery import BLE, Discovery, discover, with_radio
+from dermalink.doctor.bluetooth import check_bluetooth, in_the_way, judge_air, may_listen, named_radio
 from dermalink.doctor.findings import Finding, Level
 from dermalink.doctor.pen import check_pen
 from dermalink.doctor.ports import check_ports
@@ -11,21 +13,31 @@ from dermalink.links.background import in_thread
 MARKS = {Level.OK: "ok", Level.WARNING: "warning", Level.ERROR: "error"}
 
 
-async def examine(url: str | None) -> list[Finding]:
-    """Run every check, one failing or not; without `url` every pen that is found is asked."""
-    found = [*check_system()]
-    found += await in_thread(lambda: list(check_ports(url)), "look at serial ports")
-    if url is not None:
-        return found + await check_pen(url)
-    from dermalink.discovery import discover
+async def examine(url: str | None, radio: str | None = None) -> list[Finding]:
+    """Run every check, one failing or not; without `url` every pen on a cable is asked, and none on the air.
 
-    pens = (await discover()).pens
-    for pen in pens:
-        found += await check_pen(pen.url)
-    if not pens:
+    `radio` takes the place of the system's Bluetooth adapter.
+    """
+    wanted = with_radio(url, radio) if url else None
+    named = named_radio(wanted, radio)
+    found = [*check_system()]
+    found += await in_thread(lambda: list(check_ports(wanted)), "look at serial ports")
+    bluetooth = await check_bluetooth(wanted, named)
+    found += bluetooth
+    if wanted is None or (named and not wanted.startswith(BLE)):
+        heard = await discover(serial=wanted is None, ble=bool(named) or may_listen(), radio=radio)
+        found += judge_air(heard.nearby, heard.others, named, told=in_the_way(bluetooth))
+        if wanted is None:
+            return found + await _check_found(heard)
+    return found + await check_pen(wanted)
+
+
+async def _check_found(heard: Discovery) -> list[Finding]:
+    """Every pen on a cable, one after the other."""
+    if not heard.pens and not heard.nearby:
         advice = "Plug it in and switch it on, or name it: --pen URL"
-        found.append(Finding(Level.WARNING, "pen", "none answers on any serial port", advice))
-    return found
+        return [Finding(Level.WARNING, "pen", "none answers on any serial port, and none is heard on the air", advice)]
+    return [finding for pen in heard.pens for finding in await check_pen(pen.url)]
 
 
 def worst(findings: Sequence[Finding]) -> Level:

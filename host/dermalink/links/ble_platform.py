@@ -17,6 +17,7 @@ from dermalink.errors import (
     LinkError,
     LinkLost,
     NoBluetooth,
+    NoRadio,
     NoSuchPen,
     PairingRefused,
 )
@@ -103,6 +104,8 @@ def meaning(error: BaseException, system: str = sys.platform) -> Said:
         return _att(int(error.code), system)
     if isinstance(error, BleakDeviceNotFoundError):
         return Said(NoSuchPen, "it is not there any more", NEARER)
+    if isinstance(error, DermalinkError):  # a radio of another package's, which has its own words
+        return Said(CannotOpen, error.limit or error.refused, error.advice or NEARER)
     name = dbus_name(error)
     if name:
         return _dbus(name, error, system)
@@ -153,7 +156,9 @@ def opening_error(error: BaseException, what: str) -> LinkError:
         return error
     if isinstance(error, DermalinkError):
         return CannotOpen(error.refused, rule=error.rule, limit=error.limit, advice=error.advice)
-    said = meaning(error)
+    said, brought = meaning(error), error.__cause__
+    if issubclass(said.kind, NoBluetooth) and isinstance(brought, DermalinkError):  # a radio of another package's
+        return NoRadio(brought.refused, rule=brought.rule, limit=brought.limit, advice=brought.advice)
     return said.kind(f"{what} cannot be opened", limit=said.limit, advice=said.advice)
 
 

@@ -7,7 +7,7 @@ class RadioError(DermalinkError):
     """Root of every error of the simulated radio."""
 
 
-class BadRadioSpec(RadioError):
+class BadRadioSpec(RadioError, ValueError):
     """The words that should name a radio do not."""
 
 

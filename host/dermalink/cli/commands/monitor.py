@@ -30,11 +30,15 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float | None) -
     callback=_finite,
     help="Stop watching after so long.",
 )
-@json_option("Print one JSON object a batch and a change of state.")
+@json_option("Print one JSON object a batch, a change of state, and now and then on the link.")
 @verbose_option
 @asynchronous
 async def monitor(*, pen: str | None, seconds: float | None, as_json: bool) -> None:
-    """Watch a pen's telemetry and state. Watching moves nothing, and stops nothing."""
+    """Watch a pen's telemetry, state and link. Watching moves nothing, and stops nothing.
+
+    Every five seconds, and at the end, a line says how good the link is: how long answers take, how the pen's clock
+    runs by this computer's, how late telemetry came, and how little was left of a running lease.
+    """
     from dermalink.cli.connecting import connected
     from dermalink.cli.monitoring import watch
 

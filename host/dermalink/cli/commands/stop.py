@@ -9,9 +9,9 @@ from dermalink.cli.running import asynchronous
 
 EPILOG = """\b
 Examples:
-  dermalink stop                              every pen that is found
+  dermalink stop                              every pen that is found, on a cable and on the air
   dermalink stop --pen serial:/dev/ttyACM0
-  dermalink stop --pen tcp:127.0.0.1:7321
+  dermalink stop --pen ble:NAME               at once, where listening for all takes seconds
 """
 
 
@@ -26,11 +26,10 @@ async def stop(*, pen: str | None, as_json: bool) -> int:
     Anybody may stop a pen, in every state. Without --pen every pen that is found is stopped. If the stop can't be
     confirmed, lift the pen straight off the skin and press its button.
     """
-    import asyncio
+    from dermalink.cli.stopping import StopResult, stop_pens
 
-    from dermalink.cli.stopping import stop_one, urls_to_stop
-
-    results = await asyncio.gather(*(stop_one(url) for url in await urls_to_stop(pen)))
-    for result in results:
+    def tell(result: StopResult) -> None:
         click.echo(result.as_json() if as_json else result.sentence())
+
+    results = await stop_pens(pen, tell)
     return max((result.code for result in results), default=ExitCode.NO_PEN)
