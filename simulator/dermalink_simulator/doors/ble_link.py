@@ -1,0 +1,239 @@
+"""One central's link to the pen: its writes go in as they arrive, what the pen says goes out as ATT allows.
+
+Stop takes effect while its write is being handled: nothing that waits for an answer, a confirmation or the air is
+before it (SR-STOP-4). What the pen says of Stop is indicated before whatever else waits for a confirmation.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from bumble import att, gatt, hci
+
+from dermalink_protocol.channels import Channel
+from dermalink_simulator.runner import PenRunner, RunningPort
+from dermalink_simulator.seam import PortKind
+
+if TYPE_CHECKING:
+    from bumble.device import Connection
+
+    from dermalink_simulator.doors.ble_table import Table
+
+# So many indications of a host that doesn't confirm, and packets of one that doesn't listen, may wait here; then the
+# pen is told, and keeps or drops by its own rules. A few keep a busy air busy (assumption).
+WAIT_MAX: Final = 8
+# Who asks on without taking the answers breaks ATT (Core, Vol 3, Part F, 3.3.2: one request at a time).
+OWED_MAX: Final = 64
+# Without a confirmation for so long the bearer is dead (Core, Vol 3, Part F, 3.3.3).
+CONFIRMED_WITHIN_S: Final = 30
+NOTIFICATION_BIT: Final = 1
+INDICATION_BIT: Final = 2
+NOT_CONFIGURED: Final = bytes(2)
+
+
+class BleLink:
+    """A connection with its port of the pen, and what waits to be said on it.
+
+    `hang_up(link, reason)` is called when the pen (reason 0), or a broken rule, ends it; it may be called again.
+    """
+
+    def __init__(self, connection: "Connection", table: "Table", hang_up: Callable[["BleLink", int], None]) -> None:
+        """`open` makes it the pen's."""
+        self.connection = connection
+        self.gone = False
+        self.features = b"\0"
+        self.long_value: tuple[int, bytes] = (0, b"")
+        self.mtu_agreed = False
+        self.unsolicited = 0
+        self._table = table
+        self._hang_up = hang_up
+        self._port: RunningPort | None = None
+        self._configured: dict[int, bytes] = {}
+        self._stops: deque[tuple[int, bytes]] = deque()
+        self._others: deque[tuple[int, bytes]] = deque()
+        self._out: deque[bytes] = deque()
+        self._awaited: asyncio.TimerHandle | None = None
+        self._handling = False
+        self._clogged = False
+        self._packets = connection.data_packet_queue
+        if self._packets is not None:
+            self._packets.on("flow", self._flow)
+
+    def open(self, runner: PenRunner) -> None:
+        """Take a port of the pen; raises a `DermalinkError` when it takes no link."""
+        self._port = runner.connect(self._said, self._pen_hung_up, kind=PortKind.GATT)
+
+    def close(self) -> None:
+        """The connection is gone; may be called twice."""
+        self.gone = True
+        self._stops.clear()
+        self._others.clear()
+        self._out.clear()
+        if self._awaited is not None:
+            self._awaited.cancel()
+            self._awaited = None
+        if self._packets is not None:
+            self._packets.remove_listener("flow", self._flow)
+            self._packets = None
+        if self._port is not None:
+            port, self._port = self._port, None
+            port.close()
+
+    def end(self, reason: int) -> None:
+        """End the connection, with that reason for the host."""
+        self._hang_up(self, reason)
+
+    # What the host does
+
+    def write(self, channel: Channel, segment: bytes) -> int:
+        """A write on a channel: 0 when the pen took it, else the ATT error that it is refused with."""
+        port = self._port
+        if port is None:
+            return att.ErrorCode.UNLIKELY_ERROR
+        value = bytes([channel]) + segment
+        refusal = port.refusal(value)
+        if not refusal:
+            port.feed(value)
+        return refusal
+
+    def configure(self, characteristic: "gatt.Characteristic[bytes]", value: bytes) -> int:
+        """A write of a client characteristic configuration: 0, or the ATT error that it is refused with."""
+        if len(value) != len(NOT_CONFIGURED):
+            return att.ErrorCode.INVALID_ATTRIBUTE_LENGTH
+        allowed = 0
+        if characteristic.properties & gatt.Characteristic.Properties.NOTIFY:
+            allowed |= NOTIFICATION_BIT
+        if characteristic.properties & gatt.Characteristic.Properties.INDICATE:
+            allowed |= INDICATION_BIT
+        if value[1] or value[0] & ~allowed:
+            return att.ErrorCode.VALUE_NOT_ALLOWED
+        self._configured[characteristic.handle] = bytes(value)
+        channel = next((each for each, one in self._table.channels.items() if one is characteristic), None)
+        if channel is not None and self._port is not None:
+            self._port.subscribe(channel, on=bool(value[0]))
+        return 0
+
+    def configuration(self, characteristic: "gatt.Characteristic[bytes]") -> bytes:
+        """What the client has configured."""
+        return self._configured.get(characteristic.handle, NOT_CONFIGURED)
+
+    def announce(self, value: bytes) -> int:
+        """A write of the client's features: 0, or the ATT error; a bit once set stays set (Vol 3, Part G, 7.2)."""
+        if len(value) != 1:
+            return att.ErrorCode.INVALID_ATTRIBUTE_LENGTH
+        if self.features[0] & ~value[0]:
+            return att.ErrorCode.VALUE_NOT_ALLOWED
+        self.features = bytes(value)
+        return 0
+
+    def agreed(self) -> None:
+        """An ATT_MTU was agreed."""
+        self.mtu_agreed = True
+        if self._port is not None:
+            self._port.agree_mtu(self.connection.att_mtu)
+
+    def confirmed(self) -> None:
+        """The host has taken the indication that was under way."""
+        if self._awaited is None:
+            self.unsolicited += 1
+            return
+        self._awaited.cancel()
+        self._awaited = None
+        self._pump()
+        self._unclog()
+
+    def begin(self) -> None:
+        """A request is being handled: what the pen says to it follows its response."""
+        self._handling = True
+
+    def settle(self) -> None:
+        """The response is out."""
+        self._handling = False
+        self._pump()
+        if len(self._out) > OWED_MAX:
+            self.end(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+
+    # What the pen says
+
+    def notify(self, characteristic: "gatt.Characteristic[bytes]", value: bytes) -> None:
+        """Tell a host that asked for it that a standard value has changed, unless it is slow at taking what it gets."""
+        if self.wants(characteristic) and len(self._out) < WAIT_MAX:
+            self.send(bytes(att.ATT_Handle_Value_Notification(characteristic.handle, value)))
+
+    def wants(self, characteristic: "gatt.Characteristic[bytes]") -> bool:
+        """Whether it asked to be told of changes."""
+        return bool(self.configuration(characteristic)[0] & NOTIFICATION_BIT)
+
+    def send(self, pdu: bytes) -> None:
+        """A packet of the attribute protocol, behind those that wait already."""
+        self._out.append(pdu)
+        self._flow()
+
+    def _flow(self) -> None:
+        """Give the controller what it has room for, and leave room for other links: one that is stuck blocks none."""
+        while self._out and self._under_way < self._share:
+            connection = self.connection
+            connection.device.send_l2cap_pdu(connection.handle, att.ATT_CID, self._out.popleft())
+        self._unclog()
+
+    @property
+    def _share(self) -> int:
+        """How many packets of this link may lie in the controller."""
+        if self._packets is None:
+            return 0
+        return max(1, self._packets.max_in_flight // (len(self.connection.device.connections) + 1))
+
+    @property
+    def _under_way(self) -> int:
+        """How many packets of this link the other side has not yet; Bumble counts them, but has no word for it."""
+        if self._packets is None:
+            return 0
+        handle = self.connection.handle
+        state = self._packets._connection_state.get(handle)  # noqa: SLF001
+        queued = sum(1 for _, owner in self._packets._packets if owner == handle)  # noqa: SLF001
+        return queued + (0 if state is None else state.in_flight)
+
+    def _said(self, value: bytes) -> None:
+        if self.gone:
+            return
+        channel, segment = Channel(value[0]), value[1:]
+        handle = self._table.channels[channel].handle
+        if channel is Channel.TELEMETRY:
+            if self.wants(self._table.channels[channel]):
+                self.send(bytes(att.ATT_Handle_Value_Notification(handle, segment)))
+        else:
+            (self._stops if channel is Channel.STOP else self._others).append((handle, segment))
+            self._pump()
+        self._clog()
+
+    def _pump(self) -> None:
+        """Send the next indication, if none is under way."""
+        if self._handling or self._awaited is not None or self.gone:
+            return
+        while queue := self._stops or self._others:
+            handle, segment = queue.popleft()
+            if self._configured.get(handle, NOT_CONFIGURED)[0] & INDICATION_BIT:
+                self._awaited = asyncio.get_running_loop().call_later(CONFIRMED_WITHIN_S, self._never_confirmed)
+                self.send(bytes(att.ATT_Handle_Value_Indication(handle, segment)))
+                return
+
+    def _never_confirmed(self) -> None:
+        self.end(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+
+    @property
+    def _waiting(self) -> int:
+        return max(len(self._stops) + len(self._others), len(self._out))
+
+    def _clog(self) -> None:
+        if not self._clogged and self._port is not None and self._waiting > WAIT_MAX:
+            self._clogged = True
+            self._port.clog(clogged=True)
+
+    def _unclog(self) -> None:
+        if self._clogged and self._port is not None and self._waiting <= WAIT_MAX // 2:
+            self._clogged = False
+            self._port.clog(clogged=False)
+
+    def _pen_hung_up(self) -> None:
+        self.end(0)
