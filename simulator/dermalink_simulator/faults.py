@@ -12,6 +12,10 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
 ANY: Final = 0
+# What Bluetooth knows of connection intervals and of events slept through (`hardware.air` says where it says so).
+INTERVAL_US: Final = (7_500, 4_000_000)
+INTERVAL_STEP_US: Final = 1_250
+LATENCY_MAX: Final = 499
 SECTORS: Final = FLASH_BYTES // SECTOR_BYTES
 
 
@@ -152,6 +156,27 @@ VOCABULARY: Final[tuple[FaultKind, ...]] = (
     FaultKind("clock", "lost", "the clock's battery was empty for a moment", once=True),
     FaultKind("battery", "cold", "the battery is too cold", (Parameter("celsius", 2, 0, 60, "how warm"),)),
     FaultKind("battery", "low", "charge is nearly gone", (Parameter("percent", 10, 0, 100, "left"),), once=True),
+    FaultKind("air", "loss", "connection events and advertisements are lost, one by one", (_PERMILLE,)),
+    FaultKind(
+        "air",
+        "bursts",
+        "connection events are lost in bursts",
+        (_PERMILLE, Parameter("events", 3, 1, 1_000, "events in a burst, on average")),
+    ),
+    FaultKind(
+        "air",
+        "interval",
+        "the two sides meet less often, or more often",
+        (Parameter("us", 100_000, *INTERVAL_US, f"connection interval, a multiple of {INTERVAL_STEP_US}"),),
+    ),
+    FaultKind(
+        "air",
+        "latency",
+        "the pen sleeps through connection events while it has nothing to say",
+        (Parameter("events", 4, 1, LATENCY_MAX, "how many in a row"),),
+    ),
+    FaultKind("air", "delay", "everything comes late", (Parameter("ms", 200, 1, 60_000, "by how much"),)),
+    FaultKind("air", "silence", "nothing passes at all, until both sides give the link up"),
 )
 
 _WORDS: Final = {(word.unit, word.kind): word for word in VOCABULARY}
@@ -184,6 +209,11 @@ def spell(unit: str, kind: str, instance: object = ANY, values: Mapping[str, obj
                 limit=f"{parameter.name} is a whole number from {parameter.low} to {parameter.high}: {parameter.says}",
             )
         full[parameter.name] = int(value)
+    if full.get("us", 0) % INTERVAL_STEP_US:
+        raise ImpossibleFaultError(
+            f"fault {unit} {kind} with us={full['us']} was refused",
+            limit=f"us is a multiple of {INTERVAL_STEP_US}: Bluetooth knows no connection interval in between",
+        )
     if given:
         names = ", ".join(parameter.name for parameter in word.parameters) or "none"
         raise UnknownFaultError(f"fault {unit} {kind} with {', '.join(given)} was refused", limit=f"it takes {names}")

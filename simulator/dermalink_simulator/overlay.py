@@ -3,6 +3,7 @@
 from typing import Final
 
 from dermalink_simulator.faults import ANY, Fault, ImpossibleFaultError, UnknownFaultError, is_once, kinds_of, spell
+from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import Board
 from dermalink_simulator.hardware.crash import CrashWatch, When
 from dermalink_simulator.hardware.flash import Tear
@@ -21,6 +22,7 @@ class Faults:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._on: list[Fault] = []
+        self._sound_air = AirConditions()
         board.on_connect = self._connected
         board.on_reset = self._was_reset
 
@@ -28,6 +30,15 @@ class Faults:
     def active(self) -> list[Fault]:
         """What is on now, in the order in which it came; what happens once and is over is not in it."""
         return list(self._on)
+
+    def attach_air(self, air: AirConditions | None) -> None:
+        """The pen is on an air of ours, or no longer: then its faults are over."""
+        if air is None and self._board.air is not None:
+            self._board.air.become(self._sound_air)
+        self._on = [fault for fault in self._on if fault.unit != "air"]
+        self._board.air = air
+        if air is not None:
+            self._sound_air = air.copy()
 
     def inject(self, unit: str, kind: str, instance: int = ANY, **values: int) -> Fault:
         """Put a fault on; raises `UnknownFaultError` or `ImpossibleFaultError`, and then changes nothing."""
@@ -62,6 +73,12 @@ class Faults:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit="no cartridge is fitted")
         if fault.unit in ("firmware", "main_loop", "guard") and not self._board.powered:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no power")
+        if fault.unit == "air" and self._board.air is None:
+            raise ImpossibleFaultError(
+                f"fault {fault} was refused",
+                limit="the pen is on no air of ours; an adapter's or a dongle's air is the room's own",
+                advice="Serve it with --ble tcp-server:127.0.0.1:0, or use the faults of unit link",
+            )
         if fault[:2] == ("link", "cut") and not self._board.ports:
             raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no connection")
         if fault.unit == "link" and fault.instance and fault.instance not in self._board.ports:
@@ -129,7 +146,28 @@ class Faults:
         parts.head_changed(board.now_ms)
         for port in list(board.ports.values()):
             self._connected(port)
+        self._lay_air(on)
         board.wake()
+
+    def _lay_air(self, on: dict[tuple[str, str], dict[str, int]]) -> None:
+        """Make the air what it is without faults, and then lay these over it; told only where it changes."""
+        air = self._board.air
+        if air is None:
+            return
+        spoilt = self._sound_air.copy()
+        if ("air", "loss") in on:
+            spoilt.loss = on["air", "loss"]["permille"]
+        if ("air", "bursts") in on:
+            spoilt.bursts, spoilt.burst_events = on["air", "bursts"]["permille"], on["air", "bursts"]["events"]
+        if ("air", "interval") in on:
+            spoilt.interval_us = on["air", "interval"]["us"]
+        if ("air", "latency") in on:
+            spoilt.latency = on["air", "latency"]["events"]
+        if ("air", "delay") in on:
+            spoilt.delay_ms = on["air", "delay"]["ms"]
+        spoilt.silence = ("air", "silence") in on
+        if spoilt != air:
+            air.become(spoilt)
 
     @staticmethod
     def _lay_reader(reader: DepthReader, unit: str, on: dict[tuple[str, str], dict[str, int]]) -> None:

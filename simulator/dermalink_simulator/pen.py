@@ -6,6 +6,7 @@ from typing import Final
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import RATE_MAX_HZ, RATE_MIN_HZ
 from dermalink_protocol.zones import Direction, Head, Zone
+from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import NEVER, Board
 from dermalink_simulator.hardware.button import PRESS_MS
 from dermalink_simulator.hardware.cartridge import HEADS, Cartridge
@@ -332,6 +333,10 @@ class SimulatedPen:
     def read_gatt(self, uuid16: int) -> bytes:
         """The present value of a readable characteristic; raises `PenOffError` without power."""
         return self._board.read_gatt(uuid16)
+
+    def attach_air(self, air: AirConditions | None) -> None:
+        """Let faults of unit `air` change this air from now on; None: no air of ours is there to change."""
+        self.faults.attach_air(air)
 
     def flash_image(self) -> bytes:
         """The whole flash as it is now."""

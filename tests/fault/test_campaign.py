@@ -30,6 +30,10 @@ STUCK_OUT: Final = {("actuator", "stuck"), ("actuator", "slow")}  # no firmware 
 SEARCHED: Final = 150  # seeds within which a campaign without a safeguard has to find it out
 
 
+# A campaign's host talks to the pen directly; there is no air to spoil.
+WITHOUT_AIR: Final = tuple(word for word in VOCABULARY if word.unit != "air")
+
+
 class World(NamedTuple):
     """What happens in a campaign: mostly, now and then, and which faults there are."""
 
@@ -42,7 +46,7 @@ class Campaign:
     """One pen and everything that happens to it; `renewed_ms` is when a lease was last renewed by anybody."""
 
     def __init__(self, seed: int, disabled: frozenset[str] = frozenset(), world: World | None = None) -> None:
-        self.world = world or World(USUAL, WILD, VOCABULARY)
+        self.world = world or World(USUAL, WILD, WITHOUT_AIR)
         self.random = Random(f"campaign/{seed}")
         self.pen = SimulatedPen(seed=seed, firmware=lambda: PenFirmware(disabled=disabled))
         self.host = RawHost(self.pen)

@@ -11,7 +11,6 @@ import pytest
 
 from dermalink_protocol.limits import INTERVAL_S, ZONE_RULES
 from dermalink_protocol.zones import Direction, Zone
-from dermalink_simulator.faults import VOCABULARY
 from dermalink_simulator.firmware.safeguards import SAFEGUARDS
 from tests.fault import test_campaign as campaign
 from tests.fault import test_campaign_sessions as weeks
@@ -51,7 +50,7 @@ def world(
     wild: Sequence[Callable[[Campaign], None]] = WILD,
     no_fault: Sequence[tuple[str, str]] = (),
 ) -> World:
-    return World(usual, wild, tuple(word for word in VOCABULARY if (word.unit, word.kind) not in no_fault))
+    return World(usual, wild, tuple(word for word in campaign.WITHOUT_AIR if (word.unit, word.kind) not in no_fault))
 
 
 LAWFUL: Final = tuple(ask_for_what_is_allowed if action is campaign.ask_for_motion else action for action in USUAL)

@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.hardware.clock import BatteryClock
 from dermalink_simulator.hardware.crash import CrashWatch
@@ -54,6 +55,7 @@ class Board:
         self.on_connect: Callable[[PenPort], None] | None = None
         self.on_reset: Callable[[], None] | None = None
         self.crash_watch: CrashWatch | None = None
+        self.air: AirConditions | None = None
         self.main_hung = False
         self.guard_hung = False
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []

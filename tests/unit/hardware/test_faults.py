@@ -3,13 +3,25 @@
 import pytest
 
 from dermalink_protocol.errors import DermalinkError
-from dermalink_simulator.faults import VOCABULARY, FaultKind, ImpossibleFaultError, UnknownFaultError, spell
+from dermalink_simulator.faults import (
+    INTERVAL_STEP_US,
+    INTERVAL_US,
+    VOCABULARY,
+    FaultKind,
+    ImpossibleFaultError,
+    UnknownFaultError,
+    spell,
+)
+from dermalink_simulator.faults import LATENCY_MAX as MOST_EVENTS
+from dermalink_simulator.hardware.air import INTERVAL_MAX_US, INTERVAL_MIN_US, LATENCY_MAX, ROOM, AirConditions
+from dermalink_simulator.hardware.air import INTERVAL_STEP_US as STEP_US
 from tests.unit.hardware.rig import Rig
 
 
 @pytest.mark.parametrize("word", VOCABULARY, ids=lambda word: f"{word.unit}-{word.kind}")
 def test_every_word_can_be_put_on_and_taken_off(word: FaultKind) -> None:
     rig = Rig()
+    rig.pen.attach_air(ROOM.copy())
     sound = vars_of(rig)
     rig.pen.faults.inject(word.unit, word.kind)
     if word.once:
@@ -26,6 +38,7 @@ def vars_of(rig: Rig) -> list[object]:
     drive, seat = board.mechanism.drive, board.mechanism.seat
     reader, feedback = board.mechanism.depth_sensor, board.mechanism.feedback
     return [
+        (board.air and board.air.copy(),),
         (board.main_hung, board.guard_hung, board.mechanism.button.stuck, board.flash.slow_ms, board.flash.bad_sector),
         (board.mechanism.battery_c, board.mechanism.motor_c),
         (drive._overshoot_um, drive._stuck, drive._slow_percent, drive._stalled, drive._speed_percent),
@@ -131,3 +144,65 @@ def test_a_stuck_button_and_a_lost_clock_show() -> None:
     assert rig.firmware.ticks[-1].button == 1
     assert rig.firmware.ticks[-1].utc_s == 0
     assert rig.pen.clock.utc_s == 0
+
+
+AIR_FAULTS = [
+    ("loss", {"permille": 50}, {"loss": 50}),
+    ("bursts", {"permille": 20, "events": 9}, {"bursts": 20, "burst_events": 9}),
+    ("interval", {"us": 7_500}, {"interval_us": 7_500}),
+    ("latency", {"events": 3}, {"latency": 3}),
+    ("delay", {"ms": 120}, {"delay_ms": 120}),
+    ("silence", {}, {"silence": True}),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "spoilt"), AIR_FAULTS, ids=[kind for kind, _, _ in AIR_FAULTS])
+def test_a_fault_of_the_air_changes_that_and_nothing_else_at_once(
+    kind: str, values: dict[str, int], spoilt: dict[str, int]
+) -> None:
+    rig, air = Rig(), ROOM.copy()
+    told: list[bool] = []
+    air.watchers.append(told.append)
+    rig.pen.attach_air(air)
+    rig.pen.faults.inject("air", kind, **values)
+    expected = ROOM.copy()
+    for name, value in spoilt.items():
+        setattr(expected, name, value)
+    assert air == expected
+    assert told == [False, True]
+    rig.pen.faults.inject("button", "stuck")
+    assert told == [False, True], "another fault tells the air nothing"
+    rig.pen.faults.clear("air")
+    assert air == ROOM
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _, _ in AIR_FAULTS])
+def test_without_an_air_of_ours_its_faults_are_impossible(kind: str) -> None:
+    rig = Rig()
+    with pytest.raises(ImpossibleFaultError, match="no air of ours"):
+        rig.pen.faults.inject("air", kind)
+    rig.pen.attach_air(AirConditions())
+    rig.pen.faults.inject("air", kind)
+    rig.pen.attach_air(None)
+    assert rig.pen.faults.active == []
+    with pytest.raises(ImpossibleFaultError, match="no air of ours"):
+        rig.pen.faults.inject("air", kind)
+
+
+def test_an_air_that_is_taken_away_is_sound_again() -> None:
+    rig, air = Rig(), ROOM.copy()
+    rig.pen.attach_air(air)
+    rig.pen.faults.inject("air", "silence")
+    rig.pen.attach_air(None)
+    assert air == ROOM
+
+
+def test_an_interval_that_bluetooth_has_not_is_refused() -> None:
+    with pytest.raises(ImpossibleFaultError, match="multiple of 1250"):
+        spell("air", "interval", values={"us": 8_000})
+    assert spell("air", "interval", values={"us": 8_750}).values == {"us": 8_750}
+
+
+def test_the_vocabulary_and_the_air_mean_the_same_limits() -> None:
+    assert INTERVAL_US == (INTERVAL_MIN_US, INTERVAL_MAX_US)
+    assert (INTERVAL_STEP_US, MOST_EVENTS) == (STEP_US, LATENCY_MAX)
