@@ -8,10 +8,13 @@ from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.framing import encode_frame
 from dermalink_protocol.messages.identity import GetStatus
-from dermalink_protocol.messages.therapy import PausePass, RenewLease
+from dermalink_protocol.messages.therapy import CloseSession, PausePass, RenewLease
+from dermalink_protocol.schema import Message
+from dermalink_protocol.segmentation import Segmenter
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.hardware.crash import CrashWatch, When
 from dermalink_simulator.hardware.line import Line, LineFaults
+from dermalink_simulator.hardware.port import GATT_VALUES_MAX
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind, PowerCause
 from tests.unit.hardware.rig import BLANK, Rig
@@ -213,9 +216,151 @@ def test_only_the_answer_to_that_command_on_that_port_counts() -> None:
     assert watch.sees_answer(1, command(7))
 
 
+def through_values(faults: LineFaults, seed: int = 0) -> list[bytes]:
+    line = Line(generator(seed, "line"), whole=True)
+    line.faults = faults
+    return [chunk for at in range(0, len(DATA), 64) for _, chunk in line.send(DATA[at : at + 64])]
+
+
+VALUES = [DATA[at : at + 64] for at in range(0, len(DATA), 64)]
+
+
+@pytest.mark.parametrize("faults", [LineFaults(loss=300), LineFaults(corruption=300), LineFaults(100, 200)])
+def test_on_a_line_of_values_one_that_is_lost_or_spoilt_is_lost_whole(faults: LineFaults) -> None:
+    got = [through_values(faults, seed) for seed in range(20)]
+    assert all(value in VALUES for values in got for value in values)
+    share = sum(map(len, got)) / (20 * len(VALUES))
+    assert 0.6 < share < 0.8
+    assert through_values(LineFaults(loss=1_000)) == through_values(LineFaults(corruption=1_000)) == []
+
+
+@pytest.mark.parametrize("after", [0, 1, 63, 64, 65, 128, 200])
+def test_a_line_of_values_is_cut_between_values(after: int) -> None:
+    line = Line(generator(0, "line"), whole=True)
+    line.faults = LineFaults(cut_after=after)
+    got = [chunk for value in VALUES for _, chunk in line.send(value)]
+    assert got == VALUES[: after // 64]
+    assert line.cut
+
+
+def test_values_come_twice_whole() -> None:
+    assert through_values(LineFaults(duplication=1_000))[:4] == [VALUES[0], VALUES[0], VALUES[1], VALUES[1]]
+
+
+def gatt_values(channel: Channel, message: Message) -> list[bytes]:
+    body = encode_envelope(Envelope(channel, 7, message))
+    return [bytes([channel]) + segment for segment in Segmenter().cut(body, 23)]
+
+
+@pytest.mark.parametrize("kind", ["crash_before", "crash_after"])
+def test_a_crash_waits_for_a_command_that_comes_in_segments(kind: str) -> None:
+    pen = SimulatedPen(seed=1)
+    pen.advance(1_000)
+    port = pen.connect(PortKind.GATT)
+    for channel in Channel:
+        port.subscribe(channel, on=True)
+    gone: list[bool] = []
+    port.on_hang_up = lambda: gone.append(True)
+    pen.faults.inject("firmware", kind)
+    harmless = [
+        *gatt_values(Channel.STATUS, GetStatus()),
+        *gatt_values(Channel.COMMAND, RenewLease(session_id=1, seen_tick_ms=0)),
+    ]
+    for value in harmless:
+        port.write(value)
+        while port.read():
+            pass
+    close = CloseSession(session_id=1, record_number=0, record_hash=bytes(32))
+    *before, last = gatt_values(Channel.COMMAND, close)
+    assert len(before) == 2
+    for value in before:
+        port.write(value)
+    assert gone == []
+    port.write(last)
+    assert gone == [True]
+    assert port.read() == b""
+    pen.advance(1_000)
+    assert pen.power.on
+
+
+def test_a_port_number_may_be_a_streams_and_then_a_characteristics() -> None:
+    watch = CrashWatch(When.BEFORE)
+    assert not watch.sees_command(1, command()[:-3])
+    assert watch.sees_command(1, gatt_values(Channel.COMMAND, PausePass(session_id=1))[0], PortKind.GATT)
+
+
 def test_a_gatt_port_keeps_values_apart() -> None:
     rig = Rig()
     port = rig.pen.connect(PortKind.GATT)
     port.write(b"?")
     port.write(b"?")
     assert [port.read(), port.read(), port.read()] == [b"0\n", b"0\n", b""]
+
+
+def test_no_more_values_are_fetched_than_the_far_end_has_taken() -> None:
+    rig = Rig()
+    port = rig.pen.connect(PortKind.GATT)
+    heard: list[bytes] = []
+    port.on_output = heard.append
+    port.write(b"v10")
+    assert heard == [b"0", b"1", b"2", b"3"]
+    rig.pen.advance(5_000)
+    assert len(heard) == GATT_VALUES_MAX
+    port.handed_on()
+    assert heard[-1] == b"4"
+    port.clog(clogged=True)
+    for _ in range(GATT_VALUES_MAX):
+        port.handed_on()
+    assert len(heard) == GATT_VALUES_MAX + 1
+    port.clog(clogged=False)
+    assert heard == [b"%d" % number for number in range(9)]
+    port.handed_on()
+    assert len(heard) == 10
+
+
+def test_who_reads_gets_every_value_in_order() -> None:
+    rig = Rig()
+    port = rig.pen.connect(PortKind.GATT)
+    port.write(b"v10")
+    assert [port.read() for _ in range(11)] == [b"%d" % number for number in range(10)] + [b""]
+
+
+def test_a_lost_value_takes_no_room_at_the_link() -> None:
+    rig = Rig()
+    port = rig.pen.connect(PortKind.GATT)
+    rig.pen.faults.inject("link", "loss", port.number, permille=500, way=2)
+    port.write(b"v100")
+    heard = list(iter(port.read, b""))
+    assert 30 < len(heard) < 70
+    assert rig.firmware.values[port.number] == []
+
+
+def test_what_a_host_says_of_its_gatt_link_reaches_the_firmware() -> None:
+    rig = Rig()
+    port = rig.pen.connect(PortKind.GATT)
+    port.agree_mtu(247)
+    port.subscribe(Channel.STOP, on=True)
+    port.subscribe(Channel.STOP, on=False)
+    told = [("mtu", 2, 247), ("subscribe", 2, 13), ("subscribe", 2, 12)]
+    assert rig.firmware.told == told
+    assert (port.refusal(b"no"), port.refusal(b"yes")) == (0x82, 0)
+    assert rig.pen.read_gatt(0x2A19) == b"2a19 at 0"
+    rig.pen.advance(500)
+    assert rig.pen.read_gatt(0x2A19) == b"2a19 at 500"
+    port.close()
+    port.agree_mtu(23)
+    port.subscribe(Channel.STOP, on=True)
+    assert (rig.firmware.told, port.refusal(b"no")) == (told, 0)
+
+
+def test_nobody_refuses_a_value_while_others_are_on_their_way_before_it() -> None:
+    rig = Rig()
+    port = rig.pen.connect(PortKind.GATT)
+    rig.pen.faults.inject("link", "delay", port.number, ms=100, way=1)
+    assert port.refusal(b"no") == 0x82
+    port.write(b"first")
+    assert port.refusal(b"no") == 0
+    rig.pen.advance(100)
+    assert port.refusal(b"no") == 0x82
+    rig.pen.faults.inject("main_loop", "hung")
+    assert port.refusal(b"no") == 0

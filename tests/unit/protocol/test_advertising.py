@@ -48,7 +48,7 @@ def test_a_serial_number_that_can_not_be_is_refused(serial_number: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [None, "", "Dermalink", "Dermalink ", "dermalink DL-1", "Dermalink " + "S" * 17, "Dermalink \x00", "Mi Band"],
+    [None, "", "Dermalink", "Dermalink ", "dermalink DL-1", "Dermalink " + "S" * 17, "Dermalink \x00", "Lamp"],
 )
 def test_no_other_name_gives_a_serial_number(name: str | None) -> None:
     assert advertised_serial(name) == ""
