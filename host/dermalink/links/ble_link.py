@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from dermalink.errors import LinkClosed, LinkError
+from dermalink.errors import LinkClosed, LinkError, LinkLost
 from dermalink.links.ble_client import PenClient
-from dermalink.links.ble_platform import lost_error
+from dermalink.links.ble_platform import AGAIN, lost_error
 from dermalink.links.ble_writer import Writer
 from dermalink.links.link import RECEIVED, SENT, LinkCounters, Tap
 from dermalink_protocol.channels import Channel
@@ -143,7 +143,8 @@ class BleLink:
     # The end
 
     def _hung_up(self) -> None:
-        self._lose(ConnectionResetError("the pen hung up, went out of reach, or has no power"))
+        limit = "the pen hung up, is out of reach, or has no power"
+        self._lose(LinkLost(f"The connection to {self._url} is gone", limit=limit, advice=AGAIN))
 
     def _lose(self, why: BaseException) -> None:
         """The link is lost, once for all; what was the client is let go of at once, whoever closes this when."""

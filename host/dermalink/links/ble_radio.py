@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "dermalink.radios"
 BROUGHT_BY: Final = "bumble"
+BAD_SPEC: Final = "BadRadioSpec"  # known by name, for the package that has it is not to be imported here
 ENVIRONMENT: Final = "DERMALINK_RADIO"
 
 
@@ -53,7 +54,7 @@ def _brought(spec: str) -> Radio:
     try:
         client, scanner = entries[0].load()(spec)
     except DermalinkError as error:  # it has its own words
-        kind = BadUrl if isinstance(error, ValueError) else NoRadio
+        kind = BadUrl if isinstance(error, ValueError) or type(error).__name__ == BAD_SPEC else NoRadio
         raise kind(error.refused, rule=error.rule, limit=error.limit, advice=error.advice) from error
     except ValueError as error:
         raise BadUrl(refused, limit=str(error), advice="Check its spelling") from error

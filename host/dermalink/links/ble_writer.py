@@ -181,6 +181,8 @@ class Writer:
                 self._park(turn)
                 return
             self._segmenters[turn.channel] = segmenter
+            if self._copy is not None:  # another characteristic's, so it tears nothing
+                await self._write_copy(*self._copy)
         self._current = None
         turn.settle()
 
