@@ -16,6 +16,7 @@ from dermalink_simulator.doors.tcp import TcpDoor
 from dermalink_simulator.making import KeptPen, check_options, make_pen
 from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.profile import profile_named
+from dermalink_simulator.radio.transports import must_have_bumble
 from dermalink_simulator.runner import PenRunner
 from dermalink_simulator.state_folder import Identity
 
@@ -25,6 +26,8 @@ class Wanted(NamedTuple):
 
     tcp: str | None
     pty: Path | None
+    ble: str | None
+    air: str | None
     control: str | None
     state: Path | None
     seed: int
@@ -44,7 +47,7 @@ class Serving:
         """Nothing is opened before `run`."""
         self._wanted, self._say = wanted, say
         self._urls: list[str] = []
-        self._control = ""
+        self._control = self._radio = ""
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM; raises what keeps a door or the folder shut, or `PenFailedError`."""
@@ -99,11 +102,32 @@ class Serving:
             pty = await PtyDoor.open(runner, wanted.pty)
             stack.push_async_callback(pty.close)
             self._urls.append(pty.url)
+        if wanted.ble is not None:
+            await self._open_ble(stack, runner, pen, wanted.ble)
+
+    async def _open_ble(
+        self, stack: contextlib.AsyncExitStack, runner: PenRunner, pen: SimulatedPen, spec: str
+    ) -> None:
+        must_have_bumble()
+        from dermalink_simulator.doors.ble import BleDoor  # a third of a second, which only this door costs
+
+        ble = await BleDoor.open(
+            runner,
+            spec,
+            serial_number=serial_number(pen.seed),
+            seed=pen.seed,
+            beyond_this_machine=self._wanted.beyond_this_machine,
+            air=self._wanted.air,
+        )
+        stack.push_async_callback(ble.close)
+        self._radio = ble.radio
+        self._urls.append(f"{ble.url}?radio={ble.radio}" if ble.radio else ble.url)
 
     def _say_ready(self, pen: SimulatedPen, kept: KeptPen | None) -> None:
         self._say(
             "ready",
             urls=self._urls,
+            radio=self._radio,
             control=self._control,
             state="" if kept is None else str(kept.folder.path),
             serial_number=serial_number(pen.seed),

@@ -14,7 +14,9 @@ from dermalink_simulator.cli.exit_codes import ExitCode, table
 from dermalink_simulator.cli.lazy import Lazy, LazyGroup
 
 COMMANDS: Final = {
-    "serve": Lazy("dermalink_simulator.cli.commands.serve:serve", "Run a simulated pen behind TCP or a serial port."),
+    "serve": Lazy(
+        "dermalink_simulator.cli.commands.serve:serve", "Run a simulated pen behind TCP, a serial port or Bluetooth."
+    ),
     "control": Lazy(
         "dermalink_simulator.cli.commands.control:control", "Work a running pen: button, cartridge, hand, faults."
     ),
@@ -27,13 +29,17 @@ COMMANDS: Final = {
 CODES: Final = {
     "AddressRefusedError": ExitCode.DOOR,
     "AddressTakenError": ExitCode.DOOR,
+    "BadRadioSpec": ExitCode.DOOR,
+    "BumbleMissing": ExitCode.DOOR,
     "DoorError": ExitCode.DOOR,
     "NoControlError": ExitCode.DOOR,
+    "NoSuchRadio": ExitCode.DOOR,
     "NobodyThereError": ExitCode.NOBODY,
     "NotOnThisSystemError": ExitCode.DOOR,
     "PathTakenError": ExitCode.DOOR,
     "PenFailedError": ExitCode.UNEXPECTED,
     "PenOptionError": ExitCode.USAGE,
+    "RadioGone": ExitCode.DOOR,
     "RefusedByControlError": ExitCode.REFUSED,
     "StateError": ExitCode.STATE,
 }

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, cast
 from bumble.device import Device, DeviceConfiguration
 
 from dermalink_simulator.doors.address import listen, parse_address
+from dermalink_simulator.doors.ble_dongle import explained
 from dermalink_simulator.hardware.air import AIR_PROFILES
 from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.corrections import make_controller, make_device, static_address, switch_on
-from dermalink_simulator.radio.errors import BadRadioSpec, RadioGone
+from dermalink_simulator.radio.errors import BadRadioSpec, NoSuchRadio, RadioGone
 from dermalink_simulator.radio.spaces import published_air
-from dermalink_simulator.radio.transports import TO_HOSTS, Listen, open_controller, serve_controllers
+from dermalink_simulator.radio.transports import TO_CONTROLLERS, TO_HOSTS, Listen, open_controller, serve_controllers
 
 if TYPE_CHECKING:
     from bumble.transport.common import TransportSink, TransportSource
@@ -55,8 +56,12 @@ async def open_radio(
     kind, _, where = spec.partition(":")
     async with contextlib.AsyncExitStack() as stack:
         if kind not in (IN_PROCESS, *TO_HOSTS):
+            _must_be_known(spec, kind)
             _refuse_air(spec, air)
-            pair = await stack.enter_async_context(open_controller(spec))
+            try:
+                pair = await stack.enter_async_context(open_controller(spec))
+            except NoSuchRadio as error:
+                raise explained(spec, error) from error.__cause__
             device = _device(serial_number, pair.source, pair.sink)
             radio = Radio(spec, device, "", getattr(pair.source, "terminated", None))
         else:
@@ -84,6 +89,15 @@ async def open_radio(
         device.command_timeout = COMMAND_S
         await switch_on(device)
         yield radio
+
+
+def _must_be_known(spec: str, kind: str) -> None:
+    if kind not in TO_CONTROLLERS:
+        raise BadRadioSpec(
+            f"The radio {spec!r} was refused",
+            limit=f"it begins with {', '.join(TO_HOSTS)} (hosts come), {', '.join(TO_CONTROLLERS)} (a radio)",
+            advice="For example tcp-server:127.0.0.1:7323, vhci or usb:0",
+        )
 
 
 def _refuse_air(spec: str, air: str | None) -> None:

@@ -79,7 +79,15 @@ def test_nobody_there_is_a_sentence_and_a_code() -> None:
 def test_every_error_with_a_code_exists() -> None:
     from dermalink_protocol.errors import DermalinkError
 
-    for module in ("doors.errors", "control.server", "control.client", "making", "runner", "state_folder"):
+    for module in (
+        "doors.errors",
+        "control.server",
+        "control.client",
+        "making",
+        "radio.errors",
+        "runner",
+        "state_folder",
+    ):
         __import__(f"dermalink_simulator.{module}")
 
     def names(kind: type[DermalinkError]) -> set[str]:

@@ -1,5 +1,6 @@
 """`dermalink-sim serve`: a simulated pen as a process of its own."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -13,6 +14,10 @@ CLOCKS = ("stands", "follows")
 @click.command()
 @click.option("--tcp", metavar="HOST:PORT", help=f"Open a TCP door; port 0 takes any free one. [{DEFAULT_TCP}]")
 @click.option("--pty", metavar="PATH", help="Open a serial door: a pseudo-terminal behind a symlink at PATH.")
+@click.option(
+    "--ble", metavar="RADIO", help="Put the pen on Bluetooth: tcp-server:HOST:PORT, vhci, usb:0, hci-socket:0."
+)
+@click.option("--air", metavar="PROFILE", help="The air of a --ble that hosts come to: room or perfect. [room]")
 @click.option("--control", metavar="HOST:PORT", help="Open the tester's channel (this machine only; port 0: any).")
 @click.option("--state", metavar="DIR", help="Keep the pen's flash and clock in DIR, across runs.")
 @click.option("--seed", type=click.IntRange(0, 99_999_999), help="Draw the pen's chance from this number. [0]")
@@ -27,12 +32,16 @@ CLOCKS = ("stands", "follows")
 )
 @click.option("--speed", type=click.IntRange(1, 100), default=1, show_default=True, help="So many times as fast.")
 @click.option("--person", is_flag=True, help="Let a simulated person press the button and sweep what is asked for.")
-@click.option("--beyond-this-machine", is_flag=True, help="Let other machines reach --tcp; anybody can then connect.")
+@click.option(
+    "--beyond-this-machine", is_flag=True, help="Let other machines reach --tcp and --ble; anybody can then connect."
+)
 @json_option("Say what happens as JSON, a line each.")
 def serve(  # noqa: PLR0913 (a command has as many arguments as options)
     *,
     tcp: str | None,
     pty: str | None,
+    ble: str | None,
+    air: str | None,
     control: str | None,
     state: str | None,
     seed: int | None,
@@ -47,12 +56,15 @@ def serve(  # noqa: PLR0913 (a command has as many arguments as options)
     """Run a simulated pen until Ctrl-C, and say how to reach it.
 
     Each connection is a port of the pen: the one that opens a session owns it, any other gets identity, state, Stop.
+    --ble needs no radio with tcp-server: (hosts are the radio's other end), makes an adapter of the system's own with
+    vhci (Linux), and goes on the air with a dongle.
 
     \b
     Examples:
       dermalink-sim serve
       dermalink-sim serve --pty /tmp/pen --control :7322
       dermalink-sim serve --tcp :0 --json
+      dermalink-sim serve --ble tcp-server:127.0.0.1:7323
       dermalink-sim serve --state ./pen --clock follows
     """
     import asyncio
@@ -61,10 +73,14 @@ def serve(  # noqa: PLR0913 (a command has as many arguments as options)
     from dermalink_simulator.making import PROFILE_DEFAULT
     from dermalink_simulator.serving import Serving, Wanted
 
+    if air is not None and ble is None:
+        raise click.UsageError("--air says how the air of --ble is: give --ble as well")
     given = {name for name, value in (("seed", seed), ("profile", profile)) if value is not None}
     wanted = Wanted(
-        tcp=DEFAULT_TCP if tcp is None and pty is None else tcp,
+        tcp=DEFAULT_TCP if tcp is None and pty is None and ble is None else tcp,
         pty=None if pty is None else Path(pty),
+        ble=ble,
+        air=air,
         control=control,
         state=None if state is None else Path(state),
         seed=seed or 0,
@@ -95,7 +111,9 @@ def _say_words(event: str, **facts: object) -> None:
     urls = facts["urls"]
     assert isinstance(urls, list)
     for url in urls:
-        click.echo(f"  connect   dermalink info --pen {url}")
+        click.echo(f"  connect   dermalink info --pen {shlex.quote(url)}")
+    if facts["radio"]:
+        click.echo(f"  radio     for every ble: URL without one: export DERMALINK_RADIO={facts['radio']}")
     if facts["control"]:
         click.echo(f"  control   dermalink-sim control --at {facts['control']} truth")
     if facts["state"]:

@@ -1,0 +1,60 @@
+"""Why an adapter or a dongle can't be taken over, in words: what holds it, and what to type.
+
+The pen needs the whole adapter, which on Linux the system's own Bluetooth service has by default. Each table goes by
+what the system, libusb or Bumble says; what is in none of them is said as it came.
+"""
+
+import errno
+from typing import Final
+
+from dermalink_simulator.radio.errors import NoSuchRadio
+
+STOP_BLUEZ: Final = "Run: sudo systemctl stop bluetooth, then: sudo hciconfig {} down"
+# Of `hci-socket:N`, by errno (Linux, net/bluetooth/hci_sock.c: the user channel takes an adapter that is down).
+SOCKET: Final = {
+    errno.EBUSY: ("{} is held by bluetoothd, or is up", STOP_BLUEZ),
+    errno.EALREADY: ("{} is held by bluetoothd, or is up", STOP_BLUEZ),
+    errno.EUSERS: ("another program has {} for itself", "End that program"),
+    errno.EPERM: ("only who has CAP_NET_ADMIN may take {} for itself", "Run it as root"),
+    errno.EACCES: ("only who has CAP_NET_ADMIN may take {} for itself", "Run it as root"),
+    errno.ENODEV: ("there is no adapter {}", "Run hciconfig -a to see which there are"),
+    errno.EAFNOSUPPORT: ("this kernel has no Bluetooth", "Use usb:0, or --ble tcp-server:127.0.0.1:0"),
+}
+# Of `usb:N`, by the name of libusb's error.
+USB: Final = {
+    "USBErrorAccess": ("this user may not open that USB device", "Give yourself a udev rule for it, or run it as root"),
+    "USBErrorBusy": ("the kernel's driver or another program holds that USB device", STOP_BLUEZ.format("hci0")),
+    "USBErrorNoDevice": ("the USB device was pulled out", "Plug it in"),
+    "USBErrorNotFound": ("there is no such USB device", "Plug it in, or count again: the first is usb:0"),
+    "USBErrorOther": ("this system shows no USB devices", "Is this a container? Give it /dev/bus/usb"),
+}
+# By what Bumble says.
+SAID: Final = {
+    "device not found": ("there is no such USB device", "Plug it in, or count again: the first is usb:0"),
+    "no compatible interface": (
+        "that USB device is no Bluetooth controller",
+        "Name another one: usb:1, or usb:VID:PID",
+    ),
+    "HCI sockets not supported": (
+        "this system's Python has no Bluetooth sockets",
+        "Use usb:0, or --ble tcp-server:127.0.0.1:0",
+    ),
+    "No backend available": ("libusb is missing", 'Run: pip install "dermalink[simulator]", and use usb:0'),
+    "No module named 'grpc'": ("it needs grpcio", "Run: pip install grpcio protobuf"),
+}
+
+
+def explained(spec: str, error: NoSuchRadio) -> NoSuchRadio:
+    """The error with what is known about its cause; the error itself where nothing is."""
+    cause = error.__cause__
+    known = USB.get(type(cause).__name__)
+    if known is None and isinstance(cause, OSError) and spec.startswith("hci-socket"):
+        known = SOCKET.get(cause.errno or 0)
+    if known is None:
+        known = next((words for said, words in SAID.items() if said in str(cause)), None)
+    if known is None:
+        return error
+    name = f"hci{spec.partition(':')[2] or 0}"
+    told = NoSuchRadio(f"The radio {spec!r} was not opened", limit=known[0].format(name), advice=known[1].format(name))
+    told.__cause__ = cause
+    return told
