@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Final
+from urllib.parse import unquote
 
 from dermalink.discovery import BLE, Nearby, Silent
 from dermalink.doctor.bluetooth_linux import check_linux
@@ -44,7 +45,7 @@ async def check_bluetooth(url: str | None = None, radio: str = "", *, system: st
 def named_radio(url: str | None, option: str | None) -> str:
     """The radio in place of the system's adapter: in the URL, or the option, or the environment; else empty."""
     in_url = re.search(r"[?&]radio=([^&]*)", url) if url and url.startswith(BLE) else None
-    return in_url[1] if in_url else (option or os.environ.get(ENVIRONMENT, "")).strip()
+    return unquote(in_url[1]) if in_url else (option or os.environ.get(ENVIRONMENT, "")).strip()
 
 
 def check_bleak(bad: Bad) -> Iterator[Finding]:

@@ -122,6 +122,9 @@ async def check_bluez(bad: Bad, within_s: float = ASK_WITHIN_S) -> list[Finding]
     except (OSError, EOFError) as error:
         advice = "Start D-Bus: sudo systemctl start dbus. In a container, hand it the computer's system bus."
         return [bad("D-Bus", f"the system's bus cannot be reached: {error}", advice)]
+    except Exception as error:  # noqa: BLE001 (an answer that is none raises anything, and ends no other check)
+        said = f"the answer was not understood: {type(error).__name__}: {error}"
+        return [bad("BlueZ", said, "Restart BlueZ: sudo systemctl restart bluetooth, and update bleak.")]
     return [ok("BlueZ", "answers on the system's D-Bus"), *_judge(bad, adapters)]
 
 
@@ -157,32 +160,26 @@ async def ask_bluez() -> list[Adapter]:
     from dbus_fast import AuthError, BusType, InvalidAddressError, Message, MessageType
     from dbus_fast.aio import MessageBus
 
+    ask = Message(
+        destination=BLUEZ, path="/", interface="org.freedesktop.DBus.ObjectManager", member="GetManagedObjects"
+    )
     try:
         bus = MessageBus(bus_type=BusType.SYSTEM, auth=get_dbus_authenticator())
+        try:
+            await bus.connect()
+            reply = await bus.call(ask)
+        finally:
+            bus.disconnect()
     except InvalidAddressError as error:
         raise OSError(str(error)) from error
-    try:
-        await bus.connect()
-        ask = Message(
-            destination=BLUEZ,
-            path="/",
-            interface="org.freedesktop.DBus.ObjectManager",
-            member="GetManagedObjects",
-        )
-        reply = await bus.call(ask)
     except AuthError as error:
         raise BusError(DENIED[1], str(error)) from error
-    finally:
-        bus.disconnect()
     if reply is None:
         raise EOFError("the bus gave no answer")
     if reply.message_type is MessageType.ERROR:
         raise BusError(reply.error_name or "", " ".join(map(str, reply.body)))
-    return [
-        _adapter(path, interfaces[ADAPTER])
-        for path, interfaces in sorted(reply.body[0].items())
-        if ADAPTER in interfaces
-    ]
+    found = sorted(reply.body[0].items())
+    return [_adapter(path, interfaces[ADAPTER]) for path, interfaces in found if ADAPTER in interfaces]
 
 
 def _adapter(path: str, properties: dict[str, Any]) -> Adapter:

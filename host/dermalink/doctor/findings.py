@@ -1,5 +1,6 @@
 """What a check comes to."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -13,19 +14,24 @@ class Level(IntEnum):
 
 
 class Finding(NamedTuple):
-    """One thing looked at: what was found, and what a person can do about it (empty where there is nothing to do)."""
+    """One thing looked at: what was found, and what a person can do about it (empty where there is nothing to do).
+
+    `lines` show more of it to a person, and `data` the same to a program.
+    """
 
     level: Level
     subject: str
     found: str
     advice: str = ""
+    lines: tuple[str, ...] = ()
+    data: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {
-            "level": self.level.name.lower(),
-            **{key: self[index] for index, key in enumerate(self._fields) if index},
-        }
+        said = {
+            "level": self.level.name.lower(), "subject": self.subject, "found": self.found, "advice": self.advice,
+        }  # fmt: skip
+        return said if self.data is None else {**said, "data": dict(self.data)}
 
 
 def ok(subject: str, found: str) -> Finding:

@@ -1,18 +1,17 @@
 """Checks of a pen: can it be asked, do its limits fit, is it sound, how good is the link."""
 
-import asyncio
-import statistics
 from collections.abc import Iterator
 from typing import Final
 
 from dermalink.claims import looser_claims, therapy_bars
-from dermalink.discovery import BLE, look_again
+from dermalink.discovery import look_again
 from dermalink.doctor.findings import Finding, error, ok, warning
+from dermalink.doctor.link import check_link
 from dermalink.errors import CannotOpen, PortForbidden
 from dermalink.pen import Pen
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import DermalinkError
-from dermalink_protocol.limits import BATTERY_START_PERCENT, LEASE_DEFAULT_MS
+from dermalink_protocol.limits import BATTERY_START_PERCENT
 from dermalink_protocol.messages.identity import (
     Cartridge,
     CartridgeFlag,
@@ -23,10 +22,6 @@ from dermalink_protocol.messages.identity import (
 )
 from dermalink_protocol.wording import WORDING
 
-ASKED: Final = 20  # questions for the round trip: a third of a second on a slow cable
-SLOW_MS: Final = 100.0  # a fifth of the lease: then one lost renewal is close to the last
-BETTER_CABLE: Final = "Use a short cable straight into the computer, and close what keeps it busy."
-BETTER_AIR: Final = "Bring the pen nearer, with nobody in between; away from USB 3 drives, other radios and metal."
 BROKEN: Final = (State.FAULT, State.LOCKED, State.STOP_FAILED)
 
 
@@ -42,7 +37,7 @@ async def check_pen(url: str) -> list[Finding]:
                 *check_status(facts.status),
                 *check_self_test(report),
                 *check_head(facts.cartridge),
-                await check_link(pen),
+                *await check_link(pen),
             ]
     except DermalinkError as failed:
         advice = failed.advice or look_again(url)
@@ -105,20 +100,3 @@ def check_head(cartridge: Cartridge) -> Iterator[Finding]:
         yield warning("head", wording.said, wording.advice or "Fit a fresh one.")
     else:
         yield ok("head", f"{cartridge.needles} needles, at most {cartridge.protrusion_um} µm, fit for a session")
-
-
-async def check_link(pen: Pen) -> Finding:
-    """How long a question takes, and what is left of a lease then."""
-    loop, took_ms = asyncio.get_running_loop(), []
-    for _ in range(ASKED):
-        began = loop.time()
-        await pen.status()
-        took_ms.append((loop.time() - began) * 1_000)
-    median, worst = statistics.median(took_ms), max(took_ms)
-    counters = pen.connection.link.counters
-    noise = f"; {counters.broken_frames} broken frames" if counters.broken_frames else ""
-    left = f"{max(0.0, LEASE_DEFAULT_MS - worst):.0f} of {LEASE_DEFAULT_MS:d} ms of the lease left at worst"
-    said = f"a question takes {median:.1f} ms, {worst:.1f} ms at worst: {left}{noise}"
-    if worst > SLOW_MS or counters.broken_frames:
-        return warning("link", said, BETTER_AIR if pen.connection.link.url.startswith(BLE) else BETTER_CABLE)
-    return ok("link", said)

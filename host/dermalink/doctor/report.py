@@ -48,8 +48,9 @@ def worst(findings: Sequence[Finding]) -> Level:
 def as_text(findings: Sequence[Finding]) -> str:
     """One block: a line for each finding, and below it what to do."""
     lines = []
-    for level, subject, found, advice in findings:
+    for level, subject, found, advice, more, _ in findings:
         lines.append(f"{MARKS[level]:<8} {subject:<14} {found}")
+        lines += [f"{'':<8} {'':<14} {line}" for line in more]
         lines += [f"{'':<8} {'':<14} -> {advice}"] if advice else []
     count = {level: sum(finding.level is level for finding in findings) for level in Level}
     said = ", ".join(_counted(count[level], MARKS[level]) for level in (Level.ERROR, Level.WARNING))
