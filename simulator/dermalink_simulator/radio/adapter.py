@@ -6,6 +6,7 @@ that dies ends every link on it, and whoever comes next opens a new one.
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
@@ -146,8 +147,10 @@ class Adapter:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         source, sink = await stack.enter_async_context(open_controller(self.options.transport))
-        config = DeviceConfiguration(classic_enabled=False)
-        device = make_device("bleak", hci.Address(self.options.address), source, sink, config=config)
+        own = self.options.address
+        config = DeviceConfiguration(classic_enabled=False, irk=hashlib.sha256(own.encode()).digest()[:16])
+        config.identity_address_type = hci.AddressType.RANDOM_DEVICE  # the one it is seen by: keys are kept by that
+        device = make_device("bleak", hci.Address(own), source, sink, config=config)
         device.command_timeout = COMMAND_S
         device.keystore = bonds_of(self.options)
         await device.power_on()

@@ -29,9 +29,8 @@ def backends(spec: str) -> "tuple[type[BaseBleakClient], type[BaseBleakScanner]]
     from dermalink_simulator.radio.bleak_options import read_options
     from dermalink_simulator.radio.bleak_scanner import BumbleBleakScanner
 
-    options = read_options(spec)
-    client = type("BleakClientBumble", (BumbleBleakClient,), {"radio": options, "__doc__": BumbleBleakClient.__doc__})
-    scanner = type(
-        "BleakScannerBumble", (BumbleBleakScanner,), {"radio": options, "__doc__": BumbleBleakScanner.__doc__}
+    shared: dict[str, object] = {"radio": read_options(spec), "__module__": __name__}
+    return (
+        type("BleakClientBumble", (BumbleBleakClient,), {**shared, "__doc__": BumbleBleakClient.__doc__}),
+        type("BleakScannerBumble", (BumbleBleakScanner,), {**shared, "__doc__": BumbleBleakScanner.__doc__}),
     )
-    return client, scanner

@@ -30,6 +30,7 @@ class AttClient(gatt_client.Client):
         super().__init__(connection)
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Semaphore(1)
+        self._writing = asyncio.Lock()
         self._over: LinkLost | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self.subscribers: dict[int, OnValue] = {}  # by value handle
@@ -115,9 +116,13 @@ class AttClient(gatt_client.Client):
 
     async def write_in_parts(self, handle: int, value: bytes) -> None:
         """A value too long for one packet; goes on to its end when the caller gives up, lest half of it stay queued."""
-        writing = asyncio.ensure_future(self.write_long_value(handle, value))
+        writing = asyncio.ensure_future(self._write_whole(handle, value))
         writing.add_done_callback(_seen)
         await asyncio.shield(writing)
+
+    async def _write_whole(self, handle: int, value: bytes) -> None:
+        async with self._writing:  # the device has one queue of parts for each link
+            await self.write_long_value(handle, value)
 
     async def _answer(self, request: att.ATT_PDU) -> Any:
         answer = await self.send_request(request)

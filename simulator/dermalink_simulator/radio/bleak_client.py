@@ -24,7 +24,7 @@ from dermalink_simulator.radio.bleak_att import VALUE_MAX, AttSilent
 from dermalink_simulator.radio.bleak_link import RadioLink
 from dermalink_simulator.radio.bleak_options import ATT_MTU_MIN, RadioOptions
 from dermalink_simulator.radio.bleak_scanner import not_available
-from dermalink_simulator.radio.bleak_services import WRITE_OVERHEAD, discover
+from dermalink_simulator.radio.bleak_services import WRITE_OVERHEAD, discover, longest_command
 from dermalink_simulator.radio.errors import LinkLost, RadioError
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class BumbleBleakClient(BaseBleakClient):
                 link.connection.encrypt(), "encrypted with the keys of its pairing (unpair() forgets them)"
             )
         elif pair:
-            await self._secure(link.connection.pair(), "paired")
+            await self._pair(link)
         self.services = await self._ask(discover(link.att, self._only))
 
     async def disconnect(self) -> None:
@@ -220,7 +220,15 @@ class BumbleBleakClient(BaseBleakClient):
         """Pair without a code (Just Works); the keys are kept for as long as this process runs."""
         link = self._live_link()
         if not await self._bonded():
-            await self._secure(link.connection.pair(), "paired")
+            await self._pair(link)
+
+    async def _pair(self, link: RadioLink) -> None:
+        await self._secure(link.connection.pair(), "paired")
+        # Bumble keeps the keys under the address that the device calls its identity, which may be another one.
+        bonds = bonds_of(self.radio)
+        keys = await bonds.get(str(link.connection.peer_address))
+        if keys is not None and self._target is not None:
+            await bonds.update(str(self._target), keys)
 
     async def unpair(self) -> None:
         """Forget the keys, and disconnect."""
@@ -273,7 +281,7 @@ class BumbleBleakClient(BaseBleakClient):
         if response:
             await self._write(link, characteristic.handle, value)
             return
-        longest = link.att.mtu - WRITE_OVERHEAD
+        longest = longest_command(link.att)
         if len(value) > longest:
             raise BleakError(
                 f"Writing {len(value)} bytes without response was refused: {longest} fit into one packet. "

@@ -11,7 +11,7 @@ from bumble.gatt import Characteristic
 from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
 from dermalink_simulator.radio.bleak_advertising import uuid_text
-from dermalink_simulator.radio.bleak_att import AttClient
+from dermalink_simulator.radio.bleak_att import VALUE_MAX, AttClient
 
 WRITE_OVERHEAD: Final = 3  # Core 5.4, Vol 3, Part F, 3.4.5.3: opcode and handle of a write command
 
@@ -50,7 +50,7 @@ async def _discover_characteristics(
             item.handle,
             text_of(item.uuid),
             properties_of(item),
-            lambda: att.mtu - WRITE_OVERHEAD,
+            lambda: longest_command(att),
             service,
         )
         found.add_characteristic(characteristic)
@@ -58,6 +58,11 @@ async def _discover_characteristics(
             found.add_descriptor(
                 BleakGATTDescriptor(descriptor, descriptor.handle, text_of(descriptor.type), characteristic)
             )
+
+
+def longest_command(att: AttClient) -> int:
+    """How many bytes fit into a write without response."""
+    return min(att.mtu - WRITE_OVERHEAD, VALUE_MAX)
 
 
 def properties_of(item: "CharacteristicProxy[bytes]") -> list[CharacteristicPropertyName]:
