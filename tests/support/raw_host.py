@@ -10,6 +10,7 @@ from dermalink_protocol.limits import LEASE_DEFAULT_MS, PROTOCOL_VERSION, TTL_MA
 from dermalink_protocol.messages import identity, stop, therapy
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 
 M = TypeVar("M", bound=Message)
@@ -30,9 +31,9 @@ class OtherAnswerError(AssertionError):
 class RawHost:
     """One connection. `tick_ms` is the newest tick of the pen that was seen, `notes` what came unasked."""
 
-    def __init__(self, pen: SimulatedPen) -> None:
+    def __init__(self, pen: SimulatedPen, port: PenPort | None = None) -> None:
         self.pen = pen
-        self.port = pen.connect()
+        self.port = pen.connect() if port is None else port
         self.tick_ms = 0
         self.session_id = 0
         self.boot_id = 0

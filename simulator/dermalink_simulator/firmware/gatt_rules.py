@@ -29,6 +29,7 @@ HEADER_BYTES: Final = 1
 ONE_AT_A_TIME: Final = (Channel.PAIRING, Channel.COMMAND, Channel.RECORDS)
 ANY_TIME: Final = (Effect.KEEPS_ALIVE, Effect.REDUCES)
 
+_CHANNELS: Final = frozenset(int(channel) for channel in Channel)
 # Opcodes of what is taken while a procedure is unanswered, and the replies to it, which are no open procedure either.
 _REQUESTS: Final = [kind for kind in Message.by_opcode.values() if issubclass(kind, Request)]
 _AT_ANY_TIME: Final = frozenset(int(kind.opcode) for kind in _REQUESTS if kind.effect in ANY_TIME)
@@ -40,7 +41,7 @@ def att_error(pen: Inside, port: GattPort, data: bytes) -> AttError | int:
     if data[:1] == bytes([Channel.TELEMETRY]):
         return AttError.WRITE_NOT_PERMITTED
     segment = data[1:]
-    if len(segment) <= HEADER_BYTES or data[0] not in set(Channel):
+    if len(segment) <= HEADER_BYTES or data[0] not in _CHANNELS:
         return AttError.OUT_OF_RANGE
     channel = Channel(data[0])
     if channel is not Channel.STOP and not port.subscribed(channel):
