@@ -1,4 +1,4 @@
-"""The same evening over a port of characteristics as over a stream: the same pen, whatever the ATT_MTU and the faults."""
+"""The same evening over a port of characteristics as over a stream: the same pen at every ATT_MTU, and with faults."""
 
 import pytest
 
