@@ -36,10 +36,11 @@ def split(rest: str) -> tuple[str, str | None]:
         if key != "radio":
             raise BadUrl(f"ble:{rest} was refused", limit=f"{key!r} is no option of ble:", advice="Known is ?radio=")
         radio = unquote(value)
+    wanted = unquote(wanted)
     if not wanted.strip():
         advice = "Write ble: and the pen's name, serial number or address; `dermalink scan` shows those that are near"
         raise BadUrl(f"ble:{rest} was refused", limit="it names no pen", advice=advice)
-    return unquote(wanted), radio
+    return wanted, radio
 
 
 async def open_link(url: str, rest: str) -> BleLink:

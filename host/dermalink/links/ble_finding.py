@@ -97,7 +97,7 @@ class Ear:
             if scanner is not None:
                 run_on(scanner.stop(), STOP_WITHIN_S, "stop a scanner that did not start")
             if isinstance(error, Exception):
-                raise opening_error(error, self._radio.said) from error
+                raise opening_error(error, self._radio.said[0].upper() + self._radio.said[1:]) from error
             raise
         self._scanner = scanner
 

@@ -40,13 +40,13 @@ def radio_of(url_option: str | None = None) -> Radio:
     """The radio that a URL names, or else the environment; raises `BadUrl` or `NoRadio`."""
     if url_option is not None and not url_option.strip():
         advice = "Write ?radio=tcp-client:127.0.0.1:7322, or leave it away to use this computer's adapter"
-        raise BadUrl("the radio was refused", limit="?radio= names none", advice=advice)
+        raise BadUrl("The radio was refused", limit="?radio= names none", advice=advice)
     spec = (url_option or os.environ.get(ENVIRONMENT, "")).strip()
     return Radio() if not spec else _brought(spec)
 
 
 def _brought(spec: str) -> Radio:
-    refused = f"the radio {spec} cannot be used"
+    refused = f"The radio {spec} cannot be used"
     entries = list(entry_points(group=GROUP, name=BROUGHT_BY))
     if not entries:
         advice = 'Install the simulator: pip install "dermalink[simulator]"'

@@ -142,7 +142,7 @@ class Computer:
         """What `radio_of` would give for this computer."""
         client = type("Client", (FakeClient,), {"computer": self})
         scanner = type("Scanner", (FakeScanner,), {"computer": self})
-        return Radio("fake", client, scanner)
+        return Radio(f"fake:{id(self)}", client, scanner)
 
     def linked(self, peripheral: Peripheral) -> "list[FakeClient]":
         """The clients that share the link to it."""
