@@ -1,12 +1,13 @@
 """A central that speaks raw ATT to a pen: it holds to no rule that a test doesn't want it to hold to."""
 
 import asyncio
+import contextlib
 import itertools
 import struct
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from bumble import att, hci
@@ -21,10 +22,12 @@ from dermalink_protocol.messages import identity, stop, therapy
 from dermalink_protocol.schema import Message
 from dermalink_protocol.segmentation import ATT_MTU_MIN, BadSegment, Joined, Reassembler, Segmenter
 from dermalink_protocol.zones import Direction, Zone
-from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.doors.ble import BleDoor
+from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.controller import CorrectedController
-from dermalink_simulator.radio.corrections import make_controller, make_device
+from dermalink_simulator.radio.corrections import make_controller, make_device, static_address
+from dermalink_simulator.radio.spaces import find_air
 from dermalink_simulator.runner import PenRunner
 
 M = TypeVar("M", bound=Message)
@@ -68,6 +71,7 @@ class RawCentral:
         self._numbers = itertools.count(1)
         self._responses: asyncio.Queue[bytes] = asyncio.Queue()
         self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._segmenters = {channel: Segmenter() for channel in Channel}
         self._reassemblers = {channel: Reassembler() for channel in Channel}
         device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._pdu)
@@ -119,8 +123,9 @@ class RawCentral:
 
     async def request(self, pdu: bytes) -> bytes:
         """Send a request and wait for its response; an error response is raised."""
-        self.send(pdu)
-        return await self.response()
+        async with self._turn:
+            self.send(pdu)
+            return await self.response()
 
     async def response(self) -> bytes:
         async with asyncio.timeout(ANSWER_S):
@@ -296,12 +301,27 @@ class RawCentral:
                 status = await self.status()
                 if status.state in states:
                     return status
-                if self.session_id:
-                    await self.renew()
                 await asyncio.sleep(0.05)
 
     async def renew(self) -> None:
         await self.send_message(therapy.RenewLease(session_id=self.session_id, seen_tick_ms=self.tick_ms))
+
+    @asynccontextmanager
+    async def renewing(self, every_s: float = 0.1) -> AsyncIterator[None]:
+        """Keep the lease alive meanwhile."""
+
+        async def renew() -> None:
+            while self.ended is None:
+                with contextlib.suppress(Refused, ConnectionError):
+                    await self.renew()
+                await asyncio.sleep(every_s)
+
+        task = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
 
     async def open(self) -> int:
         opened = await self.expect(
@@ -319,6 +339,12 @@ class RawCentral:
 
     async def to_running(self, runner: PenRunner) -> None:
         """From a pen that has just been switched on to needles in skin, with a hand that sweeps."""
+        await self.to_waiting(runner)
+        async with self.renewing():
+            await self.press(runner)
+
+    async def to_waiting(self, runner: PenRunner) -> None:
+        """To a pass that waits for the press."""
         pen = runner.pen
         assert isinstance(pen, SimulatedPen)
         await self.hello()
@@ -342,11 +368,58 @@ class RawCentral:
         )
         begin = self.command(therapy.BeginPass, session_id=self.session_id, frame_id=prepared.frame_id)
         await self.expect(therapy.PassBegun, begin)
+
+    async def press(self, runner: PenRunner) -> None:
+        """Press, and touch down when the pen is armed."""
+        pen = runner.pen
+        assert isinstance(pen, SimulatedPen)
         await self.renew()
         runner.act(pen.button.press)
         await self.wait_for(State.ARMED)
         runner.act(lambda: pen.hand.sweep(Zone.NOSE, Direction.VERTICAL, speed_mm_s=20))
         await self.wait_for(State.RUNNING)
+
+
+class Bench(NamedTuple):
+    """A pen behind its BLE door, on an air of this process."""
+
+    pen: SimulatedPen
+    runner: PenRunner
+    door: BleDoor
+    air: Air
+    address: hci.Address
+
+    @property
+    def now_ms(self) -> int:
+        """The pen's own time, now."""
+        return self.runner.act(lambda: self.pen.now_ms)
+
+    @asynccontextmanager
+    async def host(self, number: int = 1, mtu: int = 247, **options: float) -> AsyncIterator[RawCentral]:
+        """A connected central."""
+        async with central_on(self.air, number) as central:
+            yield await central.connect(self.address, mtu, **options)
+
+    async def at_rest(self) -> None:
+        """Until its self-test is over."""
+        async with asyncio.timeout(20):
+            while self.runner.act(lambda: self.pen.motor_turns) or self.now_ms < 500:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def bench(air: str = "perfect", seed: int = 7) -> AsyncIterator[Bench]:
+    """A pen that has just been switched on."""
+    runner = PenRunner(SimulatedPen(seed=seed))
+    name = f"bench {seed}"
+    door = await BleDoor.open(runner, f"air:{name}", serial_number=serial_number(seed), seed=seed, air=air)
+    pen = runner.pen
+    assert isinstance(pen, SimulatedPen)
+    try:
+        yield Bench(pen, runner, door, find_air(name), static_address(f"pen/{serial_number(seed)}"))
+    finally:
+        await door.close()
+        runner.stop()
 
 
 def central_device(source: Any, sink: Any, number: int) -> Device:
