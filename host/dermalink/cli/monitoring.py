@@ -1,12 +1,14 @@
-"""What `monitor` prints: a line a batch and a line a change of state."""
+"""What `monitor` prints: a line a batch, a line a change of state, and now and then a line on the link."""
 
 import asyncio
 import contextlib
 import json
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from dermalink.display.link import link_words
+from dermalink.errors import LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.notifications import Subscription
 from dermalink.pen import Pen
 from dermalink_protocol.messages.identity import StateChanged
@@ -14,18 +16,47 @@ from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.samples import ARMED, CONTACT, NEEDLES_OUT, PACK_SAMPLE, TRAVEL_UNIT_UM
 from dermalink_protocol.wording import WORDING
 
+ASK_EVERY_S: Final = 0.5  # round trips are measured with status, which changes nothing
+LINK_EVERY_S: Final = 5.0
+
 
 async def watch(pen: Pen, seconds: float | None, *, as_json: bool) -> None:
     """Print what the pen says for so long, or until the link or the program ends; raises a `LinkError`."""
     heard: Subscription[Telemetry | StateChanged] = pen.subscribe(Telemetry, StateChanged)
+    asking = asyncio.ensure_future(_ask(pen))
+    loop = asyncio.get_running_loop()
+    told_s = loop.time()
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 async for message in heard:
-                    found = batch(message) if isinstance(message, Telemetry) else change(message)
-                    click.echo(json.dumps(found) if as_json else line(found))
+                    _say(batch(message) if isinstance(message, Telemetry) else change(message), as_json=as_json)
+                    if loop.time() - told_s >= LINK_EVERY_S:
+                        told_s = loop.time()
+                        _say(link(pen), as_json=as_json)
     finally:
         pen.connection.forget(heard)
+        asking.cancel()
+        await asyncio.wait([asking])
+        _say(link(pen), as_json=as_json)
+
+
+async def _ask(pen: Pen) -> None:
+    """Ask for the status now and then: that is what the margin is measured by. A lost link ends it."""
+    with contextlib.suppress(LinkError):
+        while True:
+            with contextlib.suppress(Timeout, PenRefusal, UnexpectedReply):
+                await pen.status()
+            await asyncio.sleep(ASK_EVERY_S)
+
+
+def _say(found: dict[str, Any], *, as_json: bool) -> None:
+    click.echo(json.dumps(found) if as_json else line(found))
+
+
+def link(pen: Pen) -> dict[str, Any]:
+    """How good the link is, up to now."""
+    return {"event": "link", **pen.margin.as_dict()}
 
 
 def batch(message: Telemetry) -> dict[str, Any]:
@@ -60,6 +91,8 @@ def change(message: StateChanged) -> dict[str, Any]:
 
 def line(found: dict[str, Any]) -> str:
     """The same as a line for a person."""
+    if found["event"] == "link":
+        return f"{'link':>12}  {link_words(found)}"
     seconds = f"{found['tick_ms'] / 1000:10.2f} s"
     if found["event"] == "state":
         return f"{seconds}  {found['state'].replace('_', ' ')}: {found['words']}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from dermalink.display.link import clock_words, lease_words, trip_words
 from dermalink.display.units import count, duration, name, um
 from dermalink.session import events
 from dermalink.session.aftercare import DAY_S
@@ -108,7 +109,8 @@ def _session_over(event: events.SessionOver) -> str:
     lines = [
         f"The session {what}: {event.why}.",
         f"  {done} in {duration(event.seconds)}, {count(event.punctures)} punctures, deepest {um(event.peak_um)}.",
-        f"  Link: at least {event.lowest_lease_margin_ms} ms of the lease left at all times, {event.lost} lost.",
+        f"  Link: {lease_words(event.link)}, {event.lost} lost.",
+        f"  Link: {trip_words(event.link)}, {clock_words(event.link)}.",
     ]
     if event.aftercare:
         lines += ["", "Afterwards:", *(f"  - {line}" for line in event.aftercare)]

@@ -2,20 +2,25 @@
 
 A reply that tells the pen's tick was made at some moment between the question's sending and the reply's arrival, and
 its tick is the pen's time at that moment, rounded down. So the line that leads from the host's time to the pen's runs
-below the point (sent, tick + 1) and above the point (received, tick): always, however long either way took. All lines
-that keep between all these points are a small region, and its edges are the bound that is told here: no way is taken
-to be as long as the other, and no typical delay is assumed.
+below the point (sent, tick + grain) and above the point (received, tick): always, however long either way took. All
+lines that keep between all these points are a small region, and its edges are the bound that is told here: no way is
+taken to be as long as the other, and no typical delay is assumed.
+
+The grain is what a tick is rounded to: a millisecond, until replies contradict that; from then on it is the period of a
+main loop, by which a busy pen counts. Rounding that hides within the link's own delays can't be told from them.
 
 No wall clock is read, and none crosses the wire: both are clocks that count from some beginning of their own.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from dermalink.ticks import HALF, elapsed_ms
+from dermalink_protocol.samples import SAMPLE_MS
 
-TICK_MS: Final = 1.0  # a tick is rounded down to it
+TICK_MS: Final = 1.0
+LOOP_MS: Final = float(SAMPLE_MS)  # a sample each time round
 BUCKETS_MAX: Final = 64
 FIRST_BUCKET_S: Final = 1 / 16
 LAST_BUCKET_S: Final = 4.0  # 64 of them reach back 256 s: a tick's rounding is then 4 ppm
@@ -60,6 +65,7 @@ class ClockRelation(NamedTuple):
     first_tick: int
     replies: int
     reaches_back_s: float
+    grain_ms: float
 
     def error_at(self, host_s: float) -> float:
         """What the pen's time at `host_s` may be off by, in ms: more, the further away."""
@@ -79,8 +85,8 @@ class ClockRelation(NamedTuple):
         pen = self._since(tick)
         asked, heard = self.pen_ms_at(sent_s), self.pen_ms_at(received_s)
         whole = (received_s - sent_s) * 1_000
-        there = Range(pen - asked - self.error_at(sent_s), pen + TICK_MS - asked + self.error_at(sent_s))
-        back = Range(heard - pen - TICK_MS - self.error_at(received_s), heard - pen + self.error_at(received_s))
+        there = Range(pen - asked - self.error_at(sent_s), pen + self.grain_ms - asked + self.error_at(sent_s))
+        back = Range(heard - pen - self.grain_ms - self.error_at(received_s), heard - pen + self.error_at(received_s))
         fast, slow = ((1 + (self.rate_ppm + side * self.rate_error_ppm) / 1e6) for side in (1, -1))
         ways = (Range(pen_ms.low / fast, pen_ms.high / slow) for pen_ms in (there, back))
         return Delays(*(_cut(way, whole) for way in ways))
@@ -97,6 +103,7 @@ class ClockRelation(NamedTuple):
             "rate_error_ppm": round(self.rate_error_ppm, 1),
             "replies": self.replies,
             "reaches_back_s": round(self.reaches_back_s, 2),
+            "grain_ms": self.grain_ms,
         }
 
 
@@ -113,7 +120,7 @@ class _Bucket:
 
     def __init__(self, begin_s: float, below_s: float, below: float, above_s: float, above: float) -> None:
         self.begin_s = begin_s
-        self.below_s, self.below = below_s, below  # the line keeps below this
+        self.below_s, self.below = below_s, below  # the line keeps below this and a grain more
         self.above_s, self.above = above_s, above  # and above this
 
     def join(self, later: "_Bucket") -> None:
@@ -127,12 +134,13 @@ class _Bucket:
 class ClockFit:
     """Takes replies in as they come, each in the same time; `relation` draws the conclusion when somebody looks."""
 
-    __slots__ = ("_buckets", "_first_tick", "_host_s", "_last_tick", "_length_s", "_pen_ms", "_relation", "replies",
-                 "restarts")  # fmt: skip
+    __slots__ = ("_buckets", "_first_tick", "_host_s", "_last_tick", "_length_s", "_pen_ms", "_relation", "grain_ms",
+                 "replies", "restarts")  # fmt: skip
 
     def __init__(self) -> None:
         self.replies = 0  # since the pen's clock began, as far as is known
         self.restarts = 0  # how often what came could not be the same clock
+        self.grain_ms = TICK_MS
         self._buckets: deque[_Bucket] = deque()
         self._length_s = FIRST_BUCKET_S
         self._first_tick = self._last_tick = 0
@@ -146,10 +154,12 @@ class ClockFit:
             self._begin(sent_s, tick)
         pen = self._pen_ms + elapsed_ms(self._last_tick, tick)
         asked, heard = sent_s - self._host_s, received_s - self._host_s
-        below, above = pen + TICK_MS - asked * 1_000, pen - heard * 1_000
-        last = self._buckets[-1] if self._buckets else None
-        if last is None or heard - last.begin_s >= self._length_s or last.above > below or above > last.below:
-            if last is not None and self._is_another(last, asked, heard, below, above):
+        below, above = pen - asked * 1_000, pen - heard * 1_000
+        last, grain = self._buckets[-1] if self._buckets else None, self.grain_ms
+        if last is None:
+            self._append(_Bucket(heard, asked, below, heard, above))
+        elif heard - last.begin_s >= self._length_s or last.above - below > grain or above - last.below > grain:
+            if self._is_another(last, asked, heard, below, above):
                 self.restarts += 1
                 self.replies = 0
                 self.add(sent_s, received_s, tick)
@@ -167,17 +177,25 @@ class ClockFit:
     def _begin(self, sent_s: float, tick: int) -> None:
         self._buckets.clear()
         self._length_s = FIRST_BUCKET_S
+        self.grain_ms = TICK_MS
         self._first_tick = self._last_tick = tick
         self._pen_ms = 0
         self._host_s = sent_s
         self._relation = None
 
-    @staticmethod
-    def _is_another(last: _Bucket, asked: float, heard: float, below: float, above: float) -> bool:
-        """Whether no clock of a sane rate leads from the newest stretch to this reply: the pen was switched off."""
-        went_back = last.above - below > _RATE_MAX * 1_000 * abs(asked - last.above_s)
-        leapt = above - last.below > _RATE_MAX * 1_000 * abs(heard - last.below_s)
-        return went_back or leapt or heard - last.above_s > STALE_S
+    def _is_another(self, last: _Bucket, asked: float, heard: float, below: float, above: float) -> bool:
+        """Whether no clock of a sane rate leads from the newest stretch to this reply: the pen was switched off.
+
+        What the rounding of a main loop explains is put down to that.
+        """
+        went_back_ms = last.above - below - _RATE_MAX * 1_000 * abs(asked - last.above_s)
+        leapt_ms = above - last.below - _RATE_MAX * 1_000 * abs(heard - last.below_s)
+        wrong_ms = max(went_back_ms, leapt_ms)
+        if wrong_ms > LOOP_MS or heard - last.above_s > STALE_S:
+            return True
+        if wrong_ms > self.grain_ms:
+            self.grain_ms = LOOP_MS
+        return False
 
     def _append(self, bucket: _Bucket) -> None:
         """One more stretch; when there are too many, each two become one, and at last the oldest goes."""
@@ -203,8 +221,11 @@ class ClockFit:
 
     def _conclude(self) -> ClockRelation:
         """The lines between all points; a clock that kept to no line is judged by its newest stretches alone."""
-        while (found := _lines(self._buckets)) is None:
-            self._buckets.popleft()
+        while (found := _lines(self._buckets, self.grain_ms)) is None:
+            if self.grain_ms < LOOP_MS:
+                self.grain_ms = LOOP_MS
+            else:
+                self._buckets.popleft()
         now_s, lead, rate = found
         return ClockRelation(
             at_s=self._host_s + now_s,
@@ -215,16 +236,17 @@ class ClockFit:
             first_tick=self._first_tick,
             replies=self.replies,
             reaches_back_s=now_s - min(self._buckets[0].below_s, self._buckets[0].above_s),
+            grain_ms=self.grain_ms,
         )
 
 
-def _lines(buckets: Sequence[_Bucket] | deque[_Bucket]) -> tuple[float, Range, Range] | None:
+def _lines(buckets: Collection[_Bucket], grain_ms: float) -> tuple[float, Range, Range] | None:
     """Now, the pen's lead at this time in ms, and its rate in ms a second; None when no line keeps between.
 
     All points lie at or before now, so the highest lead belongs to the steepest line and the lowest to the flattest.
     """
     now = max(max(bucket.below_s, bucket.above_s) for bucket in buckets)
-    ceiling = [(each.below_s, each.below + _WANDER_MS * (now - each.below_s) ** 2) for each in buckets]
+    ceiling = [(each.below_s, each.below + grain_ms + _WANDER_MS * (now - each.below_s) ** 2) for each in buckets]
     floor = [(each.above_s, each.above - _WANDER_MS * (now - each.above_s) ** 2) for each in buckets]
     ceiling, floor = _hull(ceiling, 1), _hull(floor, -1)
     steepest = min(_slopes(floor, ceiling), default=_RATE_MAX * 1_000)

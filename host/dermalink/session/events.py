@@ -196,7 +196,7 @@ class SymptomSaid(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOver(Event):
-    """The session is closed, or could not be; what came of it."""
+    """The session is closed, or could not be; what came of it. `link` is `LinkMargin.as_dict`."""
 
     completed: bool
     closed: bool
@@ -209,4 +209,5 @@ class SessionOver(Event):
     seconds: float
     lowest_lease_margin_ms: int
     lost: int
+    link: dict[str, Any]
     aftercare: tuple[str, ...]

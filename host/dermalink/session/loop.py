@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dermalink.errors import DepthAlarm, LinkError, LinkLost, NoTelemetry, PenRefusal, Timeout
 from dermalink.lease import Lease
+from dermalink.margin.margin import LinkMargin
 from dermalink.motion import MOVING
 from dermalink.pen import Pen
 from dermalink.session.events import Alarm, Event, SymptomSaid
@@ -64,7 +65,9 @@ class SessionLoop:
         self._lease: Lease | None = None
         self._tick: int | None = None
         self._asked_s = self._heard_s = 0.0
+        self._attached = False
         self._lost_before = 0
+        self._margin_before = LinkMargin()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # The pen, and who listens
@@ -72,6 +75,7 @@ class SessionLoop:
     def attach(self, pen: Pen) -> None:
         """Work with `pen` from now on."""
         self._pen = pen
+        self._attached = True
         self._tick = None
         self._heard_s = asyncio.get_running_loop().time()
         pen.connection.listen(self._inbox)
@@ -79,8 +83,10 @@ class SessionLoop:
     async def detach(self) -> None:
         """Let go of the pen: nothing of it is taken in any more."""
         await self.end_lease()
-        if self._pen is not None:
+        if self._pen is not None and self._attached:
             self._lost_before = self.lost
+            self._margin_before.merge(self._pen.margin)
+            self._attached = False
             self._pen.connection.forget(self._inbox)
         self._inbox.clear_pen()
 
@@ -110,8 +116,18 @@ class SessionLoop:
     @property
     def lost(self) -> int:
         """Notifications of the pen that never came, over all connections of this session."""
+        if not self._attached:
+            return self._lost_before
         kinds = (Telemetry, StateChanged)
         return self._lost_before + sum(self.pen.connection.sequence(kind).missing for kind in kinds)
+
+    @property
+    def margin(self) -> LinkMargin:
+        """How good the link was, and how near its leases came to lapsing, over all connections of this session."""
+        margin = self._margin_before.copy()
+        if self._attached:
+            margin.merge(self.pen.margin)
+        return margin
 
     def forget_words(self) -> None:
         """What the person said before this moment is about something that is over."""

@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+from dermalink.margin.margin import LinkMargin
 from dermalink.session.events import PassOver
 
 
@@ -19,7 +20,10 @@ class Ending(Enum):
 
 
 class Summary(NamedTuple):
-    """What came of a session. `confirmed` is whether the needles were measured in at its end (SR-STOP-2)."""
+    """What came of a session.
+
+    `confirmed` is whether the needles were measured in at its end (SR-STOP-2); `margin` is of all its connections.
+    """
 
     ending: Ending
     why: str
@@ -30,3 +34,4 @@ class Summary(NamedTuple):
     planned: int
     lowest_lease_margin_ms: int | None
     lost: int
+    margin: LinkMargin

@@ -184,6 +184,7 @@ class Session:
             planned=len(self._steps),
             lowest_lease_margin_ms=self._loop.lowest_margin_ms,
             lost=self._loop.lost,
+            margin=self._loop.margin,
         )
         self._show(self._session_over(summary))
         return summary
@@ -202,6 +203,7 @@ class Session:
             seconds=round(self._now() - self._opened_s, 1) if self._opened_s is not None else 0.0,
             lowest_lease_margin_ms=summary.lowest_lease_margin_ms or 0,
             lost=summary.lost,
+            link=summary.margin.as_dict(),
             aftercare=aftercare() if touched else (),
         )
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from dermalink.display import units
 from dermalink.display.live import JsonDisplay, LineDisplay, LiveDisplay, display_for, progress_panel
 from dermalink.display.sentences import sentence
+from dermalink.margin.margin import LinkMargin
 from dermalink.session import events
 from dermalink.session.aftercare import aftercare
 from dermalink_protocol.codewords import Reason, State
@@ -31,7 +32,7 @@ OVER: dict[str, Any] = {
 SESSION: dict[str, Any] = {
     "completed": True, "closed": True, "why": "the plan is done", "session_id": 0xBEEF, "passes_made": 2,
     "passes_planned": 2, "punctures": 24_000, "peak_um": 243, "seconds": 31.5, "lowest_lease_margin_ms": 377, "lost": 0,
-    "aftercare": aftercare(),
+    "link": LinkMargin().as_dict(), "aftercare": aftercare(),
 }  # fmt: skip
 EVENTS: list[events.Event] = [
     events.SessionPlanned(

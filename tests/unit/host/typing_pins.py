@@ -4,6 +4,7 @@ from typing import Any, assert_type
 
 from dermalink import Applied, Outcome, Pen, Refused, SyncPen, Unknown
 from dermalink.checked import Checked
+from dermalink.margin.margin import LinkMargin
 from dermalink.notifications import Subscription
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
 from dermalink_protocol.messages.stop import Stop, Stopped
@@ -54,6 +55,11 @@ async def only_a_checked_command_is_applied(pen: Pen, prepare: Prepare, anything
 async def a_subscription_gives_its_kind(pen: Pen) -> None:
     assert_type(pen.telemetry(), Subscription[Telemetry])
     assert_type(await pen.subscribe(StateChanged).next(), StateChanged)
+
+
+def a_margin_is_live_or_a_copy(pen: Pen, sync: SyncPen) -> None:
+    assert_type(pen.margin, LinkMargin)
+    assert_type(sync.margin(), LinkMargin)
 
 
 def frames(array: Any) -> None:

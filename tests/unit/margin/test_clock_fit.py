@@ -185,19 +185,36 @@ def test_a_pen_that_was_restarted_begins_a_fit_of_its_own(jump_ms: float) -> Non
     holds(after, fit)
 
 
-def test_a_clock_that_keeps_to_no_line_is_judged_by_what_came_last() -> None:
+def test_a_clock_whose_rate_leapt_is_judged_by_what_came_since() -> None:
     fit = ClockFit()
-    early, late = World(0.0, 0.0, 0.0), World(0.0, 0.0, 0.0)
+    early, later = World(0.0, 0.0, 0.0), World(30.0, 30_000.0, 900.0)  # as no crystal does
     for number in range(300):
         fit.add(number * 0.1, number * 0.1 + 0.001, early.tick(number * 0.1 + 0.0005))
-    steady = World(30.0, late.pen_ms(30.0), 900.0)  # its rate changed at once, as no crystal does
-    for number in range(300, 600):
-        fit.add(number * 0.1, number * 0.1 + 0.001, steady.tick(number * 0.1 + 0.0005))
+    for number in range(300, 3_500):
+        fit.add(number * 0.1, number * 0.1 + 0.001, later.tick(number * 0.1 + 0.0005))
     relation = fit.relation
     assert relation is not None
     assert fit.restarts == 0
-    assert relation.rate_ppm == pytest.approx(900, abs=relation.rate_error_ppm + 40)
-    assert relation.reaches_back_s < 40
+    assert relation.reaches_back_s < 320
+    holds(later, fit)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 2**32), every_s=st.floats(0.02, 0.5), seconds=st.floats(1, 300), rate_ppm=st.floats(-200, 200)
+)
+def test_a_tick_that_is_counted_by_a_main_loop_is_seen_to_be_coarse(
+    seed: int, every_s: float, seconds: float, rate_ppm: float
+) -> None:
+    chance = random.Random(seed)
+    world = World(3.0, 500.0, rate_ppm)
+    fit = ClockFit()
+    for sample in talk(chance, 3.0, 40 * every_s + seconds, every_s, 0.1, 0.1, 1.0):
+        fit.add(sample.sent_s, sample.received_s, world.tick(sample.answered_s) // 10 * 10)
+    relation = fit.relation
+    assert relation is not None
+    assert (fit.restarts, relation.grain_ms) == (0, 10)
+    holds(world._replace(first_ms=500.0), fit)
 
 
 def test_nothing_heard_is_no_relation() -> None:

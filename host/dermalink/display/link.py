@@ -1,0 +1,59 @@
+"""A link's margin in words; `link` is `LinkMargin.as_dict()` everywhere."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dermalink.display.units import count
+
+RATE_KNOWN_PPM: Final = 200.0  # a rate that is known no better says nothing of a crystal
+
+
+def milliseconds(value: float) -> str:
+    """As many digits as mean something: "0.21 ms", "3.4 ms", "312 ms"."""
+    return f"{value:.{2 if value < 1 else 1 if value < 100 else 0}f} ms"
+
+
+def trip_words(link: Mapping[str, Any]) -> str:
+    """How long an answer takes."""
+    trips = link["round_trip"]
+    if not trips["count"]:
+        return "no answers yet"
+    return f"answers in {milliseconds(trips['median_ms'])}, 99 % within {milliseconds(trips['p99_ms'])}"
+
+
+def clock_words(link: Mapping[str, Any]) -> str:
+    """How the pen's clock runs by this computer's."""
+    clock = link["clock"]
+    if clock is None or clock["rate_error_ppm"] > RATE_KNOWN_PPM:
+        return "clock not fitted yet"
+    return f"clock {clock['rate_ppm']:+.0f} ppm ± {clock['rate_error_ppm']:.0f}"
+
+
+def lease_words(link: Mapping[str, Any]) -> str:
+    """How near the lease came to lapsing: as measured with each renewal, or as the pen told."""
+    left, told = link["lease_left"], link["lease_left_told_ms"]
+    if left["count"]:
+        near = link["near_misses"]
+        said = f"at least {left['min_ms']:.0f} of {link['lease_ms']} ms of the lease left"
+        said += f" at {count(left['count'])} renewals"
+        said += f", {near} near miss{'es' if near > 1 else ''}" if near else ""
+    elif told is not None:
+        said = f"at least {told} ms of the lease left, as the pen said"
+    else:
+        said = "no lease was seen running"
+    lapses = link["lapses"]
+    return said + (f", lapsed {'once' if lapses == 1 else f'{lapses} times'}" if lapses else "")
+
+
+def late_words(link: Mapping[str, Any]) -> str:
+    """How late telemetry came."""
+    late = link["telemetry_late"]
+    return f"telemetry up to {milliseconds(late['max_ms'])} late" if late["count"] > 1 else "no telemetry yet"
+
+
+def link_words(link: Mapping[str, Any]) -> str:
+    """All of it in one line."""
+    said = [trip_words(link), clock_words(link), late_words(link), lease_words(link)]
+    if link["unanswered"]:
+        said.append(f"{link['unanswered']} unanswered")
+    return ", ".join(said)
