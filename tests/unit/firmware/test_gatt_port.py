@@ -276,6 +276,15 @@ def test_the_time_is_the_pens_and_unknown_once_its_clock_was_lost() -> None:
     assert pen.read_gatt(channels.CURRENT_TIME) == bytes(10)
 
 
+def test_a_clock_that_went_back_is_not_told_as_the_time() -> None:
+    pen = SimulatedPen()
+    pen.advance(1_000)
+    pen.clock.set(pen.clock.utc_s - 1_000_000)
+    pen.advance(1_000)
+    assert pen.clock.utc_s
+    assert pen.read_gatt(channels.CURRENT_TIME) == bytes(10)
+
+
 @given(st.integers(1, 0xFFFF_FFFF))
 def test_every_second_of_the_wire_is_the_calendars(utc_s: int) -> None:
     then = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)
