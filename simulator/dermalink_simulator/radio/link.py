@@ -51,7 +51,7 @@ class Parameters(NamedTuple):
         """
         interval = conditions.interval_us or self.interval_us
         latency = self.latency if conditions.latency < 0 else conditions.latency
-        latency = max(0, min(latency, SUPERVISION_MAX_MS * MS // (2 * interval) - 1))
+        latency = max(0, min(latency, (SUPERVISION_MAX_MS * MS - 1) // (2 * interval) - 1))
         least_ms = (1 + latency) * interval * 2 // MS
         least_ms += SUPERVISION_STEP_MS - least_ms % SUPERVISION_STEP_MS
         return Parameters(
