@@ -13,6 +13,7 @@ from dermalink.connection import Connection
 from dermalink.errors import CannotOpen
 from dermalink.links.background import in_thread
 from dermalink.links.open import open_link
+from dermalink_protocol.advertising import advertised_serial
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.messages.identity import HelloReply
 
@@ -240,7 +241,10 @@ async def _held() -> list[tuple[str, Nearby]]:
         held = await bounded(held_devices(str(SERVICE_UUID)), HELD_WITHIN_S, "list held pens")
     except Exception:  # noqa: BLE001 (a help to a person, never a reason to find nothing)
         return []
-    return [(each.address, Nearby(BLE + each.address, "", each.name or "", None, held=True)) for each in held]
+    return [
+        (each.address, Nearby(BLE + each.address, advertised_serial(each.name), each.name or "", None, held=True))
+        for each in held
+    ]
 
 
 def _option(radio: str | None, mark: str = "?") -> str:

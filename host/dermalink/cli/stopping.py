@@ -57,7 +57,12 @@ async def stop_pens(pen: str | None, tell: Callable[[StopResult], None]) -> list
 
     if pen:
         return [await stop_and_tell(pen)]
-    (_, stopped), (heard, others) = await asyncio.gather(stop_found(ble=False), stop_found(ble=True))
+    # Both to their end, whatever becomes of the other: a mistake on the air takes no Stop from a cable.
+    ways = await asyncio.gather(stop_found(ble=False), stop_found(ble=True), return_exceptions=True)
+    for way in ways:
+        if isinstance(way, BaseException):
+            raise way
+    (_, stopped), (heard, others) = (way for way in ways if not isinstance(way, BaseException))
     if not stopped and not others:
         advice = "Name it: --pen URL. If one runs, lift it straight off the skin and press its button"
         raise none_found(heard, advice)

@@ -1,18 +1,42 @@
 """Finding pens by asking, and connecting again."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
+from bleak.exc import BleakBluetoothNotAvailableError
+from bleak.exc import BleakBluetoothNotAvailableReason as Reason
 
 import dermalink.discovery
-from dermalink.discovery import discover, serial_urls
-from dermalink.errors import CannotOpen, IncompatiblePen, LinkLost, NoSuchPort, PortBusy, Timeout
+from dermalink.discovery import LET_GO_S, LISTEN_S, Discovery, Nearby, discover, serial_urls, with_radio
+from dermalink.errors import (
+    BadUrl,
+    BluetoothForbidden,
+    BluetoothOff,
+    CannotOpen,
+    IncompatiblePen,
+    LinkLost,
+    NoBluetooth,
+    NoRadio,
+    NoSuchPen,
+    NoSuchPort,
+    PortBusy,
+    Timeout,
+)
+from dermalink.links import ble_finding, ble_platform, ble_radio
+from dermalink.links.ble import split
 from dermalink.links.stream import StreamLink
 from dermalink.pen import Pen
 from dermalink.reconnect import FIRST_S, LONGEST_S, Backoff, Reconnector
+from dermalink_protocol.channels import SERVICE_UUID
 from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.identity import Hello, HelloReply
+from dermalink_simulator.doors.ble import BleDoor
+from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.runner import PenRunner
 from tests.support.memory_pipe import MemoryPipe
 from tests.support.running import in_real_time, in_virtual_time
 from tests.unit.host.scripted_pen import SERIAL, ScriptedPen, connect_to
@@ -85,6 +109,284 @@ async def test_asking_changes_nothing_in_a_pen(monkeypatch: pytest.MonkeyPatch) 
 @in_real_time
 async def test_the_systems_ports_are_listed() -> None:
     assert all(url.startswith("serial:") for url in await serial_urls())
+
+
+@pytest.mark.parametrize(("broken", "says"), [(OSError("a driver's own words"), "own words"), (None, "within 0.1 s")])
+@in_real_time
+async def test_a_list_of_ports_that_fails_or_hangs_is_told_and_stops_nothing(
+    broken: OSError | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serial.tools import list_ports
+
+    ended = threading.Event()
+
+    def comports() -> list[Any]:
+        if broken is not None:
+            raise broken
+        ended.wait(60)
+        return []
+
+    monkeypatch.setattr(list_ports, "comports", comports)
+    monkeypatch.setattr(dermalink.discovery, "LIST_WITHIN_S", 0.1)
+    try:
+        found = await discover(ble=False)
+    finally:
+        ended.set()
+    (silent,) = found.others
+    assert silent.url == "serial:"
+    assert says in str(silent.why)
+
+
+# On the air
+
+
+class Ether(BaseBleakScanner):
+    """A scanner that hears what the test says, or fails, or hangs, in place of bleak's for this system."""
+
+    heard: tuple[tuple[str, str, int], ...] = ()
+    start_fails: Exception | None = None
+    hangs = False
+    clings = False  # does not let itself be cancelled
+    runs = 0
+
+    def __init__(self, detection_callback: Any, service_uuids: list[str] | None, *_: Any, **__: Any) -> None:
+        super().__init__(detection_callback, service_uuids)
+        assert service_uuids == [str(SERVICE_UUID)]
+
+    async def start(self) -> None:
+        cls = type(self)
+        cls.runs += 1
+        if cls.start_fails is not None:
+            raise cls.start_fails
+        while cls.hangs:
+            try:
+                await asyncio.sleep(60 if cls.clings else 3_600)
+            except asyncio.CancelledError:
+                if not cls.clings:
+                    raise
+        for address, name, rssi in cls.heard:
+            said = AdvertisementData(name, {}, {}, [str(SERVICE_UUID)], None, rssi, ())
+            device = self.create_or_update_device(address, address, name, None, said)
+            self.call_detection_callbacks(device, said)
+
+    async def stop(self) -> None:
+        type(self).runs -= 1
+
+
+@pytest.fixture
+def ether(monkeypatch: pytest.MonkeyPatch) -> type[Ether]:
+    """The system's radio, played; nothing on a cable, and nothing that the system holds."""
+    played = type("Played", (Ether,), {})
+
+    def radio_of(spec: str | None = None) -> ble_radio.Radio:
+        return ble_radio.Radio(spec or "", None, played)
+
+    async def no_ports() -> tuple[str, ...]:
+        return ()
+
+    monkeypatch.setattr(ble_radio, "radio_of", radio_of)
+    monkeypatch.setattr(dermalink.discovery, "serial_urls", no_ports)
+    return played
+
+
+FIRST, SECOND = "00:11:22:33:44:01", "00:11:22:33:44:02"
+
+
+@in_virtual_time
+async def test_pens_on_the_air_are_told_by_what_they_advertise_the_strongest_first(ether: type[Ether]) -> None:
+    ether.heard = ((FIRST, "Dermalink DP-1", -70), (SECOND, "Dermalink DP-2", -50), (FIRST[:-1] + "9", "Odd", -127))
+    found = await discover()
+    assert found.nearby == (
+        Nearby("ble:DP-2", "DP-2", "Dermalink DP-2", -50),
+        Nearby("ble:DP-1", "DP-1", "Dermalink DP-1", -70),
+        Nearby("ble:00:11:22:33:44:09", "", "Odd", None),
+    )
+    assert not found.pens
+    assert not found.others
+    assert ether.runs == 0  # stopped as often as started
+
+
+@in_virtual_time
+async def test_a_radio_that_was_named_is_in_the_urls(ether: type[Ether]) -> None:
+    ether.heard = ((FIRST, "Dermalink DP-1", -70),)
+    found = await discover(radio="air:[interval=30]a&b")
+    assert [near.url for near in found.nearby] == ["ble:DP-1?radio=air:[interval%3D30]a%26b"]
+    assert split(found.nearby[0].url.removeprefix("ble:")) == ("DP-1", "air:[interval=30]a&b")
+
+
+@in_virtual_time
+async def test_cables_and_air_are_looked_at_at_the_same_time(
+    ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = Ports(monkeypatch)
+    ports.pens = {"serial:A": ScriptedPen(MemoryPipe()), "serial:B": None}
+    ether.heard = ((FIRST, f"Dermalink {SERIAL}", -40), (SECOND, "Dermalink DP-2", -50))
+
+    async def urls() -> tuple[str, ...]:
+        return tuple(ports.pens)
+
+    monkeypatch.setattr(dermalink.discovery, "serial_urls", urls)
+    found = await discover()
+    assert asyncio.get_running_loop().time() <= LISTEN_S + 0.1
+    assert [pen.url for pen in found.pens] == ["serial:A"]
+    assert [other.url for other in found.others] == ["serial:B"]
+    # One pen by both ways is one, by the cable first.
+    assert found.urls() == {SERIAL: ("serial:A", f"ble:{SERIAL}"), "DP-2": ("ble:DP-2",)}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (BleakBluetoothNotAvailableError("x", Reason.POWERED_OFF), BluetoothOff, "switched off"),
+        (BleakBluetoothNotAvailableError("x", Reason.NO_BLUETOOTH), NoBluetooth, "no Bluetooth adapter"),
+        (BleakBluetoothNotAvailableError("x", Reason.DENIED_BY_USER), BluetoothForbidden, "does not allow"),
+        (PermissionError(13, "Permission denied"), BluetoothForbidden, "does not allow"),
+        (ZeroDivisionError("of somebody's"), CannotOpen, "of somebody's"),
+    ],
+)
+@in_virtual_time
+async def test_a_radio_that_is_broken_off_or_absent_is_one_line_and_stops_no_port(
+    error: Exception, kind: type[Exception], says: str, ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = Ports(monkeypatch)
+    ports.pens = {"serial:A": ScriptedPen(MemoryPipe())}
+
+    async def urls() -> tuple[str, ...]:
+        return tuple(ports.pens)
+
+    monkeypatch.setattr(dermalink.discovery, "serial_urls", urls)
+    ether.start_fails = error
+    found = await discover()
+    assert [pen.url for pen in found.pens] == ["serial:A"]
+    (silent,) = found.others
+    assert silent.url == "ble:"
+    assert isinstance(silent.why, kind)
+    assert says in str(silent.why)
+    assert silent.why.advice
+
+
+@pytest.mark.parametrize("clings", [False, True])
+@in_virtual_time
+async def test_a_scanner_that_hangs_is_given_up_in_bounded_time(clings: bool, ether: type[Ether]) -> None:
+    ether.hangs, ether.clings = True, clings
+    found = await discover()
+    assert asyncio.get_running_loop().time() <= LISTEN_S + LET_GO_S
+    assert [silent.url for silent in found.others] == ["ble:"]
+    ether.hangs = False  # whoever clings lets go now
+    await asyncio.sleep(120)
+
+
+@in_virtual_time
+async def test_a_radio_that_cannot_be_had_is_told_by_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await discover(serial=False, radio="air:nobody")
+    (silent,) = found.others
+    assert silent.url == "ble:?radio=air:nobody"
+    assert isinstance(silent.why, NoRadio)
+    monkeypatch.setenv("DERMALINK_RADIO", "air:nobody")
+    (silent,) = (await discover(serial=False)).others
+    assert silent.url == "ble:"
+    assert isinstance(silent.why, NoRadio)
+
+
+@in_virtual_time
+async def test_who_looks_at_cables_alone_touches_no_radio_and_the_other_way_round(
+    ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ether.start_fails = AssertionError("it was touched")
+    assert await discover(ble=False) == Discovery((), ())
+    assert [silent.url for silent in (await discover(["nonsense"])).others] == ["nonsense"]
+
+    async def touched() -> tuple[str, ...]:
+        raise AssertionError("ports were touched")
+
+    ether.start_fails = None
+    monkeypatch.setattr(dermalink.discovery, "serial_urls", touched)
+    assert await discover(serial=False) == Discovery((), ())
+
+
+@in_virtual_time
+async def test_a_pen_on_the_air_that_is_named_is_listened_for_and_not_connected_to(
+    ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ether.heard = ((FIRST, "Dermalink DP-1", -70), (SECOND, "Dermalink DP-2", -50))
+
+    async def no_link(url: str) -> StreamLink:
+        raise AssertionError(f"{url} was connected to")
+
+    monkeypatch.setattr(dermalink.discovery, "open_link", no_link)
+    found = await discover(["ble:DP-2", f"ble:{FIRST}", "ble:DP-9", "ble:"])
+    assert [(near.url, near.serial_number, near.rssi) for near in found.nearby] == [
+        ("ble:DP-2", "DP-2", -50),
+        (f"ble:{FIRST}", "DP-1", -70),
+    ]
+    assert [(silent.url, type(silent.why)) for silent in found.others] == [("ble:DP-9", NoSuchPen), ("ble:", BadUrl)]
+
+
+@in_virtual_time
+async def test_pens_that_this_computer_is_connected_to_are_named_though_they_are_silent(
+    ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ble_radio, "radio_of", lambda spec=None: ble_radio.Radio())
+    monkeypatch.setattr(ble_radio, "backend_of", lambda backend: {"backend": ether})
+    monkeypatch.setattr(ble_finding, "backend_of", lambda backend: {"backend": ether})
+    ether.heard = ((FIRST, "Dermalink DP-1", -70),)
+
+    async def held(service: str) -> list[BLEDevice]:
+        assert service == str(SERVICE_UUID)
+        return [BLEDevice(FIRST, "Dermalink DP-1", None), BLEDevice(SECOND, "Dermalink DP-2", None)]
+
+    monkeypatch.setattr(ble_platform, "held_devices", held)
+    found = await discover()
+    assert found.nearby[1:] == (Nearby(f"ble:{SECOND}", "DP-2", "Dermalink DP-2", None, held=True),)
+
+    async def hung(service: str) -> list[BLEDevice]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(ble_platform, "held_devices", hung)
+    assert [near.url for near in (await discover()).nearby] == ["ble:DP-1"]
+
+
+@in_virtual_time
+async def test_whoever_stops_looking_leaves_no_scanner_running(ether: type[Ether]) -> None:
+    looking = asyncio.ensure_future(discover())
+    await asyncio.sleep(1)
+    assert ether.runs == 1
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    await asyncio.sleep(5)
+    assert ether.runs == 0
+
+
+@in_virtual_time
+async def test_a_pen_on_the_air_in_use_is_heard_over_the_whole_stack_and_not_disturbed() -> None:
+    runner = PenRunner(SimulatedPen(seed=7))
+    door = await BleDoor.open(runner, "air:hall", serial_number="DL-SIM-00000007", seed=7, air="perfect")
+    try:
+        async with await Pen.connect("ble:DL-SIM-00000007?radio=air:hall", inspect_only=True) as pen:
+            found = await discover(serial=False, radio="air:hall")
+            assert [near.url for near in found.nearby] == ["ble:DL-SIM-00000007?radio=air:hall"]
+            assert not found.others
+            assert door.links == 1
+            assert pen.connection.error is None
+            await pen.status()
+    finally:
+        await door.close()
+        runner.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "radio", "comes"),
+    [
+        ("ble:DP-1", None, "ble:DP-1"),
+        ("ble:DP-1", "usb:0", "ble:DP-1?radio=usb:0"),
+        ("ble:DP-1?radio=air:a", "usb:0", "ble:DP-1?radio=air:a"),
+        ("serial:x", "usb:0", "serial:x"),
+    ],
+)
+def test_a_radio_is_put_into_urls_that_need_one(url: str, radio: str | None, comes: str) -> None:
+    assert with_radio(url, radio) == comes
 
 
 # Connecting again
