@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import serial
 
-from dermalink.errors import BadUrl, CannotOpen, LinkError, LinkNotBuilt, NoSuchPort, PortBusy, PortForbidden
+from dermalink.errors import BadUrl, CannotOpen, LinkError, NoSuchPort, PortBusy, PortForbidden
 from dermalink.links import in_process
 from dermalink.links.open import known_schemes, open_link
 from dermalink.links.serial import split_options
@@ -27,7 +27,8 @@ from tests.support.running import in_real_time, in_virtual_time
         ("/dev/ttyACM0", BadUrl, "Did you mean serial:/dev/ttyACM0"),
         ("COM3", BadUrl, "Did you mean serial:COM3"),
         (":", BadUrl, "known are"),
-        ("ble:pen", LinkNotBuilt, "USB cable"),
+        ("ble:", BadUrl, "names no pen"),
+        ("ble:pen?radio=carrier-pigeon:1", BadUrl, "carrier-pigeon"),
         ("tcp:", BadUrl, "host and port"),
         ("tcp:localhost", BadUrl, "host and port"),
         ("tcp:localhost:", BadUrl, "1 to 65535"),
@@ -52,7 +53,7 @@ async def test_a_url_that_leads_nowhere_says_why_and_what_to_do(url: str, kind: 
 
 
 def test_the_schemes_that_there_are() -> None:
-    assert set(known_schemes()) >= {"serial", "tcp", "sim"}
+    assert set(known_schemes()) >= {"ble", "serial", "tcp", "sim"}
 
 
 @pytest.mark.parametrize(
