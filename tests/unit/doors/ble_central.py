@@ -100,6 +100,11 @@ class RawCentral:
         if self.connection is not None and self.ended is None:
             await self.connection.disconnect()
 
+    def die(self) -> None:
+        """The host and its controller are gone, as when a process is killed."""
+        self.ended = 0
+        self.controller.leave()
+
     async def until_ended(self, within_s: float = 60.0) -> int:
         async with asyncio.timeout(within_s):
             while self.ended is None:
@@ -126,6 +131,18 @@ class RawCentral:
         async with self._turn:
             self.send(pdu)
             return await self.response()
+
+    async def all_at_once(self, *pdus: bytes) -> list[bytes]:
+        """Requests without waiting in between, which ATT forbids; the responses that come within a second."""
+        responses: list[bytes] = []
+        async with self._turn:
+            for pdu in pdus:
+                self.send(pdu)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    while len(responses) < len(pdus):
+                        responses.append(await self._responses.get())
+        return responses
 
     async def response(self) -> bytes:
         async with asyncio.timeout(ANSWER_S):
