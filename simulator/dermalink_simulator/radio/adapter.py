@@ -12,11 +12,12 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from bumble import core, hci
+from bumble import att, core, hci
 from bumble.device import ConnectionParametersPreferences, Device, DeviceConfiguration
 from bumble.keys import KeyStore, MemoryKeyStore
 
 from dermalink_simulator.radio.bleak_advertising import Reassembler, Report
+from dermalink_simulator.radio.bleak_att import AttClient
 from dermalink_simulator.radio.bleak_link import RadioLink
 from dermalink_simulator.radio.bleak_options import RadioOptions
 from dermalink_simulator.radio.corrections import make_device
@@ -29,6 +30,8 @@ OPEN_S: Final = 10.0  # a dongle's firmware is loaded in this; a controller in s
 COMMAND_S: Final = 5.0  # a controller answers a command in milliseconds
 CLOSE_S: Final = 2.0
 DISCONNECT_SPARE_S: Final = 1.0  # beyond the supervision time-out, after which a controller reports the end by itself
+
+FROM_SERVER: Final = 0x01  # Core 5.4, Vol 3, Part F, 3.3.1: a bit of the opcode
 
 OnReport = Callable[[Report], None]
 
@@ -152,6 +155,7 @@ class Adapter:
         config.identity_address_type = hci.AddressType.RANDOM_DEVICE  # the one it is seen by: keys are kept by that
         device = make_device("bleak", hci.Address(own), source, sink, config=config)
         device.command_timeout = COMMAND_S
+        device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._on_att)
         device.keystore = bonds_of(self.options)
         await device.power_on()
         self._device = device
@@ -257,6 +261,16 @@ class Adapter:
             await self.stop_listening(on_report)
 
     # Links
+
+    def _on_att(self, handle: int, pdu: bytes) -> None:
+        """An attribute packet: of a server we ask, or of a client that asks Bumble's own server for our name."""
+        connection = None if self._device is None else self._device.lookup_connection(handle)
+        if connection is None or self._device is None or not pdu:
+            return
+        if not pdu[0] & FROM_SERVER:
+            self._device.on_gatt_pdu(handle, pdu)
+        elif isinstance(connection.gatt_client, AttClient):
+            connection.gatt_client.take(pdu)
 
     async def connect(self, address: hci.Address, on_over: Callable[[LinkLost], None]) -> RadioLink:
         """A link to `address`; `on_over` is called once when it ends. One attempt at a time; the caller bounds it."""

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from bumble import att, gatt_client
+from bumble import att, core
 from bumble.device import Connection
 from bumble.gatt import GATT_REQUEST_TIMEOUT
 
+from dermalink_simulator.radio.attributes import QuietClient, parse
 from dermalink_simulator.radio.errors import LinkLost
 
 VALUE_MAX: Final = 512  # Core 5.4, Vol 3, Part F, 3.2.9: the longest attribute value
@@ -23,7 +24,7 @@ class AttSilent(LinkLost):
     """The other device did not answer in time; the specification allows nothing more on this link."""
 
 
-class AttClient(gatt_client.Client):
+class AttClient(QuietClient):
     """The requests of one link, and what comes back and in."""
 
     def __init__(self, connection: Connection) -> None:
@@ -72,6 +73,16 @@ class AttClient(gatt_client.Client):
         self.pending_request = self.pending_response = self._deadline = None
         self._turn.release()
 
+    def take(self, pdu: bytes) -> None:
+        """A packet of the other device's server; one that is none fails the request that is under way, if any."""
+        try:
+            parsed = parse(pdu)
+        except Exception as wrong:  # noqa: BLE001 (Bumble's parser raises whatever a short packet makes it raise)
+            if self.pending_response is not None and not self.pending_response.done():
+                self.pending_response.set_exception(core.InvalidPacketError(f"{pdu.hex()} is no answer ({wrong})"))
+            return
+        self.on_gatt_pdu(parsed)
+
     def on_gatt_pdu(self, att_pdu: att.ATT_PDU) -> None:
         """What the other device sent; a second answer to the same request is left out."""
         if isinstance(att_pdu, att.ATT_Handle_Value_Notification):
@@ -79,7 +90,7 @@ class AttClient(gatt_client.Client):
         elif isinstance(att_pdu, att.ATT_Handle_Value_Indication):
             self.send_confirmation(att.ATT_Handle_Value_Confirmation())
             self._deliver(att_pdu.attribute_handle, att_pdu.attribute_value)
-        elif self.pending_response is None or not self.pending_response.done():
+        else:
             super().on_gatt_pdu(att_pdu)
 
     def _deliver(self, handle: int, value: bytes) -> None:
