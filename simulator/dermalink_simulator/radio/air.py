@@ -14,7 +14,8 @@ from dermalink_simulator.radio.link import Link, Parameters
 if TYPE_CHECKING:
     from bumble.controller import Controller
 
-    from dermalink_simulator.radio.controller import Advertiser, AirConnection, CorrectedController
+    from dermalink_simulator.radio.advertiser import Advertiser
+    from dermalink_simulator.radio.controller import AirConnection, CorrectedController
 
 
 class Air(link.LocalLink):
@@ -42,13 +43,12 @@ class Air(link.LocalLink):
         self.members = [one for one in self.members if one is not controller]
 
     def close(self) -> None:
-        """Everything stops, and nobody is told."""
+        """Everything stops; hosts that are still here find their controller gone."""
         for one in list(self.links):
             one.drop()
         self.links.clear()
         for controller in list(self.members):
-            controller.le_legacy_advertiser.stop()
-        self.members.clear()
+            controller.lose()
 
     # Advertising
 

@@ -23,16 +23,12 @@ from dermalink_simulator.hardware.air import (
     SUPERVISION_STEP_MS,
 )
 from dermalink_simulator.hardware.chance import generator
+from dermalink_simulator.radio.advertiser import ADVERTISING_MAX, ADVERTISING_MIN, KINDS, Advertiser
 from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Link, Parameters
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
 
-# Core specification 5.4, Vol 6, Part B, 4.4.2.2.1: advDelay, which keeps two advertisers from falling into step.
-ADVERTISING_DELAY_S: Final = 0.010
-ADVERTISING_UNIT_S: Final = 0.000_625
-ADVERTISING_MIN: Final = 0x0020
-ADVERTISING_MAX: Final = 0x4000
 ACCEPT_LIST_MAX: Final = 8
 DATA_OCTETS: Final = 251
 DATA_US: Final = 2_120  # 251 octets, integrity check included, at 1 Mbit/s
@@ -45,21 +41,12 @@ FIRST_TO_HOST: Final = 2
 COMPLETED: Final = 0x13
 
 _Event = hci.HCI_LE_Advertising_Report_Event.EventType
-_Type = hci.HCI_LE_Set_Advertising_Parameters_Command.AdvertisingType
 SUCCESS: Final = hci.HCI_ErrorCode.SUCCESS
 INVALID: Final = hci.HCI_ErrorCode.INVALID_COMMAND_PARAMETERS_ERROR
 DISALLOWED: Final = hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR
 UNKNOWN_CONNECTION: Final = hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
 UNKNOWN_COMMAND: Final = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
 ANNOUNCED_WRONGLY: Final = hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
-# What a report says of an advertiser of a type, whether it may be asked for more, and whether connected to.
-KINDS: Final = {
-    int(_Type.ADV_IND): (_Event.ADV_IND, True, True),
-    int(_Type.ADV_DIRECT_IND): (_Event.ADV_DIRECT_IND, False, True),
-    int(_Type.ADV_SCAN_IND): (_Event.ADV_SCAN_IND, True, False),
-    int(_Type.ADV_NONCONN_IND): (_Event.ADV_NONCONN_IND, False, False),
-    4: (_Event.ADV_DIRECT_IND, False, True),  # directed, low duty cycle
-}
 
 
 @dataclasses.dataclass
@@ -87,54 +74,6 @@ class AirConnection(controller.Connection):
     def owner(self) -> "CorrectedController":
         """The controller whose end this is."""
         return cast("CorrectedController", self.controller)
-
-
-class Advertiser(controller.LegacyAdvertiser):
-    """Advertises at the interval it was told, a little late each time; sleeps while nobody would hear it."""
-
-    def __init__(self, owner: "CorrectedController") -> None:
-        super().__init__(owner)
-        self._owner = owner
-        self._random = generator(owner.air.seed, f"air/advertiser/{owner.number}")
-        self._sleeps = False
-
-    @property
-    def kind(self) -> tuple[int, bool, bool]:
-        """Event type of its reports, whether it answers scanners, whether it may be connected to."""
-        return KINDS[int(self.advertising_type)]
-
-    def start(self) -> None:
-        """Begin, anew if it was under way."""
-        self.stop()
-        self.enabled = True
-        self._again(0.0)
-
-    def stop(self) -> None:
-        """No more."""
-        super().stop()
-        self._sleeps = False
-
-    def wake(self) -> None:
-        """Somebody listens again; where in its interval it is by now, is chance."""
-        if self.enabled and self._sleeps:
-            self._sleeps = False
-            self._again(self._random.random() * self._interval_s)
-
-    @property
-    def _interval_s(self) -> float:
-        return max(self.advertising_interval_min, ADVERTISING_MIN) * ADVERTISING_UNIT_S
-
-    def _again(self, after_s: float) -> None:
-        late_s = self._random.random() * ADVERTISING_DELAY_S
-        self.timer_handle = asyncio.get_running_loop().call_later(after_s + late_s, self._on_timer_fired)
-
-    def _on_timer_fired(self) -> None:
-        self.timer_handle = None
-        if not self._owner.air.anybody_listens(self._owner):
-            self._sleeps = True
-            return
-        self._again(self._interval_s)
-        self._owner.air.advertise(self)
 
 
 class CorrectedController(controller.Controller):
@@ -221,6 +160,16 @@ class CorrectedController(controller.Controller):
         self.hci_sink = None
         self.forget()
         self.air.remove_controller(self)
+
+    def lose(self) -> None:
+        """The air is gone: so is this controller, and its host is told."""
+        host = self.hci_sink
+        self.leave()
+        if not self.terminated.done():
+            self.terminated.set_result(None)
+        on_lost = getattr(host, "on_transport_lost", None)
+        if on_lost is not None:
+            on_lost()
 
     # Advertising and scanning
 

@@ -4,8 +4,8 @@
 |---|---|---|
 | announces extended advertising, so legacy reports and scan responses are lost | not announced | `controller` |
 | repeats the advertisement as scan response, also to passive scanners | the scan response, to active scanners | same |
-| advertises every interval/1000 s, in step | 0.625 ms units, up to 10 ms late, asleep while unheard | same |
-| reports duplicates whatever the host asked for | reports each once where filtering was asked for | same |
+| advertises every interval/1000 s, in step | 0.625 ms units, up to 10 ms late, asleep while unheard | `advertiser` |
+| reports duplicates whatever the host asked for | each once where filtering was asked for | `controller` |
 | cuts data into 27 octets | 251 octets, 8 packets under way | same |
 | never ends a connection attempt that is cancelled | LE Connection Complete, unknown connection | same |
 | connects to whoever advertised a moment ago, half a link | both sides at once or not at all | same |

@@ -172,7 +172,7 @@ async def _close(transport: "Transport") -> None:
         async with asyncio.timeout(CLOSE_S):
             await transport.close()
             stream = getattr(transport.sink, "transport", None)
-            if isinstance(stream, asyncio.Transport):
+            if isinstance(stream, asyncio.Transport) and stream.get_extra_info("socket") is not None:
                 await transport.source.terminated  # the socket is closed once asyncio has said so
 
 
@@ -181,8 +181,8 @@ async def _close(transport: "Transport") -> None:
 
 async def listen_here(factory: Callable[[], asyncio.BaseProtocol], address: str) -> tuple[asyncio.Server, str]:
     """Listen on this machine only."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
+    host, colon, port = address.rpartition(":")
+    host = host.strip("[]") or ("127.0.0.1" if colon else "")
     try:
         here = host == "localhost" or ipaddress.ip_address(host).is_loopback
         number = int(port)
