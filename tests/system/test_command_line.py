@@ -78,6 +78,10 @@ def test_doctor_as_json_is_a_list_of_findings_and_an_error_has_its_code() -> Non
     assert found["pen"]["level"] == "error"
     assert found["pen"]["advice"]
     assert found["dermalink"]["level"] == "ok"
+    sound = {finding["subject"]: finding for finding in json.loads(run("doctor", "--pen", SIM, "--json").stdout)}
+    assert sound["link"]["data"]["leaves_ms"] > 0
+    assert sound["link"]["data"]["clock"]["replies"] >= 50
+    assert sound["pen's ticks"]["level"] == "ok"
 
 
 def test_stop_is_confirmed_by_measurement() -> None:
@@ -102,7 +106,18 @@ def test_monitor_watches_for_as_long_as_it_is_told() -> None:
     assert result.exit_code == ExitCode.DONE
     said = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["depth_um"] for event in said if event["event"] == "telemetry"] == [0]
-    assert "depth    0 µm" in run("monitor", "--pen", SIM, "--seconds", "1.3").output
+    assert said[-1]["event"] == "link"
+    assert said[-1]["round_trip"]["count"] > 2
+    assert said[-1]["clock"]["error_ms"] < 100
+    text = run("monitor", "--pen", SIM, "--seconds", "1.3").output
+    assert "depth    0 µm" in text
+    assert re.search(r"link  answers in [0-9.]+ ms, .*, no lease was seen running$", text.strip())
+
+
+def test_monitor_tells_of_the_link_while_it_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dermalink.cli.monitoring.LINK_EVERY_S", 0.9)
+    result = run("monitor", "--pen", SIM, "--seconds", "2.5", "--json")
+    assert [json.loads(line)["event"] for line in result.stdout.splitlines()].count("link") == 3
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0", "-1"])

@@ -93,6 +93,10 @@ def test_the_same_calls_without_await(served: Served) -> None:
         assert type(outcome.reply) is SelfTestStarted
         assert pen.settle() == {}
         assert len(pen.samples()) == 0
+        before = pen.margin()
+        assert before.relation is not None
+        pen.status()
+        assert pen.margin().round_trips.count == before.round_trips.count + 1
         assert pen.stop().status.state is State.IDLE
         assert pen.run(lambda each: each.last_command()).applied_opcode == Opcode.SELF_TEST
 
