@@ -102,6 +102,7 @@ class BleLink:
         for event in self._reassemblers[channel].feed(value):
             if isinstance(event, Joined):
                 self.counters.frames_received += 1
+                self._writer.heard(channel)
                 if self.tap.on_frame is not None:
                     self.tap.on_frame(RECEIVED, channel, event.body)
                 self._deliver(channel, event.body)

@@ -1,8 +1,8 @@
 """What goes out over BLE: one write at a time, each answered before the next, and Stop past all of them.
 
 A write without response is not held up by a request that waits for its answer, on the air or in any system's stack. So
-Stop goes out as such at once, and after it a copy that is answered: the first may be thrown away by a full queue, the
-second only by the loss of the link. A pen takes Stop as often as it comes.
+Stop goes out as such at once. Where nothing is heard of it, a copy follows that is answered: the first may be thrown
+away by a full queue, the second only by the loss of the link. A pen takes Stop as often as it comes.
 """
 
 import asyncio
@@ -22,6 +22,9 @@ from dermalink_protocol.segmentation import ATT_HEADER_BYTES, Segmenter
 WRITE_WITHIN_S: Final = 6.0
 RETRY_AFTER_S: Final = 0.05  # a procedure takes a few connection intervals, 7.5 to 100 ms each
 RETRY_FOR_S: Final = 1.0  # of what nobody waits for in `send`: as long as a reply is waited for
+# A Stop is answered in three connection intervals of 30 ms when another answer is under way. Each copy costs the pen an
+# indication that has to be confirmed, and so two intervals before what is asked next: it is sent when it is needed.
+COPY_AFTER_S: Final = 0.15
 OUT_WITHIN_S: Final = 0.25  # what was handed over gets out before a close: two round trips at 100 ms
 
 
@@ -79,6 +82,9 @@ class Writer:
         self._waiting: deque[Turn] = deque()
         self._current: Turn | None = None
         self._parked: dict[Turn, asyncio.TimerHandle] = {}
+        self._urgent_last: tuple[Channel, bytes] | None = None  # nothing was heard of it yet
+        self._unheard = 0
+        self._copy_due: asyncio.TimerHandle | None = None
         self._copy: tuple[Channel, bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._urgent: set[asyncio.Task[None]] = set()
@@ -106,7 +112,7 @@ class Writer:
         self._begin()
 
     def send_now(self, channel: Channel, body: bytes) -> None:
-        """Write a message past everything: at once without response, and its answered copy before all that wait."""
+        """Write a message past everything: at once without response; see the module for its copy."""
         size = self._client.value_bytes(channel)
         if Gatt.WRITE_WITHOUT_RESPONSE not in CHANNEL_RULES[channel].gatt or len(body) >= size:
             self.hand(channel, body, first=True)
@@ -117,8 +123,30 @@ class Writer:
         task.set_name("write at once")
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)
-        self._copy = channel, values[0]
-        self._begin()
+        self._urgent_last = channel, values[0]
+        self._unheard += 1
+        if self._copy_due is None:  # a newer one does not put it off
+            self._copy_due = self._loop.call_later(COPY_AFTER_S, self._copy_now)
+
+    def heard(self, channel: Channel) -> None:
+        """A message came on this channel: one of those that went past everything on it has arrived."""
+        if self._urgent_last is not None and self._urgent_last[0] is channel:
+            self._unheard -= 1
+            if self._unheard <= 0:
+                self._forget_copy()
+
+    def _forget_copy(self) -> None:
+        self._urgent_last, self._unheard = None, 0
+        if self._copy_due is not None:
+            self._copy_due.cancel()
+            self._copy_due = None
+
+    def _copy_now(self) -> None:
+        """Send the answered copy, if one is due, before all that waits."""
+        if self._urgent_last is not None:
+            self._copy = self._urgent_last
+            self._forget_copy()
+            self._begin()
 
     # The urgent
 
@@ -127,10 +155,11 @@ class Writer:
             async with asyncio.timeout(WRITE_WITHIN_S):
                 await self._client.write(channel, value, response=False)
         except asyncio.CancelledError:
-            if _cancelled_from_outside():
+            if self._stopped or _cancelled_from_outside():
                 raise
+            self._copy_now()
         except Exception:  # noqa: BLE001  (the copy that is answered finds out what became of the link)
-            return
+            self._copy_now()
 
     # The others
 
@@ -215,6 +244,7 @@ class Writer:
         for turn in [turn for turn in self._waiting if not turn.handed]:
             self._waiting.remove(turn)
             turn.settle(copy.copy(error))
+        self._copy_now()
         out = [*self._urgent, *([] if self._task is None else [self._task])]
         if out:
             await asyncio.wait(out, timeout=OUT_WITHIN_S)
@@ -230,6 +260,7 @@ class Writer:
         self._waiting.clear()
         self._parked.clear()
         self._copy = None
+        self._forget_copy()
         for task in tasks:
             if task is not asyncio.current_task():
                 leave(task)

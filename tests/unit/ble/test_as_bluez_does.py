@@ -19,7 +19,7 @@ from dermalink.errors import (
 from dermalink.links import ble_calls
 from dermalink.links.ble import OPEN_WITHIN_S, TRIES
 from dermalink.links.ble_client import CONNECT_WITHIN_S, DISCONNECT_WITHIN_S
-from dermalink.links.ble_writer import WRITE_WITHIN_S
+from dermalink.links.ble_writer import COPY_AFTER_S, WRITE_WITHIN_S
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from tests.support.running import in_real_time, in_virtual_time
 from tests.unit.ble.fake_bleak import FOREVER, Computer, Peripheral, UnknownObjectError
@@ -162,7 +162,7 @@ async def test_a_ghost_is_found_out_by_a_write_that_nobody_answers() -> None:
         began = loop.time()
         with pytest.raises(LinkLost, match="not answered"):
             await at.link.receive()
-        assert loop.time() - began == pytest.approx(WRITE_WITHIN_S, abs=0.1)
+        assert loop.time() - began == pytest.approx(WRITE_WITHIN_S + COPY_AFTER_S, abs=0.01)
         assert at.client.is_connected
         await asyncio.sleep(0.1)
         assert at.client.disconnects == 1

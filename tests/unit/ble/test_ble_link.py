@@ -10,7 +10,7 @@ from bleak.exc import BleakError
 from dermalink.connection import CLOSE_WITHIN_S
 from dermalink.errors import LinkClosed, LinkError, LinkLost
 from dermalink.links.background import in_thread
-from dermalink.links.ble_writer import RETRY_AFTER_S, RETRY_FOR_S, WRITE_WITHIN_S
+from dermalink.links.ble_writer import COPY_AFTER_S, RETRY_AFTER_S, RETRY_FOR_S, WRITE_WITHIN_S
 from dermalink.links.link import RECEIVED, SENT
 from dermalink_protocol.channels import CHANNEL_RULES, AttError, Channel, Gatt
 from dermalink_protocol.envelope import Envelope, encode_envelope
@@ -264,9 +264,42 @@ async def test_a_copy_of_stop_that_is_refused_ends_no_link() -> None:
         at.link.send_now(Channel.STOP, STOP)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        at.device.refuse = lambda channel, _value: AttError.COUNTER if channel is Channel.STOP else 0
-        await asyncio.sleep(0.1)
+        refused: list[Channel] = []
+
+        def refuse(channel: Channel, _: bytes) -> int:
+            refused.append(channel)
+            return AttError.COUNTER
+
+        at.device.refuse = refuse
+        await asyncio.sleep(2 * COPY_AFTER_S)
+        assert refused == [Channel.STOP]
+        at.device.refuse = lambda _channel, _value: 0
         assert at.link.try_send(Channel.STATUS, b"it lives")
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize("answers", [0, 1, 2])
+@in_virtual_time
+async def test_a_stop_of_which_nothing_is_heard_is_sent_once_more_with_an_answer(answers: int) -> None:
+    async with bench() as at:
+        for number in range(2):
+            at.link.send_now(Channel.STOP, bytes([number]))
+            await asyncio.sleep(0.01)
+        for number in range(answers):
+            at.computer.say(at.device, Channel.STOP, b"stopped" + bytes([number]))
+        at.computer.say(at.device, Channel.STATUS, b"that says nothing of it")
+        await asyncio.sleep(2 * COPY_AFTER_S)
+        copies = [value for _, value, response in at.device.written if response]
+        assert copies == ([] if answers == 2 else [b"\xc1\1"])
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_close_sends_the_copy_that_is_due_and_does_not_wait_for_its_time() -> None:
+    async with bench() as at:
+        at.link.send_now(Channel.STOP, STOP)
+        await at.link.close()
+        assert [response for _, _, response in at.device.written] == [False, True]
 
 
 @in_virtual_time

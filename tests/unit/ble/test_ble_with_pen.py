@@ -19,8 +19,9 @@ from tests.support.running import in_virtual_time
 from tests.unit.ble.on_air import on_air
 from tests.unit.host.simulated import MOVING, keep_on, ready
 
-
-ASKED_MS = 90  # a status is asked for and answered at connection events, 30 ms apart, and one may be lost
+# How much later than the needles were in a status says so: it is one indication among others, each of which takes two
+# connection events, and one may be lost.
+LATER_MS = {"perfect": 20, "room": 240}
 
 
 @in_virtual_time
@@ -73,7 +74,7 @@ async def test_stop_is_confirmed_by_what_the_pen_measured(air: str) -> None:
         desk.do(lambda pen: pen.hand.touch(Zone.NOSE))
         await keep_on(pen, lease, lambda status: status.punctures > 0)
         report = await pen.stop()
-        assert report.pen_ms <= IN_WITHIN_MS + ASKED_MS
+        assert report.pen_ms <= IN_WITHIN_MS + LATER_MS[air]
         await pen.close_session()
 
 
