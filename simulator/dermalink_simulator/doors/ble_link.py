@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from dermalink_simulator.doors.ble_table import Table
 
-# So many indications of a host that doesn't confirm, and packets of one that doesn't listen, may wait here; then the
-# pen is told, and keeps or drops by its own rules. A few keep a busy air busy (assumption).
-WAIT_MAX: Final = 8
+# So many indications of a host that doesn't confirm may wait here; then the pen is told, and keeps or drops by its own
+# rules. At ATT_MTU 23 a status takes four; eight of them are more than a host asks for at once (assumption), so that
+# telemetry, which waits for no confirmation, is not held up by a host that is only slow.
+INDICATIONS_WAIT_MAX: Final = 32
+# So many packets may wait for the controller: more than a connection event takes at ATT_MTU 23 (assumption).
+PACKETS_WAIT_MAX: Final = 8
 # Who asks on without taking the answers breaks ATT (Core, Vol 3, Part F, 3.3.2: one request at a time).
 OWED_MAX: Final = 64
 # Without a confirmation for so long the bearer is dead (Core, Vol 3, Part F, 3.3.3).
@@ -158,7 +161,7 @@ class BleLink:
 
     def notify(self, characteristic: "gatt.Characteristic[bytes]", value: bytes) -> None:
         """Tell a host that asked for it that a standard value has changed, unless it is slow at taking what it gets."""
-        if self.wants(characteristic) and len(self._out) < WAIT_MAX:
+        if self.wants(characteristic) and len(self._out) < PACKETS_WAIT_MAX:
             self.send(bytes(att.ATT_Handle_Value_Notification(characteristic.handle, value)))
 
     def wants(self, characteristic: "gatt.Characteristic[bytes]") -> bool:
@@ -221,17 +224,18 @@ class BleLink:
     def _never_confirmed(self) -> None:
         self.end(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
 
-    @property
-    def _waiting(self) -> int:
-        return max(len(self._stops) + len(self._others), len(self._out))
+    def _fuller_than(self, share: int) -> bool:
+        """Whether more waits than the `share`-th part of what may."""
+        indications = len(self._stops) + len(self._others)
+        return indications > INDICATIONS_WAIT_MAX // share or len(self._out) > PACKETS_WAIT_MAX // share
 
     def _clog(self) -> None:
-        if not self._clogged and self._port is not None and self._waiting > WAIT_MAX:
+        if not self._clogged and self._port is not None and self._fuller_than(1):
             self._clogged = True
             self._port.clog(clogged=True)
 
     def _unclog(self) -> None:
-        if self._clogged and self._port is not None and self._waiting <= WAIT_MAX // 2:
+        if self._clogged and self._port is not None and not self._fuller_than(2):
             self._clogged = False
             self._port.clog(clogged=False)
 
