@@ -6,10 +6,11 @@ and so nothing between Stop and the needles (SR-STOP-4).
 
 from typing import TYPE_CHECKING, Final
 
-from bumble import att, gatt, gatt_server
+from bumble import att, gatt
 
 from dermalink_simulator.doors.ble_link import BleLink
 from dermalink_simulator.doors.ble_table import Table
+from dermalink_simulator.radio.attributes import QuietServer, parse
 
 if TYPE_CHECKING:
     from bumble.device import Connection, Device
@@ -21,7 +22,7 @@ FROM_SERVER: Final = 0x01
 COMMAND: Final = 0x40
 
 
-class PenServer(gatt_server.Server):
+class PenServer(QuietServer):
     """The attribute server of a pen; `links` are those of the centrals that are there now."""
 
     def __init__(self, device: "Device", table: Table) -> None:
@@ -56,7 +57,7 @@ class PenServer(gatt_server.Server):
             return
         op_code = pdu[0]
         try:
-            parsed = att.ATT_PDU.from_bytes(pdu)
+            parsed = parse(pdu)
         except Exception:  # noqa: BLE001 (Bumble's parser raises whatever a short packet makes it raise)
             self._refuse_packet(connection, op_code, att.ErrorCode.INVALID_PDU)
             return

@@ -54,6 +54,10 @@ class QuietServer(gatt_server.Server):
             handler(bearer, att_pdu)
         except att.ATT_Error as error:
             self.send_response(bearer, att.ATT_Error_Response(att_pdu.op_code, error.att_handle, error.error_code))
+        except Exception:
+            # A mistake of ours: whoever asked is not left to wait for it.
+            self.send_response(bearer, att.ATT_Error_Response(att_pdu.op_code, 0, att.ErrorCode.UNLIKELY_ERROR))
+            raise
 
     def send_response(self, bearer: att.Bearer, response: att.ATT_PDU) -> None:
         """The answer to a request."""
