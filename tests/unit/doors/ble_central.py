@@ -50,7 +50,7 @@ class Refused(Exception):
 class RawCentral:
     """One host. `said` are the messages that came unasked, `replies` those that were asked for, by request id."""
 
-    def __init__(self, device: Device, controller: CorrectedController) -> None:
+    def __init__(self, device: Device, controller: CorrectedController | None) -> None:
         self.device, self.controller = device, controller
         self.connection: Connection | None = None
         self.ended: int | None = None
@@ -103,7 +103,8 @@ class RawCentral:
     def die(self) -> None:
         """The host and its controller are gone, as when a process is killed."""
         self.ended = 0
-        self.controller.leave()
+        if self.controller is not None:
+            self.controller.leave()
 
     async def until_ended(self, within_s: float = 60.0) -> int:
         async with asyncio.timeout(within_s):
