@@ -8,7 +8,7 @@ import asyncio
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, cast
+from typing import Any, Final, cast
 
 from dermalink.errors import (
     HostRefusal,
@@ -19,6 +19,7 @@ from dermalink.errors import (
     Timeout,
     UnexpectedReply,
 )
+from dermalink.exchange import Exchange
 from dermalink.links.link import RECEIVED, SENT, Link
 from dermalink.margin.margin import LinkMargin
 from dermalink.motion import says_moving
@@ -27,7 +28,7 @@ from dermalink.refusals import not_admitted, refusal_of
 from dermalink.ticks import elapsed_ms, newer
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope, encode_envelope
+from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.messages.identity import HelloReply, StateChanged, Status
 from dermalink_protocol.messages.refusal import Refused
@@ -52,24 +53,6 @@ class ConnectionCounters:
     late_replies: int = 0  # answers to nothing that is asked any more: given up, answered before, or never asked
     undecodable: int = 0
     notifications: int = 0
-
-
-class Exchange(Generic[R]):
-    """One request under way; `sent` is True from the moment when the link may have taken any of it."""
-
-    __slots__ = ("asked_at_tick", "body", "deadline_s", "future", "request", "request_id", "sent", "sent_s",
-                 "within_s")  # fmt: skip
-
-    def __init__(self, request: Request[R], request_id: int, future: "asyncio.Future[R]", tick: int | None) -> None:
-        self.request: Final = request
-        self.request_id: Final = request_id
-        self.future: Final = future
-        self.asked_at_tick: Final = tick
-        self.body: Final = encode_envelope(Envelope(cast(Channel, request.channel), request_id, request))
-        self.sent = False
-        self.sent_s = 0.0
-        self.deadline_s: float | None = None
-        self.within_s = 0.0
 
 
 def _nobody(_: Request[Any]) -> bool:

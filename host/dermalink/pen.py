@@ -12,8 +12,9 @@ from typing import Any, Final, Self
 
 from dermalink.checked import Checked
 from dermalink.connecting import Greeted, greet_at, serial_text
-from dermalink.connection import NEEDS_ADMISSION, REPLY_WITHIN_S, Connection, Exchange
+from dermalink.connection import NEEDS_ADMISSION, REPLY_WITHIN_S, Connection
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
+from dermalink.exchange import Exchange
 from dermalink.gate import Gate
 from dermalink.journal import Journal
 from dermalink.lease import Lease

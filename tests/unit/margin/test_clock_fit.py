@@ -214,6 +214,7 @@ def test_a_tick_that_is_counted_by_a_main_loop_is_seen_to_be_coarse(
     relation = fit.relation
     assert relation is not None
     assert (fit.restarts, relation.grain_ms) == (0, 10)
+    assert relation.reaches_back_s > 0.9 * min(40 * every_s + seconds, BUCKETS_MAX * LAST_BUCKET_S) - 2 * every_s
     holds(world._replace(first_ms=500.0), fit)
 
 
