@@ -234,6 +234,7 @@ def _nearby(seen: "Seen", option: str = "") -> Nearby:
 async def _held() -> list[tuple[str, Nearby]]:
     """Pens that this computer is connected to, which advertise no more for that; with the address of each."""
     from dermalink.links.ble_calls import bounded
+    from dermalink.links.ble_finding import printable
     from dermalink.links.ble_platform import held_devices
     from dermalink_protocol.channels import SERVICE_UUID
 
@@ -242,7 +243,7 @@ async def _held() -> list[tuple[str, Nearby]]:
     except Exception:  # noqa: BLE001 (a help to a person, never a reason to find nothing)
         return []
     return [
-        (each.address, Nearby(BLE + each.address, advertised_serial(each.name), each.name or "", None, held=True))
+        (each.address, Nearby(BLE + each.address, advertised_serial(each.name), printable(each.name), None, held=True))
         for each in held
     ]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from dermalink.errors import LinkError, NoSuchPen, SeveralPens
+from dermalink.errors import LinkError, NoBluetooth, NoRadio, NoSuchPen, SeveralPens
 from dermalink.links.ble_calls import bounded, run_on
-from dermalink.links.ble_platform import NEARER, held_devices, is_address, on_loop, opening_error
+from dermalink.links.ble_platform import NEARER, RESTART, advice_for, held_devices, is_address, on_loop, opening_error
 from dermalink.links.ble_radio import Radio, backend_of
 from dermalink_protocol.advertising import advertised_serial
 from dermalink_protocol.channels import SERVICE_UUID
@@ -97,14 +97,24 @@ class Ear:
             if scanner is not None:
                 run_on(scanner.stop(), STOP_WITHIN_S, "stop a scanner that did not start")
             if isinstance(error, Exception):
-                raise opening_error(error, self._radio.said[0].upper() + self._radio.said[1:]) from error
+                raise self._error(error) from error
             raise
         self._scanner = scanner
+
+    def _error(self, error: Exception) -> LinkError:
+        """Why it does not listen; a scanner that does not start in time says nothing of any pen."""
+        said = self._radio.said[0].upper() + self._radio.said[1:]
+        if not isinstance(error, TimeoutError):
+            return opening_error(error, said)
+        limit = f"it did not begin to listen within {START_WITHIN_S:g} s"
+        if self._radio.spec:
+            return NoRadio(f"{said} cannot be opened", limit=limit, advice="Check that whatever serves it runs")
+        return NoBluetooth(f"{said} cannot be opened", limit=limit, advice=advice_for(RESTART))
 
     def _take(self, device: "BLEDevice", said: "AdvertisementData") -> None:
         """Only take note. The name is in another packet than the service, so one that was known is kept."""
         before = self.heard.pop(device.address, None)
-        name = said.local_name or device.name or (before.name if before else "")
+        name = printable(said.local_name or device.name) or (before.name if before else "")
         self.heard[device.address] = Seen(name, advertised_serial(name), device.address, said.rssi, device)
         self.news.set()
 
@@ -172,6 +182,11 @@ def _matches(heard: dict[str, Seen], wanted: str) -> tuple[Seen | None, list[See
     return None, [seen for seen in pens if seen.name == wanted]
 
 
+def printable(name: str | None) -> str:
+    """A name from the air, which anybody may have sent, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name or "")
+
+
 def _single(heard: Iterable[Seen]) -> list[Seen]:
     """Each pen once: one that changed its address, as privacy has it, was heard under the newest one last."""
     pens: dict[str, Seen] = {}
@@ -199,7 +214,7 @@ async def _nobody(radio: Radio, wanted: str, within_s: float, heard: list[Seen])
             held = await bounded(held_devices(str(SERVICE_UUID)), HELD_WITHIN_S, "list held devices")
     refused = f"ble:{wanted} cannot be opened"
     if held:
-        named = ", ".join(f"{device.name or 'a pen'} ({device.address})" for device in held)
+        named = ", ".join(f"{printable(device.name) or 'a pen'} ({device.address})" for device in held)
         advice = "Close the program that uses it; if there is none, disconnect it in the system's Bluetooth settings"
         return NoSuchPen(refused, limit=f"this computer is connected to {named} already", advice=advice)
     others = ", ".join(f"{seen.name} ({seen.serial_number or seen.address})" for seen in heard)

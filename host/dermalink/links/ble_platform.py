@@ -54,6 +54,11 @@ FORGET: Final = {
     "darwin": "If System Settings, Bluetooth lists the pen, forget it there; switch Bluetooth off and on; connect",
     "win32": "Remove the pen in Settings, Bluetooth & devices; then connect again, with the pen at hand",
 }
+RESTART: Final = {
+    "linux": "Restart BlueZ: `sudo systemctl restart bluetooth`; `dermalink doctor` looks closer",
+    "darwin": "Answer the system's question about Bluetooth, if it asks one; else switch Bluetooth off and on",
+    "win32": "Switch Bluetooth off and on: Settings, Bluetooth & devices",
+}
 NEARER: Final = "Check that the pen is on and near, and that nothing else is connected to it"
 AGAIN: Final = "Check that the pen is on and near, then connect again"
 

@@ -90,11 +90,11 @@ def test_json_has_every_field_on_every_line(room: Room) -> None:
         "serial_number": OWN,
         "name": f"Dermalink {OWN}",
         "rssi": -58,
-        "in_use": False,
+        "held": False,
         "also": [f"ble:{OWN}"],
         "why": None,
     }
-    assert (held["kind"], held["rssi"], held["in_use"]) == ("ble", None, True)
+    assert (held["kind"], held["rssi"], held["held"]) == ("ble", None, True)
     assert one.keys() == held.keys() == off.keys()
     assert off["kind"] == "ble"
     assert "switched off" in off["why"]

@@ -140,6 +140,16 @@ def test_errors_end_in_their_own_exit_codes() -> None:
     assert code_for(PlanError("p")) is ExitCode.PLAN
     assert code_for(errors.BadUrl("x")) is ExitCode.USAGE
     assert code_for(errors.PortBusy("x")) is ExitCode.NO_PEN
+    for absent in (
+        errors.NoBluetooth,
+        errors.BluetoothOff,
+        errors.BluetoothForbidden,
+        errors.NoRadio,
+        errors.NoSuchPen,
+    ):
+        assert code_for(absent("x")) is ExitCode.NO_PEN
+    assert code_for(errors.SeveralPens("x", pens=("ble:a", "ble:b"))) is ExitCode.NO_PEN
+    assert code_for(errors.WrongPen("x")) is ExitCode.REFUSED
     assert code_for(errors.PenRestarted("x")) is ExitCode.LINK_LOST
     assert code_for(errors.Timeout("x")) is ExitCode.LINK_LOST
     assert code_for(errors.PenRefusal("x", Reason.BUSY)) is ExitCode.REFUSED

@@ -11,7 +11,7 @@ from bleak.exc import BleakBluetoothNotAvailableError
 from bleak.exc import BleakBluetoothNotAvailableReason as Reason
 
 import dermalink.discovery
-from dermalink.discovery import LET_GO_S, LISTEN_S, Discovery, Nearby, discover, serial_urls, with_radio
+from dermalink.discovery import LISTEN_S, Discovery, Nearby, discover, serial_urls, with_radio
 from dermalink.errors import (
     BadUrl,
     BluetoothForbidden,
@@ -207,6 +207,13 @@ async def test_pens_on_the_air_are_told_by_what_they_advertise_the_strongest_fir
 
 
 @in_virtual_time
+async def test_a_name_that_would_move_a_terminal_is_told_without_what_does(ether: type[Ether]) -> None:
+    ether.heard = ((FIRST, "\x1b[2JPen\n\x07 é\u202e", -70),)
+    (near,) = (await discover()).nearby
+    assert near.name == "?[2JPen?? é?"
+
+
+@in_virtual_time
 async def test_a_radio_that_was_named_is_in_the_urls(ether: type[Ether]) -> None:
     ether.heard = ((FIRST, "Dermalink DP-1", -70),)
     found = await discover(radio="air:[interval=30]a&b")
@@ -270,8 +277,13 @@ async def test_a_radio_that_is_broken_off_or_absent_is_one_line_and_stops_no_por
 async def test_a_scanner_that_hangs_is_given_up_in_bounded_time(clings: bool, ether: type[Ether]) -> None:
     ether.hangs, ether.clings = True, clings
     found = await discover()
-    assert asyncio.get_running_loop().time() <= LISTEN_S + LET_GO_S
-    assert [silent.url for silent in found.others] == ["ble:"]
+    assert asyncio.get_running_loop().time() <= 5.1
+    (silent,) = found.others
+    assert silent.url == "ble:"
+    assert isinstance(silent.why, NoBluetooth)
+    assert "did not begin to listen within 5 s" in str(silent.why)
+    found = await discover(radio="air:hall")
+    assert [type(silent.why) for silent in found.others] == [NoRadio]
     ether.hangs = False  # whoever clings lets go now
     await asyncio.sleep(120)
 

@@ -67,7 +67,7 @@ class Row(NamedTuple):
     serial_number: str | None = None
     name: str | None = None
     rssi: int | None = None
-    in_use: bool | None = None
+    held: bool | None = None
     also: tuple[str, ...] = ()
     why: str | None = None
 
@@ -75,7 +75,7 @@ class Row(NamedTuple):
         """One line for a person, and another for each other way to the same pen."""
         said = [f'"{self.name}"'] if self.name else []
         said += [f"{self.rssi} dBm"] if self.rssi is not None else []
-        said += ["this computer is connected to it"] if self.in_use else []
+        said += ["this computer is connected to it"] if self.held else []
         who = f"pen {self.serial_number}" if self.serial_number else "a pen"
         line = f"{self.url}   {who}" + (f"   {', '.join(said)}" if said else "")
         return "\n".join([line, *(f"{'':>{len(self.url)}}   also {url}" for url in self.also)])
@@ -88,7 +88,7 @@ def pen_rows(found: "Discovery") -> Iterator[Row]:
         heard = next((near[url] for url in ways if url in near), None)
         details: dict[str, Any] = {}
         if heard is not None:
-            details = {"name": heard.name or None, "rssi": heard.rssi, "in_use": heard.held}
+            details = {"name": heard.name or None, "rssi": heard.rssi, "held": heard.held}
         known = None if who == ways[0] else who
         yield Row(kind_of(ways[0]), ways[0], known, also=ways[1:], **details)
 
