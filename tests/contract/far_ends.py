@@ -17,6 +17,7 @@ from dermalink.links.stream import StreamLink
 from dermalink_simulator.in_process import published
 from dermalink_simulator.runner import PenRunner
 from dermalink_simulator.seam import PortKind
+from tests.contract.ble_far_end import ble
 from tests.support.memory_pipe import MemoryPipe
 
 
@@ -302,4 +303,5 @@ async def sim() -> AsyncIterator[SimEnd]:
 CLOGGABLE: list[Maker] = [memory, tcp, serial_socket]
 if sys.platform != "win32":
     CLOGGABLE += [serial_pty, serial_pty_threads]
-MAKERS: list[Maker] = [*CLOGGABLE, sim]
+STREAMS: list[Maker] = [*CLOGGABLE, sim]
+MAKERS: list[Maker] = [*STREAMS, ble]

@@ -12,10 +12,11 @@ from dermalink.links.link import Link
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.framing import FRAME_OVERHEAD, Frame, FrameDecoder, encode_frame
 from dermalink_protocol.limits import HOST_STOP_WITHIN_MS, MESSAGE_BYTES_MAX
-from tests.contract.far_ends import CLOGGABLE, MAKERS, FarEnd, Maker, sim
+from tests.contract.far_ends import CLOGGABLE, MAKERS, STREAMS, FarEnd, Maker, sim
 from tests.support.running import in_real_time
 
 each_link = pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+each_stream = pytest.mark.parametrize("maker", STREAMS, ids=lambda maker: maker.__name__)
 each_that_clogs = pytest.mark.parametrize("maker", CLOGGABLE, ids=lambda maker: maker.__name__)
 
 BODIES = [bytes(4), b"\x00\xff" * 20, bytes(range(1, 245)), b"\x01" * MESSAGE_BYTES_MAX]
@@ -69,7 +70,7 @@ async def test_messages_go_whole_both_ways(maker: Maker) -> None:
         assert far.link.counters.frames_sent == far.link.counters.frames_received == len(BODIES)
 
 
-@each_link
+@each_stream
 @in_real_time
 async def test_text_and_noise_between_frames_are_handed_on_and_cost_nothing(maker: Maker) -> None:
     async with maker() as far:

@@ -64,10 +64,10 @@ class BleLink:
         self._refuse(body)
         await self._writer.send(channel, body)
 
-    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:  # noqa: ARG002
-        """Write one message if nothing is before it; each is a value of its own, so nothing is gathered."""
+    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
+        """Write one message if none waits before it, or with `gather` only a few; see `Link.try_send`."""
         self._refuse(body)
-        if not self._writer.idle:
+        if not self._writer.has_room(gather=gather):
             return False
         self._writer.hand(channel, body)
         return True

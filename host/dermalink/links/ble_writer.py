@@ -20,6 +20,7 @@ from dermalink_protocol.segmentation import ATT_HEADER_BYTES, Segmenter
 # ATT gives an answer 30 s (Core, Vol 3, Part F, 3.3.3). No lease lasts longer than 1 s, and no system that a pen meets
 # keeps a silent link longer than 6 s (Apple's accessory guidelines bound the supervision time-out so): it is dead.
 WRITE_WITHIN_S: Final = 6.0
+GATHERED_MAX: Final = 4  # a renewal waits behind them: 240 ms at 30 ms an interval, half of a default lease
 RETRY_AFTER_S: Final = 0.05  # a procedure takes a few connection intervals, 7.5 to 100 ms each
 RETRY_FOR_S: Final = 1.0  # of what nobody waits for in `send`: as long as a reply is waited for
 # A Stop is answered in three connection intervals of 30 ms when another answer is under way. Each copy costs the pen an
@@ -90,10 +91,9 @@ class Writer:
         self._urgent: set[asyncio.Task[None]] = set()
         self._stopped = False
 
-    @property
-    def idle(self) -> bool:
-        """Whether a message would go out at once."""
-        return self._task is None and not self._waiting
+    def has_room(self, *, gather: bool) -> bool:
+        """Whether a message would be the next to go out, or with `gather` one of the next few."""
+        return len(self._waiting) < (GATHERED_MAX if gather else 1)
 
     async def send(self, channel: Channel, body: bytes) -> None:
         """Write a message in its turn, and wait until all of it was answered."""
@@ -171,6 +171,8 @@ class Writer:
     async def _run(self) -> None:
         try:
             while self._copy is not None or self._waiting:
+                if self._urgent:
+                    await asyncio.sleep(0)  # it goes to bleak first, though this task was ready before it
                 if self._copy is not None:
                     await self._write_copy(*self._copy)
                 elif not (turn := self._waiting.popleft()).done.cancelled():

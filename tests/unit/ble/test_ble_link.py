@@ -10,7 +10,7 @@ from bleak.exc import BleakError
 from dermalink.connection import CLOSE_WITHIN_S
 from dermalink.errors import LinkClosed, LinkError, LinkLost
 from dermalink.links.background import in_thread
-from dermalink.links.ble_writer import COPY_AFTER_S, RETRY_AFTER_S, RETRY_FOR_S, WRITE_WITHIN_S
+from dermalink.links.ble_writer import COPY_AFTER_S, GATHERED_MAX, RETRY_AFTER_S, RETRY_FOR_S, WRITE_WITHIN_S
 from dermalink.links.link import RECEIVED, SENT
 from dermalink_protocol.channels import CHANNEL_RULES, AttError, Channel, Gatt
 from dermalink_protocol.envelope import Envelope, encode_envelope
@@ -179,6 +179,19 @@ async def test_what_must_wait_is_told_so_and_a_cancelled_send_before_its_turn_se
         await third
         assert second.cancelled()
         assert [body for _, body in at.device.messages] == [b"first", b"third"]
+
+
+@in_virtual_time
+async def test_a_few_that_are_gathered_wait_and_no_more() -> None:
+    async with bench() as at:
+        at.device.write_s = SLOW_S
+        taken = 0
+        while at.link.try_send(Channel.STATUS, bytes([taken]), gather=True):
+            taken += 1
+        assert taken == GATHERED_MAX
+        assert not at.link.try_send(Channel.STATUS, b"alone")
+        await at.link.send(Channel.STATUS, bytes([taken]))
+        assert [body for _, body in at.device.messages] == [bytes([number]) for number in range(taken + 1)]
 
 
 @in_virtual_time
