@@ -4,8 +4,8 @@ A pen on the air may be in somebody's use, and a connection would disturb it, so
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from dermalink.connecting import say_hello, serial_text
@@ -19,6 +19,8 @@ from dermalink_protocol.messages.identity import HelloReply
 
 if TYPE_CHECKING:
     from dermalink.links.ble_finding import Seen
+
+T = TypeVar("T")
 
 ASK_WITHIN_S: Final = 2.0  # opening, two hellos with boot text between them, closing
 LIST_WITHIN_S: Final = 3.0
@@ -176,10 +178,8 @@ async def _ask(url: str, within_s: float) -> FoundPen | Silent:
 
 async def _listen(radio: str | None) -> Discovery:
     """What is on the air; a radio that is broken, absent, off or hung is one `Silent`, in bounded time."""
-    from dermalink.links.ble_calls import bounded
-
     try:
-        heard = await bounded(_heard(radio), LISTEN_S + LET_GO_S, "listen for pens")
+        heard = await _within(_heard(radio), LISTEN_S + LET_GO_S)
     except Exception as error:  # noqa: BLE001 (see _no_air)
         return Discovery((), (Silent(BLE + _option(radio), _no_air(error)),))
     return Discovery((), (), tuple(heard))
@@ -188,17 +188,38 @@ async def _listen(radio: str | None) -> Discovery:
 async def _hear(url: str) -> Nearby | Silent:
     """The one pen that a `ble:` URL names, as soon as it is heard."""
     from dermalink.links.ble import split
-    from dermalink.links.ble_calls import bounded
     from dermalink.links.ble_finding import FIND_WITHIN_S, find_pen
     from dermalink.links.ble_radio import radio_of
 
     try:
         wanted, radio = split(url.removeprefix(BLE))
-        call = find_pen(radio_of(radio), wanted)
-        seen = await bounded(call, FIND_WITHIN_S + LET_GO_S, "listen for a pen")
+        seen = await _within(find_pen(radio_of(radio), wanted), FIND_WITHIN_S + LET_GO_S)
     except Exception as error:  # noqa: BLE001 (see _no_air)
         return Silent(url, _no_air(error))
     return _nearby(seen)._replace(url=url)
+
+
+async def _within(call: Coroutine[Any, Any, T], within_s: float) -> T:
+    """What `call` comes to, in time; whoever is cancelled meanwhile waits until it has let go of the radio, in bounds.
+
+    So a scanner is stopped before the loop ends under it, and one that can't be stopped holds nobody up.
+    """
+    from dermalink.links.ble_calls import CallCancelled, leave
+
+    task = asyncio.ensure_future(call)
+    try:
+        done, _ = await asyncio.wait([task], timeout=within_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task], timeout=LET_GO_S)
+        leave(task)
+        raise
+    if not done:
+        leave(task)
+        raise TimeoutError(f"it took longer than {within_s:g} s")
+    if task.cancelled():
+        raise CallCancelled("it was cancelled from the inside")
+    return task.result()
 
 
 def _no_air(error: Exception) -> DermalinkError:
