@@ -8,6 +8,7 @@ announced.
 import asyncio
 import dataclasses
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from bumble import controller, core, hci, ll
@@ -93,6 +94,7 @@ class CorrectedController(controller.Controller):
         self.air = air
         super().__init__(name, link=air, public_address=public_address)
         self._random = generator(seed, f"air/controller/{name}")
+        self._outbox: list[bytes] = []
         self._ends: dict[int, AirConnection] = {}
         self._last_handle = 0
         self._reported: set[tuple[bytes, int, bytes]] = set()
@@ -120,13 +122,21 @@ class CorrectedController(controller.Controller):
         self.to_host(bytes(packet))
 
     def to_host(self, packet: bytes) -> None:
-        """Bytes for the host, in their turn."""
-        if self.hci_sink is not None:
-            asyncio.get_running_loop().call_soon(self._hand_over, packet)
+        """Bytes for the host, in their turn: never within what it is just doing."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._outbox.append(packet)
 
-    def _hand_over(self, packet: bytes) -> None:
-        if self.hci_sink is not None:
-            self.hci_sink.on_packet(packet)
+    def _hand_over(self) -> None:
+        """What there is by now; what comes of it waits until others had their turn."""
+        outbox, self._outbox = deque(self._outbox), []
+        try:
+            while outbox and self.hci_sink is not None:
+                self.hci_sink.on_packet(outbox.popleft())
+        finally:
+            if outbox and self.hci_sink is not None:  # the host raised over one: the others are still for it
+                self._outbox[:0] = outbox
+                asyncio.get_running_loop().call_soon(self._hand_over)
 
     def on_hci_command(self, command: hci.HCI_Command) -> hci.HCI_StatusReturnParameters | None:  # type: ignore[override]
         """A command that this controller does not have: said so, in the form that its host waits for."""

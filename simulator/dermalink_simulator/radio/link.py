@@ -75,12 +75,13 @@ class Packet(NamedTuple):
 class _Way:
     """One direction: what waits for an event, and what passed one and is still to arrive."""
 
-    __slots__ = ("arriving", "timer", "waiting")
+    __slots__ = ("arriving", "soon", "timer", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[Packet] = deque()
         self.arriving: deque[tuple[float, Packet]] = deque()
         self.timer: asyncio.TimerHandle | None = None
+        self.soon = 0  # control PDUs that arrive in the next turn of the loop, which nothing may overtake
 
 
 class Link:
@@ -237,11 +238,19 @@ class Link:
             self.ends[side].passed()
         way = self._ways[side]
         if not due and not way.arriving:
-            self._loop.call_soon(self._deliver, side, packet)
+            if packet.control is None and not way.soon:
+                self._deliver(side, packet)  # into a queue before the host
+            else:
+                way.soon += 1
+                self._loop.call_soon(self._deliver_soon, side, packet)
             return
         way.arriving.append((max(due, way.arriving[-1][0] if way.arriving else 0.0), packet))
         if way.timer is None:
             way.timer = self._loop.call_at(way.arriving[0][0], self._deliver_due, side)
+
+    def _deliver_soon(self, side: int, packet: Packet) -> None:
+        self._ways[side].soon -= 1
+        self._deliver(side, packet)
 
     def _deliver_due(self, side: int) -> None:
         way = self._ways[side]

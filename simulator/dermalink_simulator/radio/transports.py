@@ -245,7 +245,8 @@ async def _one_controller(spec: str, air: "Air") -> AsyncIterator[Served]:
 
 def _must_have_vhci(path: str) -> None:
     """Say what is missing for an adapter of this system's own."""
-    if not sys.platform.startswith("linux"):
+    system: str = sys.platform
+    if not system.startswith("linux"):
         raise NoSuchRadio(
             "The radio 'vhci' can't be opened",
             limit="virtual adapters are Linux's alone",

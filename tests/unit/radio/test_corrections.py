@@ -404,6 +404,40 @@ def corrected_of(controller: object) -> CorrectedController:
     return controller
 
 
+@in_virtual_time
+async def test_a_host_that_raises_over_one_packet_is_given_the_next_ones() -> None:
+    pair = await linked()
+    raised: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
+    take = pair.pen.on_packet
+
+    def on_packet(packet: bytes) -> None:
+        take(packet)
+        if len(pair.pen.received) == 2:
+            pair.pen.on_packet = take  # type: ignore[method-assign]
+            raise RuntimeError("a mistake")
+
+    pair.pen.on_packet = on_packet  # type: ignore[method-assign]
+    for number in range(4):
+        pair.host.data(pair.to_pen, b"%d" % number)
+    await asyncio.sleep(1)
+    assert pair.pen.received == [b"0", b"1", b"2", b"3"]
+    assert [type(one) for one in raised] == [RuntimeError]
+    pair.air.close()
+
+
+@in_virtual_time
+async def test_nothing_overtakes_a_control_packet_of_the_link() -> None:
+    pair = await linked()
+    pair.host.data(pair.to_pen, b"before")
+    pair.host.command(hci.HCI_LE_Enable_Encryption_Command(pair.to_pen, bytes(8), 0, bytes(16)))
+    pair.host.data(pair.to_pen, b"after")
+    await asyncio.sleep(1)
+    came = [type(one.packet) for one in pair.pen.heard][-3:]
+    assert came == [hci.HCI_AclDataPacket, hci.HCI_LE_Long_Term_Key_Request_Event, hci.HCI_AclDataPacket]
+    pair.air.close()
+
+
 # The host
 
 
