@@ -12,6 +12,7 @@ EPILOG = """\b
 Examples:
   dermalink info
   dermalink info --pen serial:/dev/ttyACM0 --json
+  dermalink info --pen ble:NAME                      its name, serial number or address
   DERMALINK_PEN=tcp:127.0.0.1:7321 dermalink info -v
 """
 
