@@ -111,8 +111,7 @@ async def discover(
     """Ask all of `urls` at once; or all serial ports, while listening to the air. None that is broken stops another.
 
     With `urls`, nothing else is asked, and each of them is connected to, but those of `ble:` are only listened for.
-    `radio` stands for the computer's own
-    adapter, as `?radio=` of a URL does, and is in the URLs that come back.
+    `radio` stands for the computer's own adapter, as `?radio=` of a URL does, and is in the URLs that come back.
     """
     if urls is not None:
         return await _ask_all(dict.fromkeys(urls), within_s)
