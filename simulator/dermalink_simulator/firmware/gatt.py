@@ -126,11 +126,9 @@ class GattPort(Port):
             self.lose()
 
     def notify(self, message: Message) -> None:
-        """Say something unasked, if the host hears the channel."""
+        """Say something unasked, if the host hears the channel; who does not want it loses nothing."""
         if message.channel in self._subscribed:
             super().notify(message)
-        else:
-            self.lose()
 
     def take(self) -> bytes:
         """The next value that is to be sent; empty when there is none."""
