@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from dermalink.errors import LinkError, Timeout
+from dermalink.errors import BadUrl, BluetoothForbidden, ForeignTable, LinkError, PairingRefused, SeveralPens, Timeout
 
 FIRST_S: Final = 0.25
 LONGEST_S: Final = 8.0  # a person who plugs a cable back in does not wait longer before trying something else
+FOR_A_PERSON: Final = (BadUrl, BluetoothForbidden, ForeignTable, PairingRefused, SeveralPens)
 STEADY_AFTER_S: Final = 10.0  # a connection that held so long was a good one: the pauses begin anew
 
 
@@ -40,7 +41,9 @@ class Backoff:
 class Reconnector(Generic[C]):
     """`async for pen in Reconnector(lambda: Pen.connect(url))`: a connection each turn, closed when the turn ends.
 
-    Only a lost or absent link is tried again; everything else is raised. Nothing is adopted, begun or resumed in here.
+    Only a lost or absent link is tried again; everything else is raised, and what stays as it is until a person does
+    something (`FOR_A_PERSON`): a refused pairing tried again and again would spend the pen's patience with wrong codes.
+    Nothing is adopted, begun or resumed in here.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Reconnector(Generic[C]):
                 connected = await self._connect()
             except (LinkError, Timeout) as error:
                 failures += 1
+                if isinstance(error, FOR_A_PERSON):
+                    raise
                 if self._tries is not None and failures >= self._tries:
                     raise
                 pause = backoff.next_s()
