@@ -14,18 +14,9 @@ from typing import TYPE_CHECKING, Final, cast
 from bumble import controller, core, hci, ll
 from bumble.core import PhysicalTransport
 
-from dermalink_simulator.hardware.air import (
-    INTERVAL_MAX_US,
-    INTERVAL_MIN_US,
-    INTERVAL_STEP_US,
-    LATENCY_MAX,
-    SUPERVISION_MAX_MS,
-    SUPERVISION_MIN_MS,
-    SUPERVISION_STEP_MS,
-)
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.radio.advertiser import ADVERTISING_MAX, ADVERTISING_MIN, KINDS, Advertiser
-from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Link, Parameters
+from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Link, Parameters, parameters_of
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
@@ -47,6 +38,11 @@ INVALID: Final = hci.HCI_ErrorCode.INVALID_COMMAND_PARAMETERS_ERROR
 DISALLOWED: Final = hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR
 UNKNOWN_CONNECTION: Final = hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
 UNKNOWN_COMMAND: Final = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
+COMMANDS: Final = frozenset(
+    op_code
+    for op_code in controller.Controller.supported_commands
+    if hasattr(controller.Controller, f"on_{hci.HCI_Command.command_name(op_code).lower()}")
+)
 ANNOUNCED_WRONGLY: Final = hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
 
 
@@ -92,6 +88,7 @@ class CorrectedController(controller.Controller):
     def __init__(self, name: str, air: "Air", public_address: hci.Address, seed: int = 0) -> None:
         self.number = 0
         self.air = air
+        self.supported_commands = set(COMMANDS)
         super().__init__(name, link=air, public_address=public_address)
         self._random = generator(seed, f"air/controller/{name}")
         self._outbox: list[bytes] = []
@@ -265,7 +262,7 @@ class CorrectedController(controller.Controller):
     def on_hci_le_create_connection_command(self, command: hci.HCI_LE_Create_Connection_Command) -> None:
         """Connect when the device is next heard; parameters that the specification has not are refused."""
         shortest = command.connection_interval_min
-        agreed = _parameters(shortest, command.max_latency, command.supervision_timeout)
+        agreed = parameters_of(shortest, command.max_latency, command.supervision_timeout)
         if agreed is None or shortest > command.connection_interval_max:
             self._send_hci_command_status(INVALID, command.op_code)
             return
@@ -300,7 +297,7 @@ class CorrectedController(controller.Controller):
         # A lost request, or an address that is there already: the next advertisement brings another chance.
         if own in theirs.le_connections or advertiser.address in self.le_connections or not self.air.heard():
             return
-        agreed = _parameters(pending.connection_interval_min, pending.max_latency, pending.supervision_timeout)
+        agreed = parameters_of(pending.connection_interval_min, pending.max_latency, pending.supervision_timeout)
         assert agreed is not None
         self.pending_le_connection = None
         address = advertiser.address
@@ -357,13 +354,13 @@ class CorrectedController(controller.Controller):
     def on_hci_le_connection_update_command(self, command: hci.HCI_LE_Connection_Update_Command) -> None:
         """Other parameters, for both sides at the same moment."""
         end = self._ends.get(command.connection_handle)
-        agreed = _parameters(command.connection_interval_max, command.max_latency, command.supervision_timeout)
+        agreed = parameters_of(command.connection_interval_max, command.max_latency, command.supervision_timeout)
         status = UNKNOWN_CONNECTION if end is None else INVALID if agreed is None else hci.HCI_COMMAND_STATUS_PENDING
         self._send_hci_command_status(status, command.op_code)
         if end is not None and agreed is not None and end.air_link is not None:
             end.air_link.agree(agreed)
 
-    def say_parameters(self, end: AirConnection, parameters: Parameters) -> None:
+    def sayparameters_of(self, end: AirConnection, parameters: Parameters) -> None:
         """The host is told what holds on a link."""
         interval, latency, supervision = parameters.said()
         self.send_hci_packet(
@@ -399,17 +396,6 @@ class CorrectedController(controller.Controller):
         self._ends.pop(end.handle, None)
         if self.le_connections.get(end.peer_address) is end:
             del self.le_connections[end.peer_address]
-
-
-def _parameters(interval: int, latency: int, supervision: int) -> Parameters | None:
-    """Parameters as HCI says them (in 1.25 ms, events, 10 ms); None where the specification has no such ones."""
-    said = Parameters(interval * INTERVAL_STEP_US, latency, supervision * SUPERVISION_STEP_MS)
-    in_range = (
-        INTERVAL_MIN_US <= said.interval_us <= INTERVAL_MAX_US
-        and 0 <= latency <= LATENCY_MAX
-        and SUPERVISION_MIN_MS <= said.supervision_ms <= SUPERVISION_MAX_MS
-    )
-    return said if in_range and said.supervision_ms * 1_000 > (1 + latency) * said.interval_us * 2 else None
 
 
 def terminate_all(one: CorrectedController, reason: int = TIMED_OUT) -> None:

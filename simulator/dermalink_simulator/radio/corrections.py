@@ -15,7 +15,7 @@
 | keeps links after a reset, and those of a controller that is gone | `forget` and `leave` end them | same |
 | tells the host that ended a link the reason it gave | "terminated by local host" (0x16) | same |
 | gives a handle anew at once | in turn | same |
-| leaves an unknown command without an answer | unknown command | same |
+| leaves an unknown command without an answer, and announces some | "unknown command"; announces what it has | same |
 | keeps controllers in a set, draws random numbers from the system | in order; from the seed | `air`, `controller` |
 | has no air | connection events, losses, supervision | `link`, `air` |
 | writes every packet out for the log, and parses all data | only for a log that is read; data as bytes | `host` |

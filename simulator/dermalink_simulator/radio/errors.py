@@ -36,7 +36,3 @@ class LinkLost(RadioError, ConnectionError):
 
 class NoConnection(RadioError, ConnectionError):
     """The other device did not answer within the time given, or another connection is being made."""
-
-
-class ValueTooLong(RadioError, ValueError):
-    """A value that does not fit into one packet of this link."""

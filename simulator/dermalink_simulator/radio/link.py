@@ -14,8 +14,12 @@ from bumble import hci, ll
 
 from dermalink_simulator.hardware.air import (
     EVENT_US,
+    INTERVAL_MAX_US,
+    INTERVAL_MIN_US,
     INTERVAL_STEP_US,
+    LATENCY_MAX,
     SUPERVISION_MAX_MS,
+    SUPERVISION_MIN_MS,
     SUPERVISION_STEP_MS,
     AirConditions,
     Losses,
@@ -61,6 +65,17 @@ class Parameters(NamedTuple):
     def said(self) -> tuple[int, int, int]:
         """As HCI events say it: in 1.25 ms, events, 10 ms."""
         return self.interval_us // INTERVAL_STEP_US, self.latency, self.supervision_ms // SUPERVISION_STEP_MS
+
+
+def parameters_of(interval: int, latency: int, supervision: int) -> Parameters | None:
+    """Parameters as HCI says them (in 1.25 ms, events, 10 ms); None where the specification has no such ones."""
+    said = Parameters(interval * INTERVAL_STEP_US, latency, supervision * SUPERVISION_STEP_MS)
+    in_range = (
+        INTERVAL_MIN_US <= said.interval_us <= INTERVAL_MAX_US
+        and 0 <= latency <= LATENCY_MAX
+        and SUPERVISION_MIN_MS <= said.supervision_ms <= SUPERVISION_MAX_MS
+    )
+    return said if in_range and said.supervision_ms * MS > (1 + latency) * said.interval_us * 2 else None
 
 
 class Packet(NamedTuple):

@@ -1,6 +1,7 @@
 """The air: events, losses and supervision; data is late, and never lost, doubled or overtaken while a link lives."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from random import Random
 
@@ -24,7 +25,7 @@ from dermalink_simulator.radio.controller import CorrectedController
 from dermalink_simulator.radio.corrections import static_address
 from dermalink_simulator.radio.link import Parameters
 from dermalink_simulator.virtual_time import VirtualTimeLoop
-from tests.support.running import in_virtual_time
+from tests.support.running import in_real_time, in_virtual_time
 from tests.unit.radio.rig import HOST_ADDRESS, PEN_ADDRESS, BareHost, Pair, advertise, bare, initiate, linked
 
 EVENTS = AirConditions()  # with connection events, as the hosts agreed, and no losses
@@ -517,3 +518,41 @@ async def test_many_hosts_have_each_their_own_link_and_losses() -> None:
         assert got == [b"from %d" % number] * 10
     assert len({tuple(host.times(Completed)) for host in hosts}) == 8
     air.close()
+
+
+@in_real_time
+async def test_on_the_real_clock_it_is_the_same_air() -> None:
+    pair = await linked(spoilt(interval_us=7_500, loss=100), seed=5)
+    begun = now()
+    for number in range(60):
+        pair.host.data(pair.to_pen, b"%d" % number)
+        pair.pen.data(pair.to_host, b"%d" % number)
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.3)
+    sent = [b"%d" % number for number in range(60)]
+    assert (pair.pen.received, pair.host.received) == (sent, sent)
+    for at in pair.pen.times(Acl):
+        assert at >= begun + 0.001, "nothing before its event"
+    silent = pair.air.conditions.copy()
+    silent.silence = True
+    pair.air.conditions.become(silent)
+    begun = now()
+    await asyncio.sleep(1.3)
+    assert pair.pen.ended == pair.host.ended == [0x08]
+    assert 0.9 <= pair.pen.times(Ended)[0] - begun <= 1.2
+    pair.air.close()
+
+
+@in_real_time
+async def test_a_loop_that_was_busy_finds_the_link_alive_and_everything_in_order() -> None:
+    pair = await linked(spoilt(interval_us=7_500))
+    for number in range(5):
+        pair.host.data(pair.to_pen, b"%d" % number)
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass  # what holds the loop up, holds up both ends alike
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    assert pair.pen.received == [b"%d" % number for number in range(5)]
+    assert pair.pen.ended == []
+    pair.air.close()

@@ -109,6 +109,14 @@ async def says_what_it_does_not_know(stock: bool) -> object:
             return False
 
 
+async def announces_only_what_it_has(stock: bool) -> object:
+    """Whether every command that it says it has is one that it answers."""
+    async with devices(stock=stock) as (pen, _):
+        controller = pen.host.controller
+        names = [hci.HCI_Command.command_name(each).lower() for each in pen.host.supported_commands]
+        return len(names) > 30 and all(hasattr(controller, f"on_{name}") for name in names)
+
+
 async def says_whose_doing_the_end_was(stock: bool) -> object:
     """Whether the side that hung up is told that it was its own doing, and the other why."""
     async with devices(stock=stock) as (pen, host):
@@ -156,6 +164,7 @@ SCENARIOS = [
     both_know_the_parameters,
     packets_are_251_octets,
     says_what_it_does_not_know,
+    announces_only_what_it_has,
     says_whose_doing_the_end_was,
     handles_are_not_used_again_at_once,
     a_reset_ends_everything,
