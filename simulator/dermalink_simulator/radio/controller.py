@@ -360,7 +360,7 @@ class CorrectedController(controller.Controller):
         if end is not None and agreed is not None and end.air_link is not None:
             end.air_link.agree(agreed)
 
-    def sayparameters_of(self, end: AirConnection, parameters: Parameters) -> None:
+    def say_parameters(self, end: AirConnection, parameters: Parameters) -> None:
         """The host is told what holds on a link."""
         interval, latency, supervision = parameters.said()
         self.send_hci_packet(
