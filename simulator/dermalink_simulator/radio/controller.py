@@ -26,6 +26,7 @@ DATA_OCTETS: Final = 251
 DATA_US: Final = 2_120  # 251 octets, integrity check included, at 1 Mbit/s
 # Packets a host may have under way; dongles have 3 to 20. Few, so that a host soon sees that the air is slow.
 PACKETS: Final = 8
+OVERFLOW: Final = 8 * PACKETS  # a host that has so many under way has not listened
 HANDLE_MAX: Final = 0x0EFF
 ACL: Final = 2
 SECOND_FRAGMENT: Final = 1
@@ -108,6 +109,8 @@ class CorrectedController(controller.Controller):
             if length != len(packet) - 5 or not 0 < length <= DATA_OCTETS:
                 raise core.InvalidPacketError(f"a data packet of {length} octets")
             if end is not None and end.air_link is not None:
+                if end.air_link.waiting(end.side) >= OVERFLOW:
+                    raise core.InvalidPacketError(f"data beyond the {PACKETS} packets that there is room for")
                 end.air_link.send(end.side, first=(head >> 12) & 3 != SECOND_FRAGMENT, data=packet[5:])
             return
         command = hci.HCI_Packet.from_bytes(packet)

@@ -134,6 +134,10 @@ class Link:
         """Data of the host on one side."""
         self._put(side, Packet(len(data), first, data))
 
+    def waiting(self, side: int) -> int:
+        """How many packets of one side have not passed yet."""
+        return len(self._ways[side].waiting)
+
     def send_control(self, side: int, pdu: ll.ControlPdu) -> None:
         """A control PDU of the controller on one side; one that ends the link is `terminate`."""
         if isinstance(pdu, ll.TerminateInd):

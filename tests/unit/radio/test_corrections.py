@@ -9,8 +9,9 @@ from bumble import att, core, hci
 from bumble.device import Advertisement, Device
 from bumble.host import Host
 
+from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.radio.air import Air
-from dermalink_simulator.radio.controller import PACKETS, CorrectedController, terminate_all
+from dermalink_simulator.radio.controller import OVERFLOW, PACKETS, CorrectedController, terminate_all
 from dermalink_simulator.radio.corrections import make_controller, not_cancelled, static_address, switch_on
 from dermalink_simulator.radio.errors import LinkLost, RadioGone
 from tests.support.running import in_virtual_time
@@ -389,6 +390,17 @@ async def test_what_is_no_packet_is_refused_and_what_is_for_no_link_ignored() ->
     pair.host.data(0x0ABC, b"hello")
     await asyncio.sleep(1)
     assert pair.pen.received == []
+    pair.air.close()
+
+
+@in_virtual_time
+async def test_a_host_that_sends_without_waiting_for_room_is_refused() -> None:
+    pair = await linked(AirConditions(silence=True))
+    for _ in range(OVERFLOW):
+        pair.host.data(pair.to_pen, b"flood")
+    with pytest.raises(core.InvalidPacketError, match="8 packets"):
+        pair.host.data(pair.to_pen, b"flood")
+    assert pair.air.links[0].waiting(0) == OVERFLOW
     pair.air.close()
 
 
