@@ -225,7 +225,7 @@ class Adapter:
                 if wanted is not None:
                     await self.device.start_scanning(active=wanted)
                     self._scanning = wanted
-            except (core.BaseBumbleError, asyncio.CancelledError) as wrong:
+            except core.BaseBumbleError as wrong:
                 raise self._misbehaved("scan", wrong) from None
 
     def _misbehaved(self, what: str, wrong: BaseException) -> RadioError:

@@ -1,7 +1,8 @@
 """Links, devices and radios that go away in the middle of a call: an error of bleak's in bounded time, and no rest."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -9,9 +10,15 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDeviceNotFoundError, BleakError
-from bumble import hci
+from bumble import att, hci
+from bumble.controller import Controller
+from bumble.link import LocalLink
+from bumble.pairing import PairingConfig, PairingDelegate
 
 from dermalink_simulator.hardware.air import AIR_PROFILES
+from dermalink_simulator.radio import adapter
+from dermalink_simulator.radio.backends import backends
+from dermalink_simulator.radio.transports import serve_controllers
 from tests.support.bleak_bench import Bench, bench
 from tests.support.little_peripheral import ADDRESS, COMMAND, INDICATE, LONG, NOTIFY, READ, SLOW, WRITE
 from tests.support.running import in_real_time, in_virtual_time
@@ -299,11 +306,101 @@ async def test_a_radio_that_dies_ends_all_clients_and_the_next_use_opens_a_new_o
 
 
 @in_real_time
+async def test_a_radio_that_is_back_serves_the_client_it_had_lost() -> None:
+    async with bench(tcp=True) as room:
+        client = await room.connected()
+        await room.room.aclose()
+        address = room.spec.removeprefix("tcp-client:")
+        async with serve_controllers(f"tcp-server:{address}", room.air):
+            await client.connect()
+            assert await client.read_gatt_char(READ) == b"hello"
+            await client.disconnect()
+
+
+@in_virtual_time
+async def test_a_controller_that_never_lets_go_of_an_attempt_is_left_for_a_new_one() -> None:
+    opened = []
+
+    @asynccontextmanager
+    async def stock(_: str) -> AsyncIterator[tuple[Controller, Controller]]:
+        link = LocalLink()  # type: ignore[no-untyped-call]
+        one = Controller("stock", link=link, public_address=hci.Address("00:00:00:00:00:09/P"))
+        opened.append(one)
+        yield one, one
+
+    client, _ = backends("air:[host=stock]stock")
+    gone = BleakClient(BLEDevice(NOBODY, "Gone", {"address": hci.Address(NOBODY)}), backend=client, timeout=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapter, "open_controller", stock)
+        for number in (1, 2):
+            before = now()
+            with pytest.raises(TimeoutError):
+                await gone.connect()
+            assert now() - before < 3 + adapter.COMMAND_S + adapter.CLOSE_S + 1
+            assert len(opened) == number
+    assert opened[0].pending_le_connection is not None  # as ever with stock Bumble
+
+
+@in_virtual_time
+async def test_an_answer_that_is_none_fails_its_call_and_nothing_else() -> None:
+    async with bench() as room, await room.client_of() as client:
+        call = asyncio.create_task(client.read_gatt_char(SLOW))
+        await room.peripheral.silent.wait()
+        send = room.peripheral.connection.send_l2cap_pdu
+        send(att.ATT_CID, bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION, 1]))  # too short to be one
+        with pytest.raises(BleakError, match="out of order"):
+            await call
+        send(att.ATT_CID, b"\xff")
+        send(att.ATT_CID, bytes([att.Opcode.ATT_READ_RESPONSE]) + b"unasked")
+        await room.settle()
+        assert await client.read_gatt_char(READ) == b"hello"
+
+
+@in_virtual_time
+async def test_a_refused_pairing_is_said_and_costs_the_link_nothing() -> None:
+    async with bench() as room:
+
+        class Refuses(PairingDelegate):
+            async def accept(self) -> bool:
+                return False
+
+        room.peripheral.device.pairing_config_factory = lambda _: PairingConfig(delegate=Refuses())
+        async with await room.with_options("host=refused").client_of() as client:
+            with pytest.raises(BleakError, match="could not be paired"):
+                await client.pair()
+            assert await client.read_gatt_char(READ) == b"hello"
+        with pytest.raises(BleakError, match="could not be paired"):
+            await room.with_options("host=refused").connected(pair=True)
+
+
+def test_a_program_that_forgets_to_let_go_still_ends_in_peace(caplog: pytest.LogCaptureFixture) -> None:
+    """The event loop cancels what is left; the radio is closed on the way, and the peripheral knows."""
+    ended: list[bool] = []
+
+    async def forgets() -> None:
+        room = await stack.enter_async_context(bench(tcp=True))
+        scanner = BleakScanner(backend=room.scanner)
+        await scanner.start()
+        forgotten.append((scanner, await room.connected(disconnected_callback=lambda one: ended.append(True))))
+
+    forgotten: list[object] = []
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        runner.run(forgets())
+        left = [task for task in asyncio.all_tasks(runner.get_loop()) if "bleak radio" in task.get_name()]
+        for task in left:
+            task.cancel()
+        runner.run(asyncio.sleep(0.1))
+        assert [task.done() for task in left] == [True]
+        assert ended == [True]
+        runner.run(stack.aclose())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@in_real_time
 async def test_a_radio_that_accepts_and_says_nothing_is_given_up() -> None:
     async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         held.append(writer)
-
-    from dermalink_simulator.radio.backends import backends
 
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
