@@ -4,6 +4,8 @@ A pen is found by what it advertises and by nothing that was kept; which pen it 
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -24,7 +26,31 @@ WORTH_ANOTHER: Final = (
     ForeignTable,
 )  # the others stay as they are until a person does something
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+class Turn:
+    """Whose turn it is to connect, on one loop; it is kept while anybody connects or waits to."""
+
+    def __init__(self) -> None:
+        self.lock: Final = asyncio.Lock()
+        self.users = 0
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+
+@contextlib.asynccontextmanager
+async def one_at_a_time() -> AsyncIterator[None]:
+    """Two connects at once fail on BlueZ, and leave clients that take themselves for connected."""
+    loop = asyncio.get_running_loop()
+    turn = _turns.setdefault(loop, Turn())
+    turn.users += 1
+    try:
+        async with turn.lock:
+            yield
+    finally:
+        turn.users -= 1
+        if not turn.users:
+            del _turns[loop]
 
 
 def split(rest: str) -> tuple[str, str | None]:
@@ -63,9 +89,7 @@ async def open_link(url: str, rest: str) -> BleLink:
 
 async def _open_once(url: str, wanted: str, radio: Radio) -> BleLink:
     seen = await find_pen(radio, wanted)
-    # Two connects at once fail on BlueZ, and leave clients that take themselves for connected.
-    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-    async with turn:
+    async with one_at_a_time():
         client = PenClient(radio, seen, url)
         link = BleLink(client, url, seen.serial_number)
         await client.set_up()

@@ -60,24 +60,37 @@ class Ear:
 
     async def begin(self) -> None:
         """One more listens; starts the scanner for the first. Raises a `LinkError`."""
-        async with self._turn:
-            if self._scanner is None:
-                self.heard = {}
-                await self._start()
-            self._listeners += 1
+        self._listeners += 1
+        try:
+            async with self._turn:
+                if self._scanner is None:
+                    self.heard = {}
+                    await self._start()
+        except BaseException:
+            self._release()
+            raise
 
     async def end(self) -> None:
         """One less listens; stops the scanner after the last, in bounded time, and also when this is cancelled."""
+        self._release()
+        if self._stopping is not None:
+            await asyncio.shield(self._stopping)
+
+    def _release(self) -> None:
         self._listeners -= 1
-        self._stopping = asyncio.ensure_future(self._stop_if_idle())
-        await asyncio.shield(self._stopping)
+        if not self._listeners:
+            self._stopping = asyncio.ensure_future(self._stop_if_idle())
 
     async def _stop_if_idle(self) -> None:
         async with self._turn:
-            scanner = self._scanner
-            if self._listeners or scanner is None:
+            if self._listeners:
                 return
-            self._scanner = None
+            ears = _ears.get(asyncio.get_running_loop(), {})
+            if ears.get(self._radio.spec) is self:  # it would keep its loop alive for ever
+                del ears[self._radio.spec]
+            scanner, self._scanner = self._scanner, None
+            if scanner is None:
+                return
             with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
                 await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
 

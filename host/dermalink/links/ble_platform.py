@@ -205,7 +205,7 @@ def _dbus(name: str, error: BaseException, system: str) -> Said:
         return Said(NoBluetooth, "BlueZ is not running", advice_for(GET_ONE, system))
     if name in FORBIDDEN:
         return Said(BluetoothForbidden, f"D-Bus does not allow it: {error}", advice_for(ALLOW, system))
-    if name in PAIRING:
+    if name in PAIRING or "Not paired" in str(error):  # BlueZ's NotPermitted is this as well
         return Said(PairingRefused, f"pairing came to nothing ({name})", advice_for(FORGET, system))
     if name == "NotReady":
         return Said(BluetoothOff, "Bluetooth is switched off", advice_for(SWITCH_ON, system))

@@ -1,6 +1,8 @@
 """Finding pens on the air: by what, in which order, and with one scanner."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from bleak.backends.device import BLEDevice
@@ -20,8 +22,10 @@ from dermalink.links import ble_calls, ble_finding
 from dermalink.links.ble_finding import FIND_WITHIN_S, NAMESAKE_S, START_WITHIN_S, STOP_WITHIN_S, find_pen, find_pens
 from dermalink.links.ble_radio import Radio
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.virtual_time import VirtualTimeLoop
 from tests.support.running import in_virtual_time
 from tests.unit.ble.fake_bleak import FOREVER, Computer, Peripheral, pass_time
+from tests.unit.ble.rig import opened, using
 
 ADDRESS = "C0:FF:EE:00:00:01"
 UUID = "5F0E4C1B-9B57-0D6E-7A11-CE05D3A10001"
@@ -256,3 +260,18 @@ async def test_a_radio_of_another_package_s_has_its_own_words() -> None:
     computer.scan_error = missing
     with pytest.raises(NoRadio, match="nobody listens there"):
         await find_pens(computer.radio(), 1.0)
+
+
+def test_nothing_keeps_a_loop_that_was_used_here() -> None:
+    async def use() -> weakref.ref[asyncio.AbstractEventLoop]:
+        computer = three()
+        with using(computer):
+            links = await asyncio.gather(*(opened(computer, pen.serial_number) for pen in computer.peripherals[:2]))
+        await asyncio.gather(*(link.close() for link in links))
+        return weakref.ref(asyncio.get_running_loop())
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = runner.run(use())
+    del runner
+    gc.collect()
+    assert loop() is None

@@ -94,6 +94,8 @@ def test_what_is_busy_is_tried_again_and_nothing_else() -> None:
         (BleakDeviceNotFoundError("C0", "not found"), NoSuchPen),
         (BleakDBusError("org.bluez.Error.AuthenticationFailed", ["x"]), PairingRefused),
         (BleakDBusError("org.bluez.Error.AuthenticationCanceled", ["x"]), PairingRefused),
+        (BleakDBusError("org.bluez.Error.NotPermitted", ["Not paired"]), PairingRefused),
+        (BleakDBusError("org.bluez.Error.NotPermitted", ["Notify acquired"]), CannotOpen),
         (TimeoutError(), CannotOpen),
         (RuntimeError("odd"), CannotOpen),
     ],
