@@ -25,7 +25,7 @@ BATCH_MS: Final = TELEMETRY_BATCH * SAMPLE_MS
 RENEWAL_MS: Final = 2 * BATCH_MS
 RATE_FAR_PPM: Final = 1_000.0  # ten times what a cheap crystal is off by
 ROWS: Final = 8
-TOLD_FROM_MS: Final = 5.0  # which way a quicker answer spent its time matters to nobody
+TOLD_FROM_MS: Final = 30.0  # it can't be told to better than a main loop's 10 ms
 BETTER_CABLE: Final = "Use a short cable straight into the computer, and close what keeps it busy."
 BETTER_AIR: Final = "Bring the pen nearer, with nobody in between; away from USB 3 drives, other radios and metal."
 

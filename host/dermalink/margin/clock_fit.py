@@ -6,8 +6,9 @@ below the point (sent, tick + grain) and above the point (received, tick): alway
 lines that keep between all these points are a small region, and its edges are the bound that is told here: no way is
 taken to be as long as the other, and no typical delay is assumed.
 
-The grain is what a tick is rounded to: a millisecond, until replies contradict that; from then on it is the period of a
-main loop, by which a busy pen counts. Rounding that hides within the link's own delays can't be told from them.
+The grain is what a tick is rounded to: a millisecond, or the period of a main loop, by which a busy pen counts. Ticks
+that are whole periods apart are taken to be rounded to that, and the others, whose neighbours show that the pen looked
+at its clock in between, to a millisecond; where that leaves no line, all are taken to be rounded to a period.
 
 No wall clock is read, and none crosses the wire: both are clocks that count from some beginning of their own.
 """
@@ -20,7 +21,7 @@ from dermalink.ticks import HALF, elapsed_ms
 from dermalink_protocol.samples import SAMPLE_MS
 
 TICK_MS: Final = 1.0
-LOOP_MS: Final = float(SAMPLE_MS)  # a sample each time round
+LOOP_MS: Final = SAMPLE_MS  # a sample each time round
 BUCKETS_MAX: Final = 64
 FIRST_BUCKET_S: Final = 1 / 16
 LAST_BUCKET_S: Final = 4.0  # 64 of them reach back 256 s: a tick's rounding is then 4 ppm
@@ -65,7 +66,6 @@ class ClockRelation(NamedTuple):
     first_tick: int
     replies: int
     reaches_back_s: float
-    grain_ms: float
 
     def error_at(self, host_s: float) -> float:
         """What the pen's time at `host_s` may be off by, in ms: more, the further away."""
@@ -85,8 +85,8 @@ class ClockRelation(NamedTuple):
         pen = self._since(tick)
         asked, heard = self.pen_ms_at(sent_s), self.pen_ms_at(received_s)
         whole = (received_s - sent_s) * 1_000
-        there = Range(pen - asked - self.error_at(sent_s), pen + self.grain_ms - asked + self.error_at(sent_s))
-        back = Range(heard - pen - self.grain_ms - self.error_at(received_s), heard - pen + self.error_at(received_s))
+        there = Range(pen - asked - self.error_at(sent_s), pen + LOOP_MS - asked + self.error_at(sent_s))
+        back = Range(heard - pen - LOOP_MS - self.error_at(received_s), heard - pen + self.error_at(received_s))
         fast, slow = ((1 + (self.rate_ppm + side * self.rate_error_ppm) / 1e6) for side in (1, -1))
         ways = (Range(pen_ms.low / fast, pen_ms.high / slow) for pen_ms in (there, back))
         return Delays(*(_cut(way, whole) for way in ways))
@@ -103,7 +103,6 @@ class ClockRelation(NamedTuple):
             "rate_error_ppm": round(self.rate_error_ppm, 1),
             "replies": self.replies,
             "reaches_back_s": round(self.reaches_back_s, 2),
-            "grain_ms": self.grain_ms,
         }
 
 
@@ -114,38 +113,51 @@ def _cut(bound: Range, whole: float) -> Range:
 
 
 class _Bucket:
-    """The tightest of each kind of point of a stretch of time, as the pen's lead over the host in ms."""
+    """The tightest points of a stretch of time, as the pen's lead over the host in ms."""
 
-    __slots__ = ("above", "above_s", "begin_s", "below", "below_s")
+    __slots__ = ("above", "above_s", "begin_s", "below", "below_s", "safely", "safely_s")
 
-    def __init__(self, begin_s: float, below_s: float, below: float, above_s: float, above: float) -> None:
+    def __init__(self, begin_s: float) -> None:
         self.begin_s = begin_s
-        self.below_s, self.below = below_s, below  # the line keeps below this and a grain more
-        self.above_s, self.above = above_s, above  # and above this
+        self.below_s = self.above_s = self.safely_s = begin_s
+        self.below = self.safely = float("inf")  # the line keeps below this; even if the tick was rounded to a period
+        self.above = float("-inf")  # and above this
+
+    def add(self, asked_s: float, heard_s: float, pen_ms: int, grain_ms: float) -> None:
+        """One reply; what is left out is a looser bound, so the rest is as true."""
+        raw, above = pen_ms - asked_s * 1_000, pen_ms - heard_s * 1_000
+        if raw + grain_ms <= self.below:
+            self.below, self.below_s = raw + grain_ms, asked_s
+        if raw + LOOP_MS <= self.safely:
+            self.safely, self.safely_s = raw + LOOP_MS, asked_s
+        if above >= self.above:
+            self.above, self.above_s = above, heard_s
 
     def join(self, later: "_Bucket") -> None:
-        """Take in the next stretch; what is left out was a looser bound, so the rest is as true."""
+        """Take in the next stretch."""
         if later.below <= self.below:
-            self.below_s, self.below = later.below_s, later.below
+            self.below, self.below_s = later.below, later.below_s
+        if later.safely <= self.safely:
+            self.safely, self.safely_s = later.safely, later.safely_s
         if later.above >= self.above:
-            self.above_s, self.above = later.above_s, later.above
+            self.above, self.above_s = later.above, later.above_s
 
 
 class ClockFit:
     """Takes replies in as they come, each in the same time; `relation` draws the conclusion when somebody looks."""
 
-    __slots__ = ("_buckets", "_first_tick", "_host_s", "_last_tick", "_length_s", "_pen_ms", "_relation", "grain_ms",
+    __slots__ = ("_buckets", "_first_tick", "_held", "_host_s", "_last_tick", "_length_s", "_pen_ms", "_relation",
                  "replies", "restarts")  # fmt: skip
 
     def __init__(self) -> None:
         self.replies = 0  # since the pen's clock began, as far as is known
         self.restarts = 0  # how often what came could not be the same clock
-        self.grain_ms = TICK_MS
         self._buckets: deque[_Bucket] = deque()
         self._length_s = FIRST_BUCKET_S
         self._first_tick = self._last_tick = 0
         self._pen_ms = 0  # of `_last_tick`, since `_first_tick`
         self._host_s = 0.0  # where the host's time is counted from: that of the first reply
+        self._held: tuple[float, float, int, bool] | None = None  # the newest: the next one shows how it was rounded
         self._relation: ClockRelation | None = None
 
     def add(self, sent_s: float, received_s: float, tick: int) -> None:
@@ -154,22 +166,19 @@ class ClockFit:
             self._begin(sent_s, tick)
         pen = self._pen_ms + elapsed_ms(self._last_tick, tick)
         asked, heard = sent_s - self._host_s, received_s - self._host_s
-        below, above = pen - asked * 1_000, pen - heard * 1_000
-        last, grain = self._buckets[-1] if self._buckets else None, self.grain_ms
-        if last is None:
-            self._append(_Bucket(heard, asked, below, heard, above))
-        elif heard - last.begin_s >= self._length_s or last.above - below > grain or above - last.below > grain:
-            if self._is_another(last, asked, heard, below, above):
+        held, whole = self._held, False
+        if held is not None:
+            before_s, until_s, then, whole_before = held
+            whole = (pen - then) % LOOP_MS == 0
+            if self._is_another(held, asked, heard, pen):
                 self.restarts += 1
                 self.replies = 0
                 self.add(sent_s, received_s, tick)
                 return
-            self._append(_Bucket(heard, asked, below, heard, above))
-        else:
-            if below <= last.below:
-                last.below, last.below_s = below, asked
-            if above >= last.above:
-                last.above, last.above_s = above, heard
+            if not self._buckets or until_s - self._buckets[-1].begin_s >= self._length_s:
+                self._append(_Bucket(until_s))
+            self._buckets[-1].add(before_s, until_s, then, LOOP_MS if whole or whole_before else TICK_MS)
+        self._held = asked, heard, pen, whole
         self.replies += 1
         self._pen_ms, self._last_tick = pen, tick
         self._relation = None
@@ -177,25 +186,20 @@ class ClockFit:
     def _begin(self, sent_s: float, tick: int) -> None:
         self._buckets.clear()
         self._length_s = FIRST_BUCKET_S
-        self.grain_ms = TICK_MS
         self._first_tick = self._last_tick = tick
         self._pen_ms = 0
         self._host_s = sent_s
-        self._relation = None
+        self._held = self._relation = None
 
-    def _is_another(self, last: _Bucket, asked: float, heard: float, below: float, above: float) -> bool:
-        """Whether no clock of a sane rate leads from the newest stretch to this reply: the pen was switched off.
-
-        What the rounding of a main loop explains is put down to that.
-        """
-        went_back_ms = last.above - below - _RATE_MAX * 1_000 * abs(asked - last.above_s)
-        leapt_ms = above - last.below - _RATE_MAX * 1_000 * abs(heard - last.below_s)
-        wrong_ms = max(went_back_ms, leapt_ms)
-        if wrong_ms > LOOP_MS or heard - last.above_s > STALE_S:
-            return True
-        if wrong_ms > self.grain_ms:
-            self.grain_ms = LOOP_MS
-        return False
+    @staticmethod
+    def _is_another(held: tuple[float, float, int, bool], asked: float, heard: float, pen: int) -> bool:
+        """Whether no clock of a sane rate leads from the newest reply to this one: the pen was switched off."""
+        before_s, until_s, then, _ = held
+        least_ms, most_ms = (asked - until_s) * 1_000, (heard - before_s) * 1_000
+        if least_ms - LOOP_MS <= pen - then <= most_ms + LOOP_MS and most_ms < STALE_S * 1_000:
+            return False
+        slack_ms = LOOP_MS + _RATE_MAX * max(abs(least_ms), abs(most_ms))
+        return not least_ms - slack_ms <= pen - then <= most_ms + slack_ms or heard - until_s > STALE_S
 
     def _append(self, bucket: _Bucket) -> None:
         """One more stretch; when there are too many, each two become one, and at last the oldest goes."""
@@ -215,18 +219,18 @@ class ClockFit:
     @property
     def relation(self) -> ClockRelation | None:
         """What follows from all that is kept; None before the first reply. 0.2 ms where something new has come."""
-        if self._relation is None and self._buckets:
-            self._relation = self._conclude()
+        if self._relation is None and self._held is not None:
+            self._relation = self._conclude(*self._held)
         return self._relation
 
-    def _conclude(self) -> ClockRelation:
+    def _conclude(self, asked: float, heard: float, pen: int, _: bool) -> ClockRelation:
         """The lines between all points; a clock that kept to no line is judged by its newest stretches alone."""
-        while (found := _lines(self._buckets, self.grain_ms)) is None:
-            if self.grain_ms < LOOP_MS:
-                self.grain_ms = LOOP_MS
-            else:
-                self._buckets.popleft()
+        newest = _Bucket(heard)
+        newest.add(asked, heard, pen, LOOP_MS)
+        while (found := _lines(self._buckets, newest)) is None:
+            self._buckets.popleft()
         now_s, lead, rate = found
+        oldest = self._buckets[0] if self._buckets else newest
         return ClockRelation(
             at_s=self._host_s + now_s,
             pen_ms=now_s * 1_000 + (lead.low + lead.high) / 2,
@@ -235,20 +239,26 @@ class ClockFit:
             rate_error_ppm=(rate.high - rate.low) / 2 * 1_000,
             first_tick=self._first_tick,
             replies=self.replies,
-            reaches_back_s=now_s - min(self._buckets[0].below_s, self._buckets[0].above_s),
-            grain_ms=self.grain_ms,
+            reaches_back_s=now_s - min(oldest.below_s, oldest.above_s),
         )
 
 
-def _lines(buckets: Collection[_Bucket], grain_ms: float) -> tuple[float, Range, Range] | None:
-    """Now, the pen's lead at this time in ms, and its rate in ms a second; None when no line keeps between.
+def _lines(buckets: Collection[_Bucket], newest: _Bucket) -> tuple[float, Range, Range] | None:
+    """Now, the pen's lead at this time in ms, and its rate in ms a second; None when no line keeps between."""
+    points = [*buckets, newest]
+    now = max(max(each.below_s, each.above_s, each.safely_s) for each in points)
+    floor = [(each.above_s, each.above) for each in points]
+    ceiling, safe = [(each.below_s, each.below) for each in points], [(each.safely_s, each.safely) for each in points]
+    return _between(now, ceiling, floor) or _between(now, safe, floor)
+
+
+def _between(now: float, ceiling: list[Point], floor: list[Point]) -> tuple[float, Range, Range] | None:
+    """The same for lines below `ceiling` and above `floor`.
 
     All points lie at or before now, so the highest lead belongs to the steepest line and the lowest to the flattest.
     """
-    now = max(max(bucket.below_s, bucket.above_s) for bucket in buckets)
-    ceiling = [(each.below_s, each.below + grain_ms + _WANDER_MS * (now - each.below_s) ** 2) for each in buckets]
-    floor = [(each.above_s, each.above - _WANDER_MS * (now - each.above_s) ** 2) for each in buckets]
-    ceiling, floor = _hull(ceiling, 1), _hull(floor, -1)
+    ceiling = _hull([(at, lead + _WANDER_MS * (now - at) ** 2) for at, lead in ceiling], 1)
+    floor = _hull([(at, lead - _WANDER_MS * (now - at) ** 2) for at, lead in floor], -1)
     steepest = min(_slopes(floor, ceiling), default=_RATE_MAX * 1_000)
     flattest = max(_slopes(ceiling, floor), default=-_RATE_MAX * 1_000)
     steepest, flattest = min(steepest, _RATE_MAX * 1_000), max(flattest, -_RATE_MAX * 1_000)

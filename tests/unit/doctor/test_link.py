@@ -62,7 +62,7 @@ async def test_one_slow_answer_that_leaves_little_is_a_warning_that_says_which_w
         assert "this link leaves 550 ms of a 1000 ms lease" in link.advice
         ways = pen.margin.slowest_way
         assert ways is not None
-        assert 115 < ways.there_ms.low < 125 < ways.there_ms.high < 135
+        assert 100 < ways.there_ms.low < 125 < ways.there_ms.high < 150
         assert any("on the way there" in line for line in link.lines)
 
 
@@ -92,7 +92,7 @@ def relation(rate_ppm: float, rate_error_ppm: float) -> ClockRelation:
     """A clock that runs so fast."""
     return ClockRelation(
         at_s=0, pen_ms=0, error_ms=0.5, rate_ppm=rate_ppm, rate_error_ppm=rate_error_ppm, first_tick=0, replies=9,
-        reaches_back_s=1, grain_ms=1,
+        reaches_back_s=1,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ async def test_the_clock_is_fitted_and_the_slowest_answer_is_split_into_its_ways
     async with a_connection() as (connection, pen):
         for _ in range(50):
             await connection.request(GetStatus())
-            await asyncio.sleep(0.0101)
+            await asyncio.sleep(0.0137)
         pen.silent_to(GetStatus)
         asked = asyncio.ensure_future(connection.request(GetStatus()))
         await asyncio.sleep(0.1)
@@ -87,7 +87,7 @@ async def test_the_clock_is_fitted_and_the_slowest_answer_is_split_into_its_ways
         assert relation.pen_ms_at(0.1) - relation.pen_ms_at(0.0) == pytest.approx(100, abs=0.3)
         assert ways.there_ms.low - 0.01 <= 100 <= ways.there_ms.high + 0.01
         assert ways.back_ms.low - 0.01 <= 200 <= ways.back_ms.high + 0.01
-        assert ways.back_ms.high - ways.back_ms.low < 3
+        assert ways.back_ms.high - ways.back_ms.low < 13
 
 
 @in_virtual_time
