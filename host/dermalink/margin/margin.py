@@ -64,7 +64,7 @@ class LinkMargin:
     def answered(self, sent_s: float, received_s: float, tick: int | None) -> None:
         """A request got its reply, whatever it says; `tick` is of the moment of answering, None if none was told.
 
-        It is only noted: counting many in a row costs a third of counting each between two system calls.
+        It is only noted: counting many in a row costs less than counting each between two system calls.
         """
         self._fresh.append((sent_s, received_s, tick))
         if len(self._fresh) >= FRESH_MAX:
