@@ -340,3 +340,23 @@ async def test_a_close_that_is_cancelled_goes_on_by_itself() -> None:
 def test_only_stop_has_no_business_with_queues() -> None:
     without = [channel for channel, rule in CHANNEL_RULES.items() if Gatt.WRITE_WITHOUT_RESPONSE in rule.gatt]
     assert without == [Channel.STOP]
+
+
+@in_real_time
+async def test_a_buffer_that_a_backend_uses_again_spoils_nothing() -> None:
+    async with bench() as at:
+        at.computer.disconnect_s = 0
+
+        def call_back() -> None:
+            for body in (b"first", b"other"):
+                (value,) = at.device.cut(Channel.STATUS, body)
+                buffer = bytearray(value)
+                at.client.callbacks[Channel.STATUS](buffer)
+                buffer[:] = bytes(len(buffer))
+
+        await in_other_thread(call_back)
+        async with asyncio.timeout(5):
+            assert [await at.link.receive() for _ in range(2)] == [
+                (Channel.STATUS, b"first"),
+                (Channel.STATUS, b"other"),
+            ]

@@ -12,7 +12,7 @@ from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.messages.stop import ReportSymptom, Stop
 from dermalink_protocol.schema import Message
-from dermalink_protocol.segmentation import ATT_MTU_MIN, segment_bytes
+from dermalink_protocol.segmentation import ATT_MTU_MIN, FIRST, SEQUENCE_MASK, segment_bytes
 from dermalink_protocol.zones import Symptom
 from tests.support.running import in_virtual_time
 from tests.unit.ble.fake_bleak import FOREVER
@@ -233,3 +233,38 @@ async def test_a_write_that_is_never_answered_is_a_lost_link_in_bounded_time() -
             await at.link.send(Channel.COMMAND, b"out")
         assert loop.time() - began == pytest.approx(WRITE_WITHIN_S)
         assert at.client.is_connected  # which is a lie
+
+
+@in_virtual_time
+async def test_in_progress_in_the_middle_of_a_message_is_a_lost_link_for_the_rest_may_not_be_tried_again() -> None:
+    async with bench() as at:
+        at.device.refuse = lambda _channel, value: 0 if value[0] & FIRST else AttError.IN_PROGRESS
+        with pytest.raises(LinkLost, match="in progress"):
+            await at.link.send(Channel.COMMAND, LONG)
+
+
+@in_virtual_time
+async def test_the_numbers_of_a_channel_s_segments_go_on_from_one_message_to_the_next() -> None:
+    async with bench() as at:
+        for body in (LONG, b"short", LONG * 1, b"x" * 100, b"y"):
+            await at.link.send(Channel.COMMAND, body)
+        for number in range(3):
+            at.link.send_now(Channel.STOP, bytes([number]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for channel in (Channel.COMMAND, Channel.STOP):
+            numbers = [value[0] & SEQUENCE_MASK for each, value, _ in at.device.written if each is channel]
+            assert numbers == [number & SEQUENCE_MASK for number in range(len(numbers))]
+            assert len(numbers) >= 3
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_stop_goes_before_what_was_handed_over_in_the_same_turn() -> None:
+    async with bench() as at:
+        at.device.write_s = 0
+        assert at.link.try_send(Channel.STATUS, b"gathered", gather=True)
+        assert at.link.try_send(Channel.STATUS, b"as well", gather=True)
+        at.link.send_now(Channel.STOP, STOP)
+        await asyncio.sleep(0.05)
+        assert [body for _, body in at.device.messages] == [STOP, b"gathered", b"as well"]
