@@ -25,7 +25,7 @@ from dermalink.margin.margin import LinkMargin
 from dermalink.motion import says_moving
 from dermalink.notifications import QUEUE_DEFAULT, N, SequenceFilter, Sink, Subscription
 from dermalink.refusals import not_admitted, refusal_of
-from dermalink.ticks import elapsed_ms, newer
+from dermalink.ticks import WRAP, elapsed_ms, newer
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope
@@ -380,12 +380,13 @@ class Connection:
         if not self.sequence(kind).is_new(message.sequence):
             return
         self.counters.notifications += 1
+        tick = getattr(message, "tick_ms", None)
         if isinstance(message, StateChanged):
             self._note_state(message)
         elif isinstance(message, Telemetry):
-            last = len(message.samples) // SAMPLE_BYTES - 1
-            self.margin.heard(asyncio.get_running_loop().time(), message.tick_ms + last * SAMPLE_MS)
-        tick = getattr(message, "tick_ms", None)
+            # The newest tick that it tells of is its last sample's: a lease that counted from the first had 90 ms less.
+            tick = (message.tick_ms + (len(message.samples) // SAMPLE_BYTES - 1) * SAMPLE_MS) % WRAP
+            self.margin.heard(asyncio.get_running_loop().time(), tick)
         if tick is not None:
             self.newest_tick = newer(self.newest_tick, tick)
         for sink in self._sinks:

@@ -391,6 +391,17 @@ async def test_the_newest_tick_is_the_newest_of_all_that_was_heard() -> None:
         assert connection.newest_tick == first + 1_000
 
 
+@pytest.mark.sr("SR-STOP-1", side="host")
+@in_virtual_time
+async def test_a_batch_tells_of_the_tick_of_its_last_sample_also_across_the_wrap() -> None:
+    async with a_connection() as (connection, pen):
+        for began, newest in ((5_000, 5_090), (0xFFFF_FFFF - 49, 40)):
+            connection.newest_tick = began - 1_000
+            pen.notify(Telemetry, tick_ms=began, samples=bytes(8 * 10))
+            await asyncio.sleep(0.01)
+            assert connection.newest_tick == newest
+
+
 @in_virtual_time
 async def test_an_id_is_never_zero() -> None:
     async with a_connection() as (connection, pen):
