@@ -3,9 +3,10 @@
 import asyncio
 import struct
 from contextlib import AsyncExitStack
+from random import Random
 
 import pytest
-from bumble import att, hci
+from bumble import att, hci, l2cap, smp
 
 from dermalink_protocol.channels import SERIAL_NUMBER, Channel
 from dermalink_protocol.codewords import State
@@ -250,7 +251,6 @@ async def test_a_link_that_is_stuck_blocks_no_other() -> None:
     [
         ("nothing", None, BadRadioSpec),
         ("", None, BadRadioSpec),
-        ("ws-server:127.0.0.1:0", None, BadRadioSpec),
         ("air:x", "foggy", BadRadioSpec),
         ("usb:0", "room", BadRadioSpec),
         ("tcp-server:nowhere", None, AddressRefusedError),
@@ -293,3 +293,54 @@ async def test_a_controller_that_goes_away_ends_the_serving_with_a_sentence() ->
                 await runner.failed
         await door.close()
         runner.stop()
+
+
+# Strangers
+
+
+@in_virtual_time
+async def test_pairing_of_bluetooths_own_is_refused_as_not_supported() -> None:
+    async with bench() as pen, pen.host() as host:
+        answers: list[bytes] = []
+        host.device.l2cap_channel_manager.register_fixed_channel(smp.SMP_CID, lambda _, pdu: answers.append(pdu))
+        assert host.connection is not None
+        host.device.send_l2cap_pdu(host.connection.handle, smp.SMP_CID, bytes([1, 3, 0, 1, 16, 0, 0]))
+        await asyncio.sleep(1)
+        assert answers == [b"\5\5"]
+        host.device.send_l2cap_pdu(host.connection.handle, smp.SMP_CID, b"\5\1")
+        await asyncio.sleep(1)
+        assert answers == [b"\5\5"], "a failure is answered by nothing, else the two would go on for ever"
+        assert await host.read(SERIAL_NUMBER) == serial_number(7).encode()
+
+
+@pytest.mark.sr("SR-SEC-5", side="pen")
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_on_every_channel_raises_nothing_and_harms_nobody(seed: int) -> None:
+    raised: list[object] = []
+    random = Random(seed)
+
+    def noise(cid: int) -> bytes:
+        data = bytearray(random.randbytes(random.choice([0, 1, 2, 3, 5, 7, 17, 65, 100])))
+        if data and cid == smp.SMP_CID:
+            data[0] = random.randrange(1, 15)
+        if len(data) >= 4 and cid == l2cap.L2CAP_LE_SIGNALING_CID:
+            data[:4] = bytes([random.randrange(1, 26), data[1]]) + (len(data) - 4).to_bytes(2, "little")
+        return bytes(data)
+
+    @in_virtual_time
+    async def test() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+        async with bench() as pen, pen.host() as stranger, pen.host(2) as other:
+            for cid in (smp.SMP_CID, l2cap.L2CAP_LE_SIGNALING_CID):
+                stranger.device.l2cap_channel_manager.register_fixed_channel(cid, lambda *_: None)
+            for _ in range(500):
+                if stranger.ended is not None or stranger.connection is None:
+                    break
+                cid = random.choice([4, 4, 5, 5, 6, 6, 7, 0x40, 1, 2, 3, 0x3F, 0x27])
+                stranger.device.send_l2cap_pdu(stranger.connection.handle, cid, noise(cid))
+                await asyncio.sleep(0.01)
+            assert await other.read(SERIAL_NUMBER) == serial_number(7).encode()
+            assert not pen.runner.failed.done()
+
+    test()
+    assert not raised
