@@ -1,8 +1,9 @@
 """Controllers by name: those that a host of ours uses, and those that we serve to hosts elsewhere.
 
 `air:NAME` is an air of this process; whatever else leads to a controller is Bumble's own way there (`usb:0`,
-`hci-socket:0`, `serial:PATH`, `tcp-client:HOST:PORT`, `android-netsim`). `tcp-server:HOST:PORT`, `vhci` and `pty:PATH`
-have hosts come to us. Opening and closing are bounded, and leave nothing behind.
+`hci-socket:0`, `serial:PATH`, `tcp-client:HOST:PORT`, `android-netsim`). `tcp-server:HOST:PORT`, `vhci`, `pty:PATH`
+and `ws-server:HOST:PORT` have hosts come to us; only the first gives each of them a controller of its own. Opening and
+closing are bounded, and leave nothing behind.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ TO_CONTROLLERS: Final = (
     "tcp-client", "usb", "pyusb", "hci-socket", "serial", "android-netsim", "android-emulator", "ws-client", "udp",
     "unix", "unix-client", "file",
 )  # fmt: skip
-TO_HOSTS: Final = ("tcp-server", "vhci", "pty")
+TO_HOSTS: Final = ("tcp-server", "vhci", "pty", "ws-server")
 CLIENTS_MAX: Final = 16
 # One client's bytes between two looks at everybody else, so that a flood delays no Stop: two full data packets.
 READ_BYTES: Final = 512
@@ -85,7 +86,7 @@ async def open_controller(spec: str) -> AsyncIterator[HciPair]:
         async with _in_air(rest) as pair:
             yield pair
         return
-    if scheme in TO_HOSTS or scheme == "ws-server":
+    if scheme in TO_HOSTS:
         raise BadRadioSpec(
             f"The radio {spec!r} was refused",
             limit=f"{scheme} waits for hosts, and this side is one",
@@ -111,9 +112,11 @@ async def serve_controllers(spec: str, air: "Air", *, listen: Listen | None = No
     if scheme == "tcp-server":
         async with _tcp_server(rest, air, listen or listen_here) as served:
             yield served
-    elif scheme in ("vhci", "pty"):
+    elif scheme in TO_HOSTS:
         if scheme == "vhci":
             _must_have_vhci(rest or VHCI)
+        elif scheme == "ws-server":
+            must_be_here(rest)
         async with _one_controller(spec, air) as served:
             yield served
     else:
@@ -171,16 +174,25 @@ async def _close(transport: "Transport") -> None:
     with contextlib.suppress(Exception):  # what is left of a transport that broke
         async with asyncio.timeout(CLOSE_S):
             await transport.close()
+            await _close_server(transport)
             stream = getattr(transport.sink, "transport", None)
             if isinstance(stream, asyncio.Transport) and stream.get_extra_info("socket") is not None:
                 await transport.source.terminated  # the socket is closed once asyncio has said so
 
 
+async def _close_server(transport: "Transport") -> None:
+    """Stop the WebSocket server, which Bumble leaves listening."""
+    server = getattr(transport, "server", None)
+    if server is not None:
+        server.close()
+        await server.wait_closed()
+
+
 # Hosts come to us
 
 
-async def listen_here(factory: Callable[[], asyncio.BaseProtocol], address: str) -> tuple[asyncio.Server, str]:
-    """Listen on this machine only."""
+def must_be_here(address: str) -> tuple[str, int]:
+    """Host and port of an address on this machine; raises `BadRadioSpec` for any other."""
     host, colon, port = address.rpartition(":")
     host = host.strip("[]") or ("127.0.0.1" if colon else "")
     try:
@@ -196,10 +208,14 @@ async def listen_here(factory: Callable[[], asyncio.BaseProtocol], address: str)
             limit="other machines reach that address, and nobody asks them who they are",
             advice="Use 127.0.0.1",
         )
+    return "127.0.0.1" if host == "localhost" else host, number
+
+
+async def listen_here(factory: Callable[[], asyncio.BaseProtocol], address: str) -> tuple[asyncio.Server, str]:
+    """Listen on this machine only."""
+    host, number = must_be_here(address)
     try:
-        server = await asyncio.get_running_loop().create_server(
-            factory, "127.0.0.1" if host == "localhost" else host, number
-        )
+        server = await asyncio.get_running_loop().create_server(factory, host, number)
     except (OSError, OverflowError) as error:
         raise NoSuchRadio(f"Listening on {address} failed", limit=str(error), advice="Choose another port") from error
     name = server.sockets[0].getsockname()
@@ -226,7 +242,7 @@ async def _tcp_server(address: str, air: "Air", listen: Listen) -> AsyncIterator
 
 @asynccontextmanager
 async def _one_controller(spec: str, air: "Air") -> AsyncIterator[Served]:
-    """A single controller: an adapter of this system's own, or the far end of a PTY."""
+    """A single controller: an adapter of this system's own, the far end of a PTY, or of a WebSocket."""
     from dermalink_simulator.radio.corrections import make_controller
 
     served = Served()

@@ -137,7 +137,7 @@ async def test_opening_ends_within_its_time() -> None:
                 pass
 
 
-@pytest.mark.parametrize("spec", ["", "usb:0", "air:x", "ws-server:_:1", "tcp-client:127.0.0.1:1"])
+@pytest.mark.parametrize("spec", ["", "usb:0", "air:x", "ws-client:ws://127.0.0.1:1", "tcp-client:127.0.0.1:1"])
 def test_what_no_host_comes_to_is_refused(spec: str) -> None:
     async def run() -> None:
         with pytest.raises(BadRadioSpec, match="tcp-server"):
@@ -369,6 +369,32 @@ def test_a_host_at_the_far_end_of_a_pty_finds_the_pen(tmp_path: Path) -> None:
         air.close()
 
     in_real_time(run)()
+
+
+def test_a_host_at_the_far_end_of_a_websocket_finds_the_pen_and_nothing_listens_afterwards() -> None:
+    async def run() -> None:
+        air, port = Air(PERFECT), free_port()
+        pen = bare("pen", air, PEN_ADDRESS)
+        async with serve_controllers(f"ws-server:127.0.0.1:{port}", air):
+            advertise(pen, interval=32)
+            async with host_on(f"ws-client:ws://127.0.0.1:{port}", "host") as host:
+                await host.connect(PEN_ADDRESS, timeout=WAIT_S)
+        with pytest.raises(NoSuchRadio):
+            async with open_controller(f"ws-client:ws://127.0.0.1:{port}"):
+                pass
+        with pytest.raises(BadRadioSpec, match="other machines"):
+            async with serve_controllers(f"ws-server:0.0.0.0:{port}", air):
+                pass
+        air.close()
+
+    in_real_time(run)()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 @in_virtual_time
