@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 AIR_DEFAULT: Final = "room"
 IN_PROCESS: Final = "air"
+# How a host is to be told of what has no port to choose.
+REACH: Final = {"pty": "serial:{}", "ws-server": "ws-client:ws://{}"}
 COMMAND_S: Final = 5.0  # a controller answers in milliseconds
 
 
@@ -83,8 +85,8 @@ async def open_radio(
                     serve_controllers(spec, room, listen=_listening(beyond_this_machine))
                 )
                 reach, ends = served.reach, served.lost
-                if kind == "pty":
-                    reach = f"serial:{where}"
+                if kind in REACH:
+                    reach = REACH[kind].format(where)
             radio = Radio(spec, device, reach, ends)
         device.command_timeout = COMMAND_S
         await switch_on(device)
