@@ -1,9 +1,10 @@
-"""The last acts: in the middle of a pass the link is cut, falls silent, and a host is killed."""
+"""Acts three to five: in the middle of a pass the link is cut, falls silent, and a host is killed."""
 
 import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from dermalink.demo.act import Act, write_plan
@@ -26,38 +27,46 @@ HOST: Final = (sys.executable, "-m", "dermalink.cli.start", "session", "run")
 
 async def cut_the_link(act: Act) -> None:
     """The cable is pulled while needles are out: the pen sees it at once."""
-    cut_at_ms = await _lose(act, kind="cut")
+    cut_at_ms = await lose(act, "The cable is pulled.", unit="link", kind="cut")
     truth = await act.simulator.until_in(IN_WITHIN_S)
-    _measured(act, "the link cut in the middle of a pass", cut_at_ms, truth)
+    measured(act, "the link cut in the middle of a pass", cut_at_ms, truth)
     await act.simulator.do("fault.clear")
-    await _pen_says(act)
+    await pen_says(act)
 
 
 async def silence_the_link(act: Act) -> None:
     """From one moment on no byte gets through, and neither side is told: only the lease can know."""
-    silent_at_ms = await _lose(act, kind="loss", values={"permille": 1_000})
+    now = "From now on no byte gets through."
+    silent_at_ms = await lose(act, now, unit="link", kind="loss", values={"permille": 1_000})
     truth = await act.simulator.until_in(IN_WITHIN_S)
-    _measured(act, "the link silent in the middle of a pass", silent_at_ms, truth)
+    measured(act, "the link silent in the middle of a pass", silent_at_ms, truth)
     await act.simulator.do("fault.clear")
-    await _pen_says(act)
+    await pen_says(act)
 
 
-async def _lose(act: Act, **fault: Any) -> list[int]:
-    """Run a session whose link breaks in the middle of its pass; when that was, in ms of the pen's time."""
+async def lose(act: Act, now: str, show: Callable[[Event], None] | None = None, **fault: Any) -> list[int]:
+    """Run a session whose link breaks in the middle of its pass; when that was, in ms of the pen's time.
+
+    `now` is said at that moment. `show` sees the session as a person would; without it only the loss is told of.
+    """
     plan = write_plan(act.folder, "vertical")
     at_ms: list[int] = []
 
     async def lose() -> None:
         at_ms.append((await act.simulator.truth()).now_ms)
-        await act.simulator.do("fault.inject", unit="link", **fault)
+        await act.simulator.do("fault.inject", **fault)
+        act.stage.say(now, style="bold")
 
     losing: list[asyncio.Task[None]] = []
 
+    def tell(event: Event) -> None:
+        if isinstance(event, events.LinkGone):
+            act.stage.say(f"The host says: {event.words.rstrip('.')}.", style="dim")
+
     def watch(event: Event) -> None:
+        (show or tell)(event)
         if isinstance(event, events.Progress) and event.coverage_percent >= MIDDLE_PERCENT and not losing:
             losing.append(asyncio.ensure_future(lose()))
-        elif isinstance(event, events.LinkGone):
-            act.stage.say(f"The host says: {event.words.rstrip('.')}.", style="dim")
 
     person = ScriptedPerson(act.simulator, watch)
     try:
@@ -96,12 +105,13 @@ async def kill_the_host(act: Act) -> None:
             host.kill()
         await host.wait()
     truth = await act.simulator.until_in(IN_WITHIN_S)
-    _measured(act, "a host killed in the middle of a pass", killed_at_ms, truth)
+    measured(act, "a host killed in the middle of a pass", killed_at_ms, truth)
     await act.simulator.do("hand.lift")
-    await _pen_says(act)
+    await pen_says(act)
 
 
-def _measured(act: Act, what: str, at_ms: list[int], truth: Truth) -> None:
+def measured(act: Act, what: str, at_ms: list[int], truth: Truth) -> None:
+    """How long after the loss the needles were measured in, by the simulator's truth, and the limit beside it."""
     if not at_ms or truth.last_in_ms is None:
         act.stage.result(what, "the needles are not measured in", good=False)
         act.stage.in_short(f"{what.capitalize()}: the needles are not measured in.", good=False)
@@ -113,12 +123,12 @@ def _measured(act: Act, what: str, at_ms: list[int], truth: Truth) -> None:
     act.stage.in_short(said, good=good)
 
 
-async def _pen_says(act: Act) -> None:
+async def pen_says(act: Act) -> None:
     """Connect again, and ask."""
     async with await Pen.connect(act.simulator.url, inspect_only=True) as pen:
         status = await pen.status()
-    measured = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
-    inside = status.flags & measured == measured and StatusFlag.ARMED not in status.flags
+    both = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
+    inside = status.flags & both == both and StatusFlag.ARMED not in status.flags
     needles = "needles in and motor off" if inside else "NOT measured in"
     why = WORDING[status.reason].said
     said = f"{status.state.name.lower()} ({why}), {needles}; it goes on only by the host's word and a press"

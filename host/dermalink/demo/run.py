@@ -1,17 +1,18 @@
 """The demo from beginning to end; `dermalink demo` and `make demo` run it."""
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 
-from dermalink.demo import act_losses, act_refusals, act_session
+from dermalink.demo import act_air, act_losses, act_refusals, act_session
 from dermalink.demo.act import Act
-from dermalink.demo.simulator import Simulator
+from dermalink.demo.simulator import ON_THE_AIR, Simulator
 from dermalink.demo.stage import Stage
 from dermalink_protocol.errors import DermalinkError
 
@@ -19,13 +20,25 @@ ACT_WITHIN_S: Final = 60.0  # the longest takes 20 s on an idle machine
 
 Play = Callable[[Act], Awaitable[None]]
 
-ACTS: Final[tuple[tuple[str, Play], ...]] = (
-    ("A session, as a person sees it", act_session.play),
-    ("Five refusals", act_refusals.play),
-    ("The link is cut in the middle of a pass", act_losses.cut_the_link),
-    ("The link falls silent in the middle of a pass", act_losses.silence_the_link),
-    ("A host is killed in the middle of a pass", act_losses.kill_the_host),
+
+class Scene(NamedTuple):
+    """An act's name, what is played, and the way to its pen, as `Simulator` has it."""
+
+    name: str
+    play: Play
+    door: tuple[str, ...] = ()
+    check: Callable[[], None] = lambda: None  # raises a `DermalinkError` where it cannot be played
+
+
+SCENES: Final = (
+    Scene("A session, as a person sees it", act_session.play),
+    Scene("Five refusals", act_refusals.play),
+    Scene("The link is cut in the middle of a pass", act_losses.cut_the_link),
+    Scene("The link falls silent in the middle of a pass", act_losses.silence_the_link),
+    Scene("A host is killed in the middle of a pass", act_losses.kill_the_host),
+    Scene("By Bluetooth, and the air is cut in the middle of a pass", act_air.play, ON_THE_AIR, act_air.check),
 )
+WAY: Final = "over TCP, for Windows has no pseudo-terminals" if sys.platform == "win32" else "over a serial port"
 
 
 async def run_demo(console: Console | None = None) -> bool:
@@ -34,26 +47,29 @@ async def run_demo(console: Console | None = None) -> bool:
     began = time.monotonic()
     stage.title(
         "Dermalink demo",
-        "A simulated pen, in a process of its own, over a serial port. No hardware, nothing is kept; about a minute.",
+        f"A simulated pen, in a process of its own, {WAY}, and at the end by Bluetooth in software. No hardware, no"
+        " adapter, nothing is kept; about a minute.",
         "An example device, not a medical one; nobody has cleared or approved it.",
     )
-    for name, play in ACTS:
-        stage.act(name)
+    for scene in SCENES:
+        stage.act(scene.name)
         with tempfile.TemporaryDirectory(prefix="dermalink-demo-", ignore_cleanup_errors=True) as place:
-            folder = Path(place)
-            async with Simulator(folder, "--state", str(folder / "state")) as simulator:
-                await _played(play, Act(stage, folder, simulator))
+            await _played(scene, stage, Path(place))
     stage.summary(time.monotonic() - began)
     return stage.good
 
 
-async def _played(play: Play, act: Act) -> None:
+async def _played(scene: Scene, stage: Stage, folder: Path) -> None:
     """One act within its time; one that goes wrong is told of, and the next one comes."""
     try:
-        async with asyncio.timeout(ACT_WITHIN_S):
-            await play(act)
+        scene.check()
+        async with (
+            asyncio.timeout(ACT_WITHIN_S),
+            Simulator(folder, "--state", str(folder / "state"), door=scene.door) as simulator,
+        ):
+            await scene.play(Act(stage, folder, simulator))
     except TimeoutError:
-        act.stage.in_short(f"An act was not over after {ACT_WITHIN_S:g} s.", good=False)
+        stage.in_short(f"{scene.name}: not over after {ACT_WITHIN_S:g} s.", good=False)
     except DermalinkError as error:
-        act.stage.result("this act ended early", str(error), good=False)
-        act.stage.in_short(f"An act ended early: {error}", good=False)
+        stage.result("this act ended early", str(error), good=False)
+        stage.in_short(f"{scene.name}: it ended early. {error}", good=False)

@@ -16,6 +16,8 @@ READY_WITHIN_S: Final = 20.0  # a second on an idle machine; a busy one may impo
 ANSWER_WITHIN_S: Final = 10.0
 ENDS_WITHIN_S: Final = 5.0
 POLL_S: Final = 0.02
+# No radio is needed: the host, through the same stack, is the other end of the pen's.
+ON_THE_AIR: Final = ("--ble", "tcp-server:127.0.0.1:0")
 
 
 class SimulatorFailed(HostError):
@@ -36,9 +38,13 @@ class Truth(NamedTuple):
 class Simulator:
     """One simulated pen in a process of its own; `async with` starts and ends it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        """`folder` takes the pen's state and its port; `options` are those of `dermalink-sim serve`."""
-        self._folder, self._options = folder, options
+    def __init__(self, folder: Path, *options: str, door: tuple[str, ...] = ()) -> None:
+        """`folder` takes the pen's state and its port; `options` are those of `dermalink-sim serve`, and so is `door`.
+
+        Without a door named it has a serial port, or where there are no pseudo-terminals a TCP port.
+        """
+        self._options = options
+        self._door = door or (("--tcp", "127.0.0.1:0") if sys.platform == "win32" else ("--pty", str(folder / "pen")))
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -47,8 +53,7 @@ class Simulator:
         self.url = self.serial_number = ""
 
     async def __aenter__(self) -> Self:
-        door = ("--tcp", "127.0.0.1:0") if sys.platform == "win32" else ("--pty", str(self._folder / "pen"))
-        words = (*SIMULATOR, "serve", *door, "--control", "127.0.0.1:0", "--json", *self._options)
+        words = (*SIMULATOR, "serve", *self._door, "--control", "127.0.0.1:0", "--json", *self._options)
         # A process group of its own: Ctrl-C is for the host first, which stops the pen and then ends it.
         apart: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":

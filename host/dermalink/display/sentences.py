@@ -69,7 +69,7 @@ def _started(event: events.PassStarted) -> str:
 
 
 def _alarm(event: events.Alarm) -> str:
-    return f"This program stopped the pen: {event.words}"
+    return f"This program told the pen to stop: {event.words}"
 
 
 def _link_gone(event: events.LinkGone) -> str:
