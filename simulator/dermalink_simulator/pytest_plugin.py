@@ -4,14 +4,16 @@
         assert pen.status().state.name == "IDLE"
 
 `simulated_pen` is a pen in software with its hand, button, cartridge, clock, power and faults; `pen` is a connection to
-it; both live in virtual time, and everything is synchronous, so no plugin for asyncio is needed. With `--pen URL` the
-same tests run on a real pen; what it can't do is skipped there, with the reason. Nothing heavy is imported before a
-fixture is used. This file is the only place that joins the host to the simulator.
+it; both live in virtual time, and everything is synchronous, so no plugin for asyncio is needed. With `--pen-by ble`
+the same tests reach the simulated pen by Bluetooth Low Energy, over bleak and a whole Bluetooth stack in this process,
+still in virtual time; one test alone does so with `@pytest.mark.simulated_pen(by="ble", air="room")`. With `--pen URL`
+they run on a real pen; what it can't do is skipped there, with the reason. Nothing heavy is imported before a fixture
+is used. This file is the only place that joins the host to the simulator.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from dermalink.session.outcome import Summary
     from dermalink.sync import LoopThread, SyncPen
     from dermalink_protocol.zones import Direction, Zone
+    from dermalink_simulator.doors.on_air import OnAir
     from dermalink_simulator.hardware.skin import Skin
     from dermalink_simulator.overlay import Faults
     from dermalink_simulator.pen import Button, CartridgeSeat, Clock, Hand, Power, SimulatedPen
@@ -39,17 +42,27 @@ SWAP_S = 0.5
 STARTED_WITHIN_S = 10.0  # a self-test takes a second, and a board's flash check a few
 NEEDS = "needs the simulator ({}), and --pen names a real pen"
 SIMULATOR_ONLY = ("simulated_pen", "virtual_time")
+BY_STREAM, BY_BLE = WAYS = ("stream", "ble")
+AIRS = ("room", "perfect")
 MARKERS = (
     "needs_simulator: what a real pen can't be made to do (faults, its clock); skipped with --pen",
     "second_session: opens a second session within 14 days, which a real pen refuses; skipped with --pen",
-    "simulated_pen(profile=, seed=, head=): what the simulated pen is made of",
+    "simulated_pen(profile=, seed=, head=, by=, air=): what the pen is made of and how it is reached (see --pen-by)",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--pen URL`."""
-    text = "Run on the real pen at URL (serial:/dev/ttyACM0, tcp:HOST:PORT) instead of a simulated one."
-    parser.getgroup("dermalink").addoption("--pen", metavar="URL", default=None, help=text)
+    """`--pen URL`, `--pen-by WAY` and `--pen-air PROFILE`."""
+    group = parser.getgroup("dermalink")
+    text = "Run on the real pen at URL (serial:/dev/ttyACM0, ble:SERIAL, tcp:HOST:PORT) instead of a simulated one."
+    group.addoption("--pen", metavar="URL", default=None, help=text)
+    text = (
+        "Reach simulated pens by 'stream' (bytes, as over a serial port; the default) or by 'ble': bleak and a whole "
+        "Bluetooth stack in this process, without an adapter and in virtual time."
+    )
+    group.addoption("--pen-by", metavar="WAY", choices=WAYS, default=None, help=text)
+    text = "The air of pens reached by 'ble': 'room' (30 ms interval, 1 % loss; the default) or 'perfect'."
+    group.addoption("--pen-air", metavar="PROFILE", choices=AIRS, default=None, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,11 +74,20 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--pen {url!r} is no URL; for example serial:/dev/ttyACM0")
     if url is not None and (hasattr(config, "workerinput") or config.getoption("numprocesses", None)):
         raise pytest.UsageError("--pen names one pen, and pytest-xdist would share it between workers: leave -n away")
+    by, air = config.getoption("--pen-by"), config.getoption("--pen-air")
+    if url is not None and (by or air):
+        raise pytest.UsageError(
+            "--pen-by and --pen-air are a simulated pen's, and --pen names a real one: leave one away"
+        )
+    if air is not None and by == BY_STREAM:
+        raise pytest.UsageError("--pen-air is the air of --pen-by ble, and --pen-by stream has none: leave one away")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say which pen is meant when it is a real one."""
-    url = config.getoption("--pen")
+    """Say which pen is meant when it is a real one, and how it is reached when that isn't by a stream."""
+    url, by = config.getoption("--pen"), config.getoption("--pen-by")
+    if by == BY_BLE:
+        return f"dermalink: on simulated pens by BLE, air {config.getoption('--pen-air') or AIRS[0]}"
     return f"dermalink: on the pen at {url}" if url else None
 
 
@@ -166,29 +188,52 @@ class _Acting:
 class SimulatedPenDesk:
     """A simulated pen on a tester's desk: its parts, its truth, and time."""
 
-    def __init__(self, bench: Bench, model: SimulatedPen, runner: PenRunner, url: str) -> None:
+    def __init__(
+        self, bench: Bench, model: SimulatedPen, runner: PenRunner, url: str, air: OnAir | None = None
+    ) -> None:
         self.bench, self.model, self.runner, self.url = bench, model, runner, url
-        self.hand = cast("Hand", _Acting(model.hand, runner.act))
-        self.button = cast("Button", _Acting(model.button, runner.act))
-        self.cartridge = cast("CartridgeSeat", _Acting(model.cartridge, runner.act))
-        self.clock = cast("Clock", _Acting(model.clock, runner.act))
-        self.power = cast("Power", _Acting(model.power, runner.act))
-        self.faults = cast("Faults", _Acting(model.faults, runner.act))
+        self._air = air
+        self.hand = cast("Hand", _Acting(model.hand, self.act))
+        self.button = cast("Button", _Acting(model.button, self.act))
+        self.cartridge = cast("CartridgeSeat", _Acting(model.cartridge, self.act))
+        self.clock = cast("Clock", _Acting(model.clock, self.act))
+        self.power = cast("Power", _Acting(model.power, self.act))
+        self.faults = cast("Faults", _Acting(model.faults, self.act))
+
+    def act(self, do: Callable[[], T]) -> T:
+        """What `do` gives, done at the present moment; a pen's radio needs its loop to run meanwhile."""
+        if self.bench.loop.is_running():
+            return self.runner.act(do)
+
+        async def on_the_loop() -> T:
+            return self.runner.act(do)
+
+        return self.bench.run(on_the_loop())
 
     @property
     def skin(self) -> Skin:
         """The independent truth about every stroke, up to now."""
-        return self.runner.act(lambda: self.model.skin)
+        return self.act(lambda: self.model.skin)
 
     @property
     def needles_out(self) -> bool:
         """Whether needles truly stand out of the head now."""
-        return self.runner.act(lambda: self.model.needles_out)
+        return self.act(lambda: self.model.needles_out)
 
     @property
     def now_ms(self) -> int:
         """The pen's own time."""
-        return self.runner.act(lambda: self.model.now_ms)
+        return self.act(lambda: self.model.now_ms)
+
+    def url_of(self, host: str, **options: object) -> str:
+        """The URL for another host at the same time: by BLE one adapter has one connection to a pen, and `host` names
+        another; `options` are those of its radio, as `mtu=23`. By a stream all use the same URL, and there are none.
+        """
+        if self._air is not None:
+            return self._air.url_of(host, **options)
+        if options:
+            raise ValueError(f"{', '.join(options)} was refused: a pen reached by a stream has no radio")
+        return self.url
 
     def advance(self, seconds: float) -> None:
         """Let time pass, for the pen and everybody."""
@@ -243,8 +288,11 @@ class Person:
 
 
 @contextmanager
-def desk(bench: Bench, model: SimulatedPen) -> Iterator[SimulatedPenDesk]:
-    """A simulated pen that runs along the bench's time, and is found by its URL, until the end of the `with`."""
+def desk(bench: Bench, model: SimulatedPen, *, by: str = BY_STREAM, air: str = AIRS[0]) -> Iterator[SimulatedPenDesk]:
+    """A simulated pen that runs along the bench's time, and is found by its URL, until the end of the `with`.
+
+    `by` "ble" puts it on an air of this process, `air` being "room" or "perfect"; by "stream" there is none.
+    """
     from dermalink_simulator.in_process import published
     from dermalink_simulator.runner import PenRunner
 
@@ -252,11 +300,31 @@ def desk(bench: Bench, model: SimulatedPen) -> Iterator[SimulatedPenDesk]:
         return PenRunner(model)
 
     runner = bench.run(start())
-    try:
-        with published(f"pen-{id(runner):x}", runner) as url:
+    with ExitStack() as stack:
+        stack.callback(runner.stop)
+        if by == BY_BLE:
+            from dermalink_simulator.doors.on_air import on_air
+
+            radio = AsyncExitStack()
+            stack.callback(lambda: bench.run(radio.aclose()))
+            found = bench.run(radio.enter_async_context(on_air(runner, model, air=air)))
+            yield SimulatedPenDesk(bench, model, runner, found.url, found)
+        else:
+            url = stack.enter_context(published(f"pen-{id(runner):x}", runner))
             yield SimulatedPenDesk(bench, model, runner, url)
-    finally:
-        runner.stop()
+
+
+def _way(config: pytest.Config, asked: dict[str, Any]) -> tuple[str, str]:
+    """How a test's pen is reached, and by what air; its marker goes before the command line. Taken out of `asked`."""
+    own_by, own_air = asked.pop("by", None), asked.pop("air", None)
+    by = own_by or (BY_BLE if own_air else config.getoption("--pen-by") or BY_STREAM)
+    air = own_air or config.getoption("--pen-air") or AIRS[0]
+    for name, value, known in (("by", by, WAYS), ("air", air, AIRS)):
+        if value not in known:
+            pytest.fail(f"simulated_pen({name}={value!r}) was refused: there are {', '.join(known)}", pytrace=False)
+    if by == BY_STREAM and own_air:
+        pytest.fail(f"simulated_pen(air={air!r}) was refused: by='stream' goes through no air", pytrace=False)
+    return by, air
 
 
 @pytest.fixture
@@ -274,7 +342,9 @@ def _dermalink_desk(request: pytest.FixtureRequest, _dermalink_bench: Bench) -> 
     from dermalink_simulator.making import make_pen
 
     marker = request.node.get_closest_marker("simulated_pen")
-    with desk(_dermalink_bench, make_pen(**(marker.kwargs if marker else {}))) as made:
+    asked = dict(marker.kwargs) if marker else {}
+    by, air = _way(request.config, asked)
+    with desk(_dermalink_bench, make_pen(**asked), by=by, air=air) as made:
         yield made
 
 
@@ -298,13 +368,17 @@ def simulated_pen(_dermalink_desk: SimulatedPenDesk | None) -> SimulatedPenDesk:
 def connect_pen(
     request: pytest.FixtureRequest, _dermalink_bench: Bench, _dermalink_desk: SimulatedPenDesk | None
 ) -> Iterator[Callable[[], SyncPen]]:
-    """`connect_pen()` makes one more connection: a second host, or the next one after the first was lost."""
+    """`connect_pen()` makes one more connection: a second host, or the next one after the first was lost.
+
+    By BLE each is a host with an adapter of its own.
+    """
     from dermalink.journal import MemoryJournal
 
     journal, opened = MemoryJournal(), list["SyncPen"]()
 
     def connect() -> SyncPen:
-        opened.append(_connect(request.config, _dermalink_bench, _dermalink_desk, journal))
+        host = f"fixture{len(opened) + 1}"
+        opened.append(_connect(request.config, _dermalink_bench, _dermalink_desk, host, journal))
         return opened[-1]
 
     try:
@@ -320,7 +394,9 @@ def pen(connect_pen: Callable[[], SyncPen]) -> SyncPen:
     return connect_pen()
 
 
-def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | None, journal: MemoryJournal) -> SyncPen:
+def _connect(
+    config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | None, host: str, journal: MemoryJournal
+) -> SyncPen:
     """A connection to a pen whose self-test at power-up is over."""
     from dermalink.pen import Pen
     from dermalink.sync import SyncPen
@@ -330,7 +406,7 @@ def _connect(config: pytest.Config, bench: Bench, on_desk: SimulatedPenDesk | No
         connected = SyncPen.connect(config.getoption("--pen"))
     else:
         clock = on_desk.model.clock
-        opened = bench.run(Pen.connect(on_desk.url, journal=journal, utc=lambda: clock.utc_s))
+        opened = bench.run(Pen.connect(on_desk.url_of(host), journal=journal, utc=lambda: clock.utc_s))
         connected = SyncPen(cast("LoopThread", bench), opened)
     started = [state for state in State if state not in (State.BOOT, State.SELF_TEST)]
     with ExitStack() as stack:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+import pytest
 
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.pen import Pen
@@ -13,13 +15,18 @@ from dermalink.session.events import Event
 from dermalink.session.outcome import Summary
 from dermalink.session.runner import Session
 from dermalink.session.words import Word, WordQueue
+from dermalink_protocol.channels import Channel
+from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
-from dermalink_simulator.runner import PenRunner
+from dermalink_simulator.seam import PortKind
 
 T = TypeVar("T")
 
 PRESS_AFTER_S: Final = 0.4  # a person reads, and presses
+# How late a Stop may come to the pen: not at all, or over a room's air one connection event (30 ms) and three that are
+# lost one after the other, which is a burst.
+AIR_LATE_MS: Final = {"perfect": 0, "room": 120}
 NOSE: Final = b"""plan = 1
 rate_hz = 100
 speed_mm_s = 40
@@ -30,11 +37,29 @@ depth = "0.25 mm"
 """
 
 
+class Way(NamedTuple):
+    """How a session reaches its pen: by "stream" (`sim:`, as by a serial port) or by "ble", through an air."""
+
+    by: str
+    air: str = "perfect"
+
+    def __str__(self) -> str:
+        return self.by if self.by == "stream" else f"{self.by}-{self.air}"
+
+
+STREAM: Final = Way("stream")
+ROOM: Final = Way("ble", "room")
+PERFECT: Final = Way("ble")
+
+
 class Guided:
     """One person with one pen. Change what the person does by replacing entries of `reactions`."""
 
-    def __init__(self, runner: PenRunner, sim: SimulatedPen, url: str) -> None:
-        self.runner, self.sim, self.url = runner, sim, url
+    def __init__(self, made: SimulatedPenDesk, way: Way) -> None:
+        self.runner, self.sim, self.url, self.way = made.runner, made.model, made.url, way
+        self.other_url = made.url_of("other")  # of a second computer
+        self.stops_came_ms: list[int] = []
+        self._watch_stops()
         self.person = WordQueue()
         self.events: list[Event] = []
         self.journal: Journal = MemoryJournal()
@@ -90,6 +115,24 @@ class Guided:
 
         self.once(events.Progress, lambda event: event.coverage_percent >= 40, now)
 
+    def _watch_stops(self) -> None:
+        """Note when a Stop arrives at the pen: how long one is on its way over the air is no delay of the pen's."""
+        connect = self.sim.connect
+
+        def connect_watched(kind: PortKind = PortKind.STREAM) -> PenPort:
+            port = connect(kind)
+            write = port.write
+
+            def write_watched(data: bytes) -> None:
+                if kind is PortKind.GATT and data[0] == Channel.STOP:
+                    self.stops_came_ms.append(self.sim.now_ms)
+                write(data)
+
+            port.write = write_watched  # type: ignore[method-assign]
+            return port
+
+        self.sim.connect = connect_watched  # type: ignore[method-assign]
+
     # What the session says
 
     def show(self, event: Event) -> None:
@@ -112,6 +155,16 @@ class Guided:
         last = self.sim.skin.last_in_us
         assert last is not None, "the needles are out"
         return last / 1_000 - self.halfway_ms
+
+    def in_after_stop_ms(self) -> float:
+        """The same, from when Stop arrived at the pen; by a stream that is when it was sent."""
+        late_ms = 0
+        if self.way.by == "ble":
+            came_ms = [at for at in self.stops_came_ms if at >= self.halfway_ms]
+            assert came_ms, "no Stop arrived at the pen"
+            late_ms = came_ms[0] - self.halfway_ms
+            assert late_ms <= AIR_LATE_MS[self.way.air], f"the Stop came after {late_ms} ms"
+        return self.in_after_ms() - late_ms
 
     # The session
 
@@ -138,11 +191,26 @@ class Guided:
         await asyncio.sleep(seconds)
 
 
-def guided(story: Callable[[Guided], Awaitable[T]], **options: Any) -> T:
+def guided(story: Callable[[Guided], Awaitable[T]], way: Way = STREAM, **options: Any) -> T:
     """Run a story in virtual time, by the plugin that we ship; `options` are the simulated pen's."""
 
     async def tell(made: SimulatedPenDesk) -> T:
-        return await story(Guided(made.runner, made.model, made.url))
+        return await story(Guided(made, way))
 
-    with contextlib.closing(Bench(virtual=True)) as bench, desk(bench, SimulatedPen(**options)) as made:
+    with (
+        contextlib.closing(Bench(virtual=True)) as bench,
+        desk(bench, SimulatedPen(**options), by=way.by, air=way.air) as made,
+    ):
         return bench.run(tell(made))
+
+
+class Tell(Protocol):
+    """`guided` by one way."""
+
+    def __call__(self, story: Callable[[Guided], Awaitable[T]], **options: Any) -> T:
+        """Run a story."""
+
+
+def by_ways(*ways: Way) -> pytest.MarkDecorator:
+    """Run a test's stories by these ways only: `guided` is then each of them in turn."""
+    return pytest.mark.parametrize("guided", ways, ids=str, indirect=True)

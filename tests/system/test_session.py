@@ -1,4 +1,8 @@
-"""Sessions as a person lives them, on a simulated pen in virtual time."""
+"""Sessions as a person lives them, on a simulated pen in virtual time.
+
+Every story runs by a stream and by BLE, over bleak and a whole Bluetooth stack, in the air of an ordinary room; those
+that measure a stop also in an air without loss or delay. All of BLE here takes about 25 s of one core.
+"""
 
 import asyncio
 import contextlib
@@ -20,14 +24,20 @@ from dermalink_protocol.codewords import Opcode, Reason
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS, TTL_MAX_MS
 from dermalink_protocol.zones import Direction, Zone
-from tests.system.guided_session import NOSE, Guided, guided
+from tests.system.guided_session import NOSE, PERFECT, ROOM, STREAM, Guided, Tell, by_ways
 
 DAYS_15 = 15 * 86_400
 ALL_OF_NOSE = NOSE.replace(b'"horizontal"', b'"horizontal", "diagonal"')
+# Until a stop is proved, as the host sees it: what the pen says of it comes behind two more answers to Stop, one to the
+# last renewal and three changes of state, and an indication takes two connection events of 30 ms (540 ms without loss).
+PROVED_WITHIN_MS = {"perfect": 200, "room": 800}
+# What is left of a lease of 500 ms at each renewal: of a stream half of it; over the air of a room what is renewed with
+# is older by a connection interval each way, and by those that are lost.
+LEASE_LEFT_MS = {"stream": 250, "ble": 150}
 SETTLES_S = 2.0  # long enough for whatever still moves to have stopped
 
 
-def test_a_plan_is_led_through_to_its_end() -> None:
+def test_a_plan_is_led_through_to_its_end(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         summary = await world.run(ALL_OF_NOSE)
         assert (summary.ending, summary.closed, summary.confirmed) == (Ending.DONE, True, True)
@@ -45,12 +55,12 @@ def test_a_plan_is_led_through_to_its_end() -> None:
         assert not skin.needles_are_out
         assert summary.lost == 0
         assert summary.lowest_lease_margin_ms is not None
-        assert summary.lowest_lease_margin_ms >= 250
+        assert summary.lowest_lease_margin_ms >= LEASE_LEFT_MS[world.way.by]
 
     guided(story)
 
 
-def test_what_is_shown_is_json_line_by_line_in_an_order_that_makes_sense() -> None:
+def test_what_is_shown_is_json_line_by_line_in_an_order_that_makes_sense(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         await world.run()
         lines = [json.loads(event.as_line()) for event in world.events]
@@ -66,7 +76,7 @@ def test_what_is_shown_is_json_line_by_line_in_an_order_that_makes_sense() -> No
     guided(story)
 
 
-def test_without_asking_each_pass_still_waits_for_the_button() -> None:
+def test_without_asking_each_pass_still_waits_for_the_button(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         summary = await world.run(ask_ready=False)
         assert summary.ending is Ending.DONE
@@ -77,7 +87,7 @@ def test_without_asking_each_pass_still_waits_for_the_button() -> None:
 
 
 @pytest.mark.sr("SR-STOP-5", side="pen")
-def test_without_a_press_nothing_moves_and_after_a_minute_the_session_ends() -> None:
+def test_without_a_press_nothing_moves_and_after_a_minute_the_session_ends(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.reactions[events.PressAsked] = lambda _: None
         summary = await world.run(ask_ready=False)
@@ -89,7 +99,7 @@ def test_without_a_press_nothing_moves_and_after_a_minute_the_session_ends() -> 
     guided(story)
 
 
-def test_a_missed_press_asks_again_and_the_pass_is_still_there() -> None:
+def test_a_missed_press_asks_again_and_the_pass_is_still_there(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         press, asked = world.reactions[events.PressAsked], world.said
         world.reactions[events.PressAsked] = lambda event: press(event) if len(asked(events.PressAsked)) > 1 else None
@@ -101,7 +111,7 @@ def test_a_missed_press_asks_again_and_the_pass_is_still_there() -> None:
     guided(story)
 
 
-def test_pause_takes_the_needles_in_and_only_the_persons_word_and_a_press_go_on() -> None:
+def test_pause_takes_the_needles_in_and_only_the_persons_word_and_a_press_go_on(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         out_while_paused: list[bool] = []
 
@@ -123,7 +133,7 @@ def test_pause_takes_the_needles_in_and_only_the_persons_word_and_a_press_go_on(
     guided(story)
 
 
-def test_a_pass_that_the_person_lifts_away_from_for_long_is_paused_and_can_be_ended() -> None:
+def test_a_pass_that_the_person_lifts_away_from_for_long_is_paused_and_can_be_ended(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.do(world.sim.hand.lift))
         world.reactions[events.PassPaused] = lambda _: world.person.say(Word.END)
@@ -137,7 +147,7 @@ def test_a_pass_that_the_person_lifts_away_from_for_long_is_paused_and_can_be_en
     guided(story)
 
 
-def test_the_person_can_end_a_pass_early_and_it_counts() -> None:
+def test_the_person_can_end_a_pass_early_and_it_counts(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.person.say(Word.END))
         summary = await world.run()
@@ -151,15 +161,16 @@ def stopped(world: Guided, summary: Summary, ending: Ending) -> None:
     """What holds after every stop: proved, in time, and told."""
     assert summary.ending is ending
     assert (summary.confirmed, summary.closed) == (True, True)
-    assert world.in_after_ms() <= IN_WITHIN_MS
+    assert world.in_after_stop_ms() <= IN_WITHIN_MS
     (said,) = world.said(events.StopConfirmed)
     assert said.confirmed
-    assert said.milliseconds <= 200
+    assert said.milliseconds <= PROVED_WITHIN_MS[world.way.air]
     assert len(summary.passes) == 1  # the pass that was cut short is told of as well
 
 
 @pytest.mark.sr("SR-STOP-2", "SR-STOP-4", side="host")
-def test_the_word_stop_takes_the_needles_in_at_once_and_ends_the_session() -> None:
+@by_ways(STREAM, ROOM, PERFECT)
+def test_the_word_stop_takes_the_needles_in_at_once_and_ends_the_session(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.person.say(Word.STOP))
         stopped(world, await world.run(), Ending.STOPPED)
@@ -169,7 +180,8 @@ def test_the_word_stop_takes_the_needles_in_at_once_and_ends_the_session() -> No
 
 @pytest.mark.sr("SR-SYM-1", side="host")
 @pytest.mark.parametrize("word", [Word.PAIN, Word.BLEEDING, Word.RASH])
-def test_a_symptom_stops_at_once_and_bars_the_next_session(word: Word) -> None:
+@by_ways(STREAM, ROOM, PERFECT)
+def test_a_symptom_stops_at_once_and_bars_the_next_session(guided: Tell, word: Word) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.person.say(word))
         stopped(world, await world.run(), Ending.SYMPTOM)
@@ -189,7 +201,8 @@ def test_a_symptom_stops_at_once_and_bars_the_next_session(word: Word) -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
-def test_a_signal_sends_stop_before_anything_else() -> None:
+@by_ways(STREAM, ROOM, PERFECT)
+def test_a_signal_sends_stop_before_anything_else(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         async with await world.pen() as pen:
             session = world.session(pen)
@@ -203,7 +216,8 @@ def test_a_signal_sends_stop_before_anything_else() -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
-def test_an_error_in_the_display_stops_the_pen_and_comes_out() -> None:
+@by_ways(STREAM, ROOM, PERFECT)
+def test_an_error_in_the_display_stops_the_pen_and_comes_out(guided: Tell) -> None:
     async def story(world: Guided) -> None:
 
         def breaks() -> None:
@@ -212,25 +226,26 @@ def test_an_error_in_the_display_stops_the_pen_and_comes_out() -> None:
         world.halfway(breaks)
         with pytest.raises(ZeroDivisionError):
             await world.run()
-        assert world.in_after_ms() <= IN_WITHIN_MS
+        assert world.in_after_stop_ms() <= IN_WITHIN_MS
 
     guided(story)
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
-def test_cancelling_the_session_stops_the_pen() -> None:
+@by_ways(STREAM, ROOM, PERFECT)
+def test_cancelling_the_session_stops_the_pen(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         running = asyncio.ensure_future(world.run())
         world.halfway(running.cancel)
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert world.in_after_ms() <= IN_WITHIN_MS
+        assert world.in_after_stop_ms() <= IN_WITHIN_MS
 
     guided(story)
 
 
 @pytest.mark.sr("SR-STOP-1", side="pen")
-def test_when_the_link_is_cut_the_lease_takes_the_needles_in() -> None:
+def test_when_the_link_is_cut_the_lease_takes_the_needles_in(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
         with pytest.raises(LinkError):
@@ -242,7 +257,7 @@ def test_when_the_link_is_cut_the_lease_takes_the_needles_in() -> None:
 
 
 @pytest.mark.sr("SR-STOP-5", "SR-SES-1", side="pen")
-def test_after_a_lost_link_the_session_is_adopted_and_goes_on_only_by_word_and_press() -> None:
+def test_after_a_lost_link_the_session_is_adopted_and_goes_on_only_by_word_and_press(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.reactions[events.PassPaused] = lambda _: asyncio.get_running_loop().call_later(
             5, world.person.say, Word.RESUME
@@ -262,7 +277,7 @@ def test_after_a_lost_link_the_session_is_adopted_and_goes_on_only_by_word_and_p
 
 
 @pytest.mark.sr("SR-STOP-1", side="pen")
-def test_a_link_that_carries_nothing_any_more_is_a_lost_one() -> None:
+def test_a_link_that_carries_nothing_any_more_is_a_lost_one(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "loss", permille=1_000)))
         with pytest.raises(LinkError, match="silent"):
@@ -275,7 +290,7 @@ def test_a_link_that_carries_nothing_any_more_is_a_lost_one() -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
-def test_a_pass_whose_pen_is_gone_when_the_person_leaves_is_told_of_with_what_was_seen() -> None:
+def test_a_pass_whose_pen_is_gone_when_the_person_leaves_is_told_of_with_what_was_seen(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         async with await world.pen() as pen:
             session = world.session(pen, connect=world.pen)
@@ -297,10 +312,12 @@ def test_a_pass_whose_pen_is_gone_when_the_person_leaves_is_told_of_with_what_wa
 @pytest.mark.sr("SR-STOP-4", side="host")
 @pytest.mark.parametrize("moment", [events.Progress, events.PressAsked])
 @pytest.mark.parametrize("ask_ready", [True, False])
-def test_a_stop_by_another_connection_ends_the_session(ask_ready: bool, moment: type[events.Event]) -> None:
+def test_a_stop_by_another_connection_ends_the_session(
+    guided: Tell, ask_ready: bool, moment: type[events.Event]
+) -> None:
     async def story(world: Guided) -> None:
         async def stop_from_elsewhere() -> None:
-            async with await Pen.connect(world.url, journal=MemoryJournal(), inspect_only=True) as other:
+            async with await Pen.connect(world.other_url, journal=MemoryJournal(), inspect_only=True) as other:
                 await other.stop()
 
         others: list[asyncio.Task[None]] = []
@@ -320,7 +337,7 @@ def test_a_stop_by_another_connection_ends_the_session(ask_ready: bool, moment: 
 
 
 @pytest.mark.sr("SR-DEPTH-5", side="host")
-def test_when_telemetry_stops_coming_the_host_ends_the_pass_and_says_just_that() -> None:
+def test_when_telemetry_stops_coming_the_host_ends_the_pass_and_says_just_that(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         def silent_for_a_moment() -> None:
             world.do(lambda: world.sim.faults.inject("link", "loss", permille=1_000, way=2))
@@ -339,7 +356,7 @@ def test_when_telemetry_stops_coming_the_host_ends_the_pass_and_says_just_that()
     guided(story)
 
 
-def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it() -> None:
+def test_stop_while_the_link_is_gone_ends_the_session_without_waiting_for_it(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         async def nothing_there() -> Any:
             raise NoSuchPort("nothing is there")
@@ -372,7 +389,7 @@ class SlowJournal(MemoryJournal):
 @pytest.mark.sr("SR-CMD-3", side="host")
 @pytest.mark.parametrize(("slow", "reaches_the_end"), [((3,), True), ((5,), True), (tuple(range(3, 30)), False)])
 def test_a_command_that_is_late_is_asked_for_again_and_not_for_ever(
-    slow: tuple[int, ...], reaches_the_end: bool
+    guided: Tell, slow: tuple[int, ...], reaches_the_end: bool
 ) -> None:
     async def story(world: Guided) -> None:
         world.journal = SlowJournal(slow)
@@ -390,7 +407,7 @@ def test_a_command_that_is_late_is_asked_for_again_and_not_for_ever(
 
 @pytest.mark.sr("SR-CMD-3", side="host")
 @pytest.mark.parametrize("record", [3, 5])
-def test_where_nobody_is_asked_a_late_command_is_not_tried_again(record: int) -> None:
+def test_where_nobody_is_asked_a_late_command_is_not_tried_again(guided: Tell, record: int) -> None:
     async def story(world: Guided) -> None:
         world.journal = SlowJournal((record,))
         with pytest.raises(PenRefusal) as caught:
@@ -418,7 +435,7 @@ class LossyJournal(MemoryJournal):
 
 @pytest.mark.sr("SR-CMD-3", "SR-UNC-1", side="host")
 @pytest.mark.parametrize("record", [3, 5])
-def test_where_nobody_is_asked_a_command_that_was_lost_ends_the_session(record: int) -> None:
+def test_where_nobody_is_asked_a_command_that_was_lost_ends_the_session(guided: Tell, record: int) -> None:
     async def story(world: Guided) -> None:
         world.journal = LossyJournal(world, record)
         summary = await world.run(ask_ready=False)
@@ -431,7 +448,7 @@ def test_where_nobody_is_asked_a_command_that_was_lost_ends_the_session(record: 
 
 @pytest.mark.sr("SR-CMD-3", side="host")
 @pytest.mark.parametrize("trouble", ["late", "lost"])
-def test_a_pass_that_did_not_begin_waits_for_a_new_word_whatever_was_said_before(trouble: str) -> None:
+def test_a_pass_that_did_not_begin_waits_for_a_new_word_whatever_was_said_before(guided: Tell, trouble: str) -> None:
     async def story(world: Guided) -> None:
         world.journal = SlowJournal((5,)) if trouble == "late" else LossyJournal(world, 5)
         said_ms: list[int] = []
@@ -465,7 +482,7 @@ def test_a_pass_that_did_not_begin_waits_for_a_new_word_whatever_was_said_before
 
 @pytest.mark.sr("SR-CMD-3", side="host")
 @pytest.mark.parametrize("ask_ready", [True, False])
-def test_a_resume_that_came_too_late_waits_for_a_new_word(ask_ready: bool) -> None:
+def test_a_resume_that_came_too_late_waits_for_a_new_word(guided: Tell, ask_ready: bool) -> None:
     async def story(world: Guided) -> None:
         journal = world.journal = SlowJournal(())
         said_ms: list[int] = []
@@ -502,7 +519,9 @@ def test_a_resume_that_came_too_late_waits_for_a_new_word(ask_ready: bool) -> No
 @pytest.mark.sr("SR-UNC-1", side="host")
 @pytest.mark.parametrize("kind", ["crash_before", "crash_after"])
 @pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.BEGIN_PASS, Opcode.OPEN_SESSION])
-def test_a_pen_that_crashes_on_a_command_leaves_nobody_hanging_and_no_needle_out(kind: str, opcode: Opcode) -> None:
+def test_a_pen_that_crashes_on_a_command_leaves_nobody_hanging_and_no_needle_out(
+    guided: Tell, kind: str, opcode: Opcode
+) -> None:
     async def story(world: Guided) -> None:
         world.do(lambda: world.sim.faults.inject("firmware", kind, opcode=int(opcode)))
         try:
@@ -519,7 +538,7 @@ def test_a_pen_that_crashes_on_a_command_leaves_nobody_hanging_and_no_needle_out
 
 
 @pytest.mark.sr("SR-UNC-1", "SR-CMD-3", side="host")
-def test_a_lossy_link_costs_words_and_never_the_lead() -> None:
+def test_a_lossy_link_costs_words_and_never_the_lead(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.reactions[events.PassPaused] = lambda _: world.person.say(Word.RESUME)
         world.reactions[events.SessionOpened] = lambda _: world.do(
@@ -538,7 +557,7 @@ def test_a_lossy_link_costs_words_and_never_the_lead() -> None:
 
 
 @pytest.mark.sr("SR-INT-1", side="host")
-def test_a_second_session_has_to_wait() -> None:
+def test_a_second_session_has_to_wait(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         assert (await world.run()).ending is Ending.DONE
         world.do(lambda: world.sim.cartridge.fit("glide"))
@@ -551,7 +570,7 @@ def test_a_second_session_has_to_wait() -> None:
     guided(story)
 
 
-def test_a_session_after_one_that_touched_nothing_tests_the_pen_first() -> None:
+def test_a_session_after_one_that_touched_nothing_tests_the_pen_first(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         go = world.reactions[events.ReadyAsked]
         world.reactions[events.ReadyAsked] = lambda _: world.person.say(Word.STOP)
@@ -566,7 +585,7 @@ def test_a_session_after_one_that_touched_nothing_tests_the_pen_first() -> None:
 
 
 @pytest.mark.sr("SR-CART-1", side="host")
-def test_a_used_head_is_refused_before_the_session_opens() -> None:
+def test_a_used_head_is_refused_before_the_session_opens(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         assert (await world.run()).ending is Ending.DONE
         world.do(lambda: world.sim.clock.advance(DAYS_15))
@@ -587,7 +606,7 @@ def test_a_used_head_is_refused_before_the_session_opens() -> None:
     ],
 )
 def test_a_plan_that_does_not_suit_the_head_is_refused_whole_and_nothing_is_opened(
-    change: tuple[bytes, bytes], reason: Reason
+    guided: Tell, change: tuple[bytes, bytes], reason: Reason
 ) -> None:
     async def story(world: Guided) -> None:
         with pytest.raises(PlanRefused) as caught:
@@ -602,7 +621,7 @@ def test_a_plan_that_does_not_suit_the_head_is_refused_whole_and_nothing_is_open
     guided(story)
 
 
-def test_a_fault_of_the_pen_ends_the_session_with_the_reason_in_words() -> None:
+def test_a_fault_of_the_pen_ends_the_session_with_the_reason_in_words(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.halfway(lambda: world.do(lambda: world.sim.faults.inject("motor", "overspeed")))
         summary = await world.run()
@@ -615,7 +634,7 @@ def test_a_fault_of_the_pen_ends_the_session_with_the_reason_in_words() -> None:
 
 
 @pytest.mark.parametrize("gone", [events.ReadyAsked, events.PassPaused])
-def test_when_nobody_is_there_to_answer_the_session_ends(gone: type[events.Event]) -> None:
+def test_when_nobody_is_there_to_answer_the_session_ends(guided: Tell, gone: type[events.Event]) -> None:
     async def story(world: Guided) -> None:
         world.reactions[gone] = lambda _: world.person.say(Word.GONE)
         world.halfway(lambda: world.person.say(Word.PAUSE))
@@ -625,7 +644,7 @@ def test_when_nobody_is_there_to_answer_the_session_ends(gone: type[events.Event
     guided(story)
 
 
-def test_whoever_goes_away_in_the_middle_of_a_pass_is_missed_before_the_next_one() -> None:
+def test_whoever_goes_away_in_the_middle_of_a_pass_is_missed_before_the_next_one(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         world.reactions[events.ReadyAsked] = lambda event: world.person.say(Word.GO) if event.step.number == 1 else None
         world.halfway(lambda: world.person.say(Word.GONE))
@@ -635,7 +654,7 @@ def test_whoever_goes_away_in_the_middle_of_a_pass_is_missed_before_the_next_one
     guided(story)
 
 
-def test_a_stop_while_a_command_is_on_its_way_is_the_end_and_no_error() -> None:
+def test_a_stop_while_a_command_is_on_its_way_is_the_end_and_no_error(guided: Tell) -> None:
     async def story(world: Guided) -> None:
         async with await world.pen() as pen:
             session, apply = world.session(pen), pen.apply
