@@ -49,6 +49,7 @@ NOT_RUN: Final = {
     "pytest --pen": "wants tests of the reader's own",
     "python -m pytest": "wants tests of the reader's own",
     "dermalink scan": "asks every serial port of this machine",
+    "dermalink scan --ble --radio": "",
     "dermalink doctor": "asks every serial port of this machine",
     "dermalink doctor --pen": "",
     "dermalink clock --set now": "wants the pen's button held; test_left_open.py holds it",
@@ -97,11 +98,12 @@ class Desk:
     def serve(self, words: list[str]) -> None:
         """Start the simulated pen that a page starts, behind doors that are free, and know them by the page's names."""
         words, said = list(words), dict[str, str]()
-        for option in ("--tcp", "--pty", "--control"):
+        free = {"--pty": str(self.folder / f"pen{len(self._doors)}"), "--ble": "tcp-server:127.0.0.1:0"}
+        for option in ("--tcp", "--pty", "--control", "--ble"):
             if option in words:
                 at = words.index(option) + 1
-                said[option] = words[at]
-                words[at] = str(self.folder / f"pen{len(self._doors)}") if option == "--pty" else "127.0.0.1:0"
+                said[option] = words[at].removeprefix("tcp-server:")
+                words[at] = free.get(option, "127.0.0.1:0")
         command = [str(tasks.SCRIPTS / f"dermalink-sim{tasks.EXE}"), *words[1:], "--json"]
         pipe = subprocess.PIPE
         served = subprocess.Popen(command, stdout=pipe, text=True, cwd=self.folder, env=self._env)
@@ -111,7 +113,12 @@ class Desk:
         ready = json.loads(served.stdout.readline())
         found = {url.partition(":")[0]: url.partition(":")[2] for url in ready["urls"]}
         for option, name in said.items():
-            real = {"--tcp": found.get("tcp"), "--pty": found.get("serial"), "--control": ready["control"]}[option]
+            real = {
+                "--tcp": found.get("tcp"),
+                "--pty": found.get("serial"),
+                "--control": ready["control"],
+                "--ble": ready["radio"].removeprefix("tcp-client:"),
+            }[option]
             assert real, f"no {option} in {ready}"
             self._doors[name.removeprefix("127.0.0.1") if option != "--pty" else name] = real
         with SyncPen.connect(ready["urls"][0], inspect_only=True) as pen:
