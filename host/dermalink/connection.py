@@ -155,7 +155,6 @@ class Connection:
         if request.effect is not Effect.REDUCES:
             raise HostRefusal(f"{type(request).__name__} was not sent past the queue", Reason.BUSY, rule="SR-STOP-4")
         exchange = self.exchange(request)
-        exchange.future.add_done_callback(self._read_error)
         exchange.sent, exchange.sent_s = True, exchange.future.get_loop().time()
         try:
             self.link.send_now(self._channel(request), exchange.body)
@@ -168,7 +167,7 @@ class Connection:
 
     @staticmethod
     def _read_error(future: "asyncio.Future[Any]") -> None:
-        """Nobody has to wait for the reply to a Stop, so an error there is no surprise to log."""
+        """Who waits is told; who let go in the same turn, or never waited for a Stop's reply, has nothing to log."""
         if not future.cancelled():
             future.exception()
 
@@ -179,6 +178,7 @@ class Connection:
         if request.effect in NEEDS_ADMISSION and not self._admit(request):
             raise not_admitted(request)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._read_error)
         exchange = Exchange(request, self._next_id(), future, self.newest_tick)
         self._pending[exchange.request_id] = exchange
         return exchange

@@ -21,6 +21,7 @@ from dermalink.session.tally import PassTally
 from dermalink.session.words import SYMPTOMS, Person, Word
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import Applied
@@ -48,9 +49,13 @@ class Leave(Exception):
 class SessionLoop:
     """See the module. `pen` may be replaced by `attach` when a link is lost and another connection takes over."""
 
-    def __init__(self, person: Person, show: Callable[[Event], None]) -> None:
-        """`show` is called on the loop, and is quick; `person` is asked for words as they come."""
+    def __init__(self, person: Person, show: Callable[[Event], None], *, lease_ms: int = LEASE_DEFAULT_MS) -> None:
+        """`show` is called on the loop, and is quick; `person` is asked for words as they come.
+
+        The session is opened, adopted and kept alive with a lease of `lease_ms`.
+        """
         self.show: Final = show
+        self.lease_ms: Final = lease_ms
         self.state = State.BOOT
         self.reason = Reason.NONE
         self.tally: PassTally | None = None
@@ -65,6 +70,7 @@ class SessionLoop:
         self._lease: Lease | None = None
         self._tick: int | None = None
         self._asked_s = self._heard_s = 0.0
+        self._asking = False
         self._attached = False
         self._lost_before = 0
         self._margin_before = LinkMargin()
@@ -268,15 +274,24 @@ class SessionLoop:
     # Asking, and keeping alive
 
     def _ask_status(self) -> None:
+        """One question at a time: over a slow link (BLE at an interval of 100 ms) more would only queue up."""
+        if self._asking:
+            return
         now = asyncio.get_running_loop().time()
         every_s = WAITING_STATUS_EVERY_S if self.state in NOT_YET_MOVING else STATUS_EVERY_S
         if now - self._asked_s >= every_s * 0.9:  # a timer may come a little early
             self._asked_s = now
+            self._asking = True
             self._spawn(self._fetch_status())
 
     async def _fetch_status(self) -> None:
-        with contextlib.suppress(LinkError, Timeout, PenRefusal):  # a lost link says so by itself; the next one comes
-            self._inbox.put(await self.pen.request(GetStatus()))
+        try:
+            with contextlib.suppress(
+                LinkError, Timeout, PenRefusal
+            ):  # a lost link says so by itself; the next one comes
+                self._inbox.put(await self.pen.request(GetStatus()))
+        finally:
+            self._asking = False
 
     async def begin_lease(self) -> None:
         """A press is awaited, so from now on what is taken in earns renewals; the first one goes out now.
@@ -284,7 +299,7 @@ class SessionLoop:
         Without a running lease the pen would take no press, however soon it came.
         """
         await self.end_lease()
-        self._lease = self.pen.lease(self.session_id)
+        self._lease = self.pen.lease(self.session_id, self.lease_ms)
         status = await self.pen.status()
         self.take_status(status)
         await self._earn(status)
@@ -316,4 +331,4 @@ class SessionLoop:
             self._ask_status()
             if self._lease is lease:
                 await self.end_lease()
-                self._lease = self.pen.lease(self.session_id)
+                self._lease = self.pen.lease(self.session_id, self.lease_ms)

@@ -458,3 +458,21 @@ async def test_whoever_asked_and_does_not_wait_leaves_no_error_behind_when_the_l
         await connection.close()
     gc.collect()
     assert said == []
+
+
+@in_virtual_time
+async def test_who_lets_go_in_the_turn_of_a_refusal_leaves_nothing_to_log() -> None:
+    async with a_connection() as (connection, pen):
+        pen.silent_to(GetStatus)
+        logged: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        exchange = connection.exchange(GetStatus())
+        asking = asyncio.ensure_future(connection.run(exchange))
+        await asyncio.sleep(0)
+        exchange.future.set_exception(Timeout("too late"))
+        asking.cancel()
+        await asyncio.wait([asking])
+        del exchange, asking
+        gc.collect()
+        await asyncio.sleep(0)
+        assert not logged
