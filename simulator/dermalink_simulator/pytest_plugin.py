@@ -61,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "Bluetooth stack in this process, without an adapter and in virtual time."
     )
     group.addoption("--pen-by", metavar="WAY", choices=WAYS, default=None, help=text)
-    text = "The air of pens reached by 'ble': 'room' (30 ms interval, 1 % loss; the default) or 'perfect'."
+    text = "The air of pens reached by 'ble': 'room' (30 ms interval, 1 %% loss; the default) or 'perfect'."
     group.addoption("--pen-air", metavar="PROFILE", choices=AIRS, default=None, help=text)
 
 

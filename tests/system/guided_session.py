@@ -56,7 +56,7 @@ class Guided:
     """One person with one pen. Change what the person does by replacing entries of `reactions`."""
 
     def __init__(self, made: SimulatedPenDesk, way: Way) -> None:
-        self.runner, self.sim, self.url, self.way = made.runner, made.model, made.url, way
+        self.made, self.runner, self.sim, self.url, self.way = made, made.runner, made.model, made.url, way
         self.other_url = made.url_of("other")  # of a second computer
         self.stops_came_ms: list[int] = []
         self._watch_stops()

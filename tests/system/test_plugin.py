@@ -140,6 +140,62 @@ def test_a_fault(pen, simulated_pen):
     assert "6 passed" in ended.summary
 
 
+OVER_THE_AIR = f"""
+import pytest
+{NOSE}
+
+def test_a_session(run_session, simulated_pen, pen):
+    assert run_session(NOSE).summary.ending.name == "DONE"
+    assert 0 < simulated_pen.skin.deepest_um <= 250
+    assert pen.run(kind_of) == WAY
+
+@pytest.mark.simulated_pen(by="ble", air="perfect", seed=7)
+def test_this_one_by_ble_in_any_case(pen, simulated_pen):
+    assert pen.run(kind_of) == "ble"
+    assert simulated_pen.url.startswith("ble:DL-SIM-00000007?radio=air:")
+    simulated_pen.faults.inject("air", "interval", us=7_500)
+    assert pen.status().state.name == "IDLE"
+
+@pytest.mark.simulated_pen(by="stream")
+def test_this_one_by_a_stream_in_any_case(pen):
+    assert pen.run(kind_of) == "sim"
+
+@pytest.mark.simulated_pen(air="room")
+def test_power_is_lost_and_comes_back(pen, simulated_pen, connect_pen):
+    simulated_pen.power.cut()
+    simulated_pen.advance(3)
+    simulated_pen.power.restore()
+    assert connect_pen().status().state.name == "IDLE"
+
+async def kind_of(pen):
+    return pen.connection.link.kind
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "way"), [((), "sim"), (("--pen-by", "ble"), "ble"), (("--pen-by=ble", "--pen-air=perfect"), "ble")]
+)
+def test_the_same_file_by_a_stream_and_by_ble(project: Path, options: tuple[str, ...], way: str) -> None:
+    ended = run(project, f"WAY = {way!r}\n{OVER_THE_AIR}", *options)
+    assert ended.code == 0, ended
+    assert "4 passed" in ended.summary
+
+
+@pytest.mark.parametrize("asked", ["by='wire'", "air='storm'", "by='stream', air='room'"])
+def test_a_way_that_there_is_not_is_said(project: Path, asked: str) -> None:
+    text = f"import pytest\n\n@pytest.mark.simulated_pen({asked})\ndef test_it(pen):\n    pass\n"
+    ended = run(project, text)
+    assert ended.code == 1
+    assert "was refused" in ended.text
+    assert "Traceback" not in ended.text
+
+
+def test_the_help_says_how_a_pen_is_reached(project: Path) -> None:
+    said = " ".join(run(project, IN_THREE_LINES, "--help").text.split())
+    for words in ("--pen-by=WAY", "--pen-air=PROFILE", "a whole Bluetooth stack in this process"):
+        assert words in said
+
+
 def test_a_failure_shows_what_truly_happened_to_the_pen(project: Path) -> None:
     ended = run(project, "def test_it(simulated_pen, pen):\n    simulated_pen.power.cut()\n    assert False\n")
     assert ended.code == 1
@@ -229,6 +285,9 @@ def test_the_person_is_asked(person, capfd):
     [
         (("--pen", "ttyACM0"), "is no URL; for example serial:/dev/ttyACM0"),
         (("--pen", "tcp:127.0.0.1:1", "-n", "2"), "would share it between workers"),
+        (("--pen", "tcp:127.0.0.1:1", "--pen-by", "ble"), "leave one away"),
+        (("--pen-by", "stream", "--pen-air", "room"), "--pen-by stream has none"),
+        (("--pen-by", "wire"), "invalid choice"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(project: Path, options: tuple[str, ...], said: str) -> None:

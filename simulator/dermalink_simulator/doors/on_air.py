@@ -12,11 +12,11 @@ from itertools import count
 from typing import Final
 
 from dermalink_simulator.pen import SimulatedPen, serial_number
+from dermalink_simulator.radio.spaces import is_published
 from dermalink_simulator.radio.transports import must_have_bumble
 from dermalink_simulator.runner import PenRunner
 
 AIR_DEFAULT: Final = "room"
-_numbers = count(1)
 
 
 class OnAir:
@@ -53,9 +53,15 @@ async def on_air(
     from dermalink_simulator.doors.ble import BleDoor  # a third of a second, for whoever uses it
 
     serial = serial_number(pen.seed)
-    name = name or f"{serial}-{next(_numbers)}"
+    name = name or _free_name(serial)
     door = await BleDoor.open(runner, f"air:{name}", serial_number=serial, seed=pen.seed, air=air)
     try:
         yield OnAir(serial, name)
     finally:
         await door.close()
+
+
+def _free_name(serial: str) -> str:
+    """The serial number, or with a number behind it where another pen of this process has the same."""
+    names = (serial if number == 1 else f"{serial}-{number}" for number in count(1))
+    return next(name for name in names if not is_published(name))

@@ -33,6 +33,11 @@ def published_air(name: str, air: "Air") -> Iterator["Air"]:
         del _published[name]
 
 
+def is_published(name: str) -> bool:
+    """Whether an air has that name now."""
+    return name in _published
+
+
 def find_air(name: str) -> "Air":
     """The air of that name; raises `NoSuchRadio`."""
     air = _published.get(name)
