@@ -114,6 +114,33 @@ def test_a_tolerable_air_is_no_reason_to_stop(kind: str, values: dict[str, int])
     on_a_bad_air(story)
 
 
+def test_over_a_slow_air_questions_do_not_queue_up() -> None:
+    """Each answer takes 200 ms of this air, and a status that was asked for twice as often would only come later."""
+
+    async def story(world: Guided) -> None:
+        waiting: set[int] = set()
+        most = 0
+
+        def watch(way: str, envelope: Any) -> None:
+            nonlocal most
+            if way == "->" and isinstance(envelope.message, GetStatus):
+                waiting.add(envelope.request_id)
+                most = max(most, len(waiting))
+            elif way == "<-":
+                waiting.discard(envelope.request_id)
+
+        async def pen() -> Pen:
+            trace = lambda connection: setattr(connection, "on_message", watch)  # noqa: E731
+            return await Pen.connect(world.url, journal=world.journal, utc=lambda: world.sim.clock.utc_s, trace=trace)
+
+        world.pen = pen  # type: ignore[method-assign]
+        spoil(world, "interval", us=100_000)
+        await led(world)
+        assert 1 <= most <= 3  # the loop's own, and those of whoever begins a lease and of whoever proves a stop
+
+    on_a_bad_air(story)
+
+
 @pytest.mark.sr("SR-STOP-1", "SR-STOP-5", side="pen")
 @pytest.mark.parametrize("seconds", [0.2, 1.2, SUPERVISION_S + 2])
 def test_a_silence_shorter_and_longer_than_lease_and_supervision(seconds: float) -> None:
