@@ -149,7 +149,11 @@ def _check_journal_waits(facts: Facts, what: str) -> None:
 
 def check_lease(facts: Facts, what: str, lease_ms: object) -> int:
     """A lease that host and pen both allow (SR-STOP-1)."""
-    high = min(int(limits.LEASE_MAX_MS), facts.hello.lease_max_ms)
+    return check_own_lease(what, lease_ms, min(int(limits.LEASE_MAX_MS), facts.hello.lease_max_ms))
+
+
+def check_own_lease(what: str, lease_ms: object, high: int = limits.LEASE_MAX_MS) -> int:
+    """A lease that this host allows, whatever the pen says (SR-STOP-1)."""
     return whole(what, lease_ms, limits.LEASE_MIN_MS, high, Reason.LEASE_OUT_OF_RANGE)
 
 

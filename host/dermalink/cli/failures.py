@@ -13,6 +13,7 @@ import click
 from dermalink import errors
 from dermalink.cli.exit_codes import ExitCode
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import LEASE_MAX_MS
 from dermalink_protocol.version import __version__
 
 # The first that fits counts, so what is special stands before what is general.
@@ -59,7 +60,8 @@ def report_unexpected(error: BaseException, *, as_json: bool) -> ExitCode:
     kept = f"The details are in {where}" if where else "The details could not be written"
     sentence = (
         f"Dermalink made a mistake ({type(error).__name__}) and has stopped. {kept}; please send them with the output"
-        " of `dermalink doctor`. If a pen was running, it takes its needles in by itself within half a second."
+        " of `dermalink doctor`. If a pen was running, it takes its needles in by itself once its"
+        f" lease has lapsed, at most {LEASE_MAX_MS:d} ms after this."
     )
     if as_json:
         code = int(ExitCode.UNEXPECTED)

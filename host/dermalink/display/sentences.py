@@ -74,7 +74,8 @@ def _alarm(event: events.Alarm) -> str:
 
 def _link_gone(event: events.LinkGone) -> str:
     then = "Trying to connect again." if event.trying_again else "Lift the pen off the skin."
-    return f"{event.words}. Without a link the pen takes its needles in by itself within half a second. {then}"
+    lapsed = f"once its {event.lease_ms} ms lease has lapsed"
+    return f"{event.words}. Without a link the pen takes its needles in by itself {lapsed}. {then}"
 
 
 def _link_back(event: events.LinkBack) -> str:

@@ -20,9 +20,9 @@ ASKED: Final = 50
 ASK_WITHIN_S: Final = 5.0  # a radio link at its longest connection interval answers some 10 a second
 PAUSE_S: Final = 0.02  # a second in all, so that the clocks have something to part by, and a busy moment is seen
 BATCH_MS: Final = TELEMETRY_BATCH * SAMPLE_MS
-# A renewal goes with each batch, so the next takes hold a batch later; and it quotes the batch's first tick, so when it
-# is sent the lease has run for a batch already.
-RENEWAL_MS: Final = 2 * BATCH_MS
+# A renewal goes with each batch and quotes its last sample, so the next takes hold a batch and a round trip after that.
+RENEWAL_MS: Final = BATCH_MS
+LONGER_LEASE: Final = f"`dermalink session run --lease {LEASE_MAX_MS:d}`"
 RATE_FAR_PPM: Final = 1_000.0  # ten times what a cheap crystal is off by
 ROWS: Final = 8
 TOLD_FROM_MS: Final = 30.0  # it can't be told to better than a main loop's 10 ms
@@ -65,12 +65,10 @@ def judge_link(pen: Pen) -> Finding:
     data = {**margin.as_dict(), "leaves_ms": round(lease_left_ms(worst), 1), "lease_ms": int(LEASE_DEFAULT_MS)}
     lines = (*trips.picture(rows=ROWS), *_ways(margin.slowest_way, worst))
     if lease_left_ms(median) < 0:
-        advice += (
-            f" No session can be held over it; with a lease of {LEASE_MAX_MS:d} ms {_leaves(worst, LEASE_MAX_MS)}."
-        )
+        advice += f" No session can be held over it; with {LONGER_LEASE} {_leaves(worst, LEASE_MAX_MS)}."
         return Finding(Level.ERROR, "link", said, advice, lines, data)
     if lease_left_ms(worst) < NEAR_SHARE * LEASE_DEFAULT_MS:
-        advice += f" With a lease of {LEASE_MAX_MS:d} ms {_leaves(worst, LEASE_MAX_MS)}."
+        advice += f" With {LONGER_LEASE} {_leaves(worst, LEASE_MAX_MS)}."
         return Finding(Level.WARNING, "link", said, advice, lines, data)
     level = Level.WARNING if troubles else Level.OK
     return Finding(level, "link", said, advice if troubles else "", lines, data)

@@ -119,6 +119,7 @@ class LinkGone(Event):
 
     words: str
     trying_again: bool
+    lease_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

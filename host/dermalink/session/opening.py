@@ -12,7 +12,6 @@ from dermalink.session.preflight import check_plan
 from dermalink.session.self_test import self_tested
 from dermalink.session.upkeep import rested
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.zones import Head
 
 
@@ -21,7 +20,7 @@ async def open_session(loop: SessionLoop, plan: Plan, steps: tuple[PassPlan, ...
     pen = loop.pen
     facts = await rested(pen)
     try:
-        ticket = pen.gate.open_session()
+        ticket = pen.gate.open_session(lease_ms=loop.lease_ms)
     except HostRefusal as refusal:
         if refusal.reason is Reason.WRONG_STATE and facts.status.session_id:
             raise await open_already(pen, facts.status.session_id, refusal) from None
@@ -35,11 +34,11 @@ async def open_session(loop: SessionLoop, plan: Plan, steps: tuple[PassPlan, ...
             raise
         await _self_test(loop)
         await pen.look()
-        opened = await apply(pen, pen.gate.open_session())
+        opened = await apply(pen, pen.gate.open_session(lease_ms=loop.lease_ms))
     facts = await pen.look()
     loop.session_id = opened.session_id if opened is not None else facts.pen.session_id
     loop.take_status(facts.status)
-    loop.show(SessionOpened(session_id=loop.session_id, lease_ms=int(LEASE_DEFAULT_MS)))
+    loop.show(SessionOpened(session_id=loop.session_id, lease_ms=int(loop.lease_ms)))
 
 
 async def _self_test(loop: SessionLoop) -> None:

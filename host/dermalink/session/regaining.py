@@ -25,7 +25,7 @@ async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None, ke
     Raises `lost` when there is no way to connect, or none in time, and `Leave` when the session is gone, or the person
     has said stop meanwhile.
     """
-    loop.show(LinkGone(words=str(lost), trying_again=connect is not None))
+    loop.show(LinkGone(words=str(lost), trying_again=connect is not None, lease_ms=int(loop.lease_ms)))
     await loop.detach()
     await loop.pen.close()
     if connect is None:
@@ -43,7 +43,7 @@ async def _adopt(loop: SessionLoop, pen: Pen) -> Status:
     status = (await pen.look()).status
     if not status.session_id or status.session_id != loop.session_id:
         raise Leave(Ending.PEN, "the pen has ended the session meanwhile")
-    await apply(pen, pen.gate.adopt_session(loop.session_id))
+    await apply(pen, pen.gate.adopt_session(loop.session_id, lease_ms=loop.lease_ms))
     status = (await pen.look()).status
     loop.take_status(status)
     return status

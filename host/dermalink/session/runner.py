@@ -20,6 +20,7 @@ from dermalink.session.tally import PassTally
 from dermalink.session.words import Person
 from dermalink.stopping import is_stopped
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.samples import sample_dtype
 from dermalink_protocol.zones import Head
 
@@ -37,7 +38,8 @@ class Session:
 
     `show` gets every event, `person` is asked for words; `ask_ready` is whether each pass waits for the person's word
     before the press. `connect` makes another connection when the link is lost, which adopts the session; without it a
-    lost link ends it. Whatever ends `run`, Stop was sent first, unless the session was closed in good order.
+    lost link ends it. `lease_ms` is how long the pen runs without a renewal (SR-STOP-1); the gate refuses one that host
+    or pen do not allow. Whatever ends `run`, Stop was sent first, unless the session was closed in good order.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Session:
         *,
         ask_ready: bool = True,
         connect: Connect | None = None,
+        lease_ms: int = LEASE_DEFAULT_MS,
     ) -> None:
         """`pen` stays the caller's to close."""
         self._plan = plan
         self._show = show
         self._connect = connect
-        self._loop = SessionLoop(person, show)
+        self._loop = SessionLoop(person, show, lease_ms=lease_ms)
         self._loop.attach(pen)
         self._passing = PassRunner(self._loop, ask_ready=ask_ready)
         self._steps = plan_steps(plan)

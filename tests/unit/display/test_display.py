@@ -51,7 +51,7 @@ EVENTS: list[events.Event] = [
     events.PressMissed(step=STEP),
     events.PassStarted(step=STEP, resumed=True),
     events.Alarm(words="Needles were measured at 530 um, so Stop was sent"),
-    events.LinkGone(words="The pen hung up", trying_again=True),
+    events.LinkGone(words="The pen hung up", trying_again=True, lease_ms=750),
     events.LinkBack(seconds=1.24, needles_in=False),
     events.PassPaused(step=STEP, reason=Reason.LIFT_OFF, words="the pen was lifted", resumes_left=4, needles_in=True),
     events.PassOver(**OVER),
