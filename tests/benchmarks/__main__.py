@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [ROOM ...] [--json FILE] [--write PAGE]`: measures, and prints one table.
 
-Nothing passes or fails.
+Nothing passes or fails. `lease_margin` takes long, so it runs only when it is named, and has a table of its own:
+`python -m tests.benchmarks lease_margin [--hours H] [--kept FILE] [--write PAGE]`.
 """
 
 import argparse
@@ -9,13 +10,18 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.benchmarks.measure import Missing, Row
 
-ROOMS = ("codec", "stream", "wire", "round_trip", "session", "start_up")
+ROOMS = ("codec", "stream", "wire", "round_trip", "session", "bluetooth", "start_up")
+LONG = "lease_margin"
 HEAD = ("| what | ours | against | ratio | aim |", "| --- | --- | --- | --- | --- |")
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+LEASE_BEGIN, LEASE_END = "<!-- lease margin: begin -->", "<!-- lease margin: end -->"
+
+HOURS_MAX = 1_000
 
 
 def show(row: Row) -> str:
@@ -29,13 +35,13 @@ def machine() -> str:
     return f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
-def with_table(page: str, lines: list[str]) -> str:
+def with_table(page: str, lines: list[str], begins: str = BEGIN, ends: str = END) -> str:
     """`page` with `lines` between its two marks, and everything else as it was; raises ValueError without them."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in after:
-        raise ValueError(f"the page needs one `{BEGIN}` with one `{END}` behind it")
-    return "".join((before, BEGIN, "\n\n", "\n".join(lines), "\n\n", END, after))
+    before, begin, rest = page.partition(begins)
+    _, end, after = rest.partition(ends)
+    if not begin or not end or begins in after or ends in after:
+        raise ValueError(f"the page needs one `{begins}` with one `{ends}` behind it")
+    return "".join((before, begins, "\n\n", "\n".join(lines), "\n\n", ends, after))
 
 
 def measure(rooms: list[str]) -> tuple[list[Row], list[str]]:
@@ -59,31 +65,61 @@ def measure(rooms: list[str]) -> tuple[list[Row], list[str]]:
     return found, lines
 
 
+def said(lines: Iterable[str]) -> list[str]:
+    """The lines, each printed as it comes."""
+    kept = []
+    for line in lines:
+        kept.append(line)
+        print(line, flush=True)
+    return kept
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the rooms asked for, all by default."""
+    """Run the rooms asked for, by default all but the long one."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}")
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; or {LONG}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks of this page")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put each table between its marks on this page")
+    parser.add_argument("--hours", type=float, default=0.2, help=f"of {LONG}: simulated hours a kind of air (0.2)")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help=f"of {LONG}: go on from the results in this file")
     options = parser.parse_args(arguments)
-    unknown = set(options.rooms) - set(ROOMS)
+    unknown = set(options.rooms) - {*ROOMS, LONG}
     if unknown:
-        parser.error(f"no such room: {', '.join(sorted(unknown))}; there are {', '.join(ROOMS)}")
+        parser.error(f"no such room: {', '.join(sorted(unknown))}; there are {', '.join((*ROOMS, LONG))}")
+    if not 0 < options.hours <= HOURS_MAX:
+        parser.error(f"--hours {options.hours:g} was refused: more than 0, and {HOURS_MAX} at most")
+    rooms = [room for room in options.rooms or ROOMS if room != LONG]
+    long = LONG in options.rooms
     if options.write:
         try:
-            with_table(options.write.read_text(encoding="utf-8"), [])  # before minutes are spent
+            page = options.write.read_text(encoding="utf-8")  # before minutes are spent
+            if rooms:
+                with_table(page, [])
+            if long:
+                with_table(page, [], LEASE_BEGIN, LEASE_END)
         except (OSError, ValueError) as error:
             parser.error(f"{options.write}: {error}")
     print(f"{machine()}\n")
-    found, lines = measure(options.rooms or list(ROOMS))
-    if options.json:
-        options.json.write_text(
-            json.dumps([row._asdict() for row in found], indent=1, ensure_ascii=False), encoding="utf-8"
-        )
-    if options.write:
-        page = options.write.read_text(encoding="utf-8")
-        options.write.write_text(with_table(page, [f"{machine()}:", "", *lines]), encoding="utf-8", newline="\n")
+    if rooms:
+        found, lines = measure(rooms)
+        if options.json:
+            rows = [row._asdict() for row in found]
+            options.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        if options.write:
+            write(options.write, [f"{machine()}:", "", *lines], BEGIN, END)
+    if long:
+        from tests.benchmarks import lease_margin
+
+        lines = said(lease_margin.lines(options.hours, options.kept))
+        if options.write:
+            write(options.write, lines, LEASE_BEGIN, LEASE_END)
     return 0
+
+
+def write(file: Path, lines: list[str], begins: str, ends: str) -> None:
+    """Put a table on the page."""
+    page = with_table(file.read_text(encoding="utf-8"), lines, begins, ends)
+    file.write_text(page, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ for name in ("dermalink_protocol", "dermalink", "dermalink_simulator"):
             continue
         try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            optional = module.name.startswith(("dermalink_simulator.radio.", "dermalink_simulator.doors.ble"))
+            if error.name != "bumble" or not optional:  # [simulator]
+                failed[module.name] = repr(error)
         except Exception as error:
             failed[module.name] = repr(error)
 print(json.dumps(failed))

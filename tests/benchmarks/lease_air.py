@@ -1,0 +1,402 @@
+"""A lease over the air, for hours: what the host does is the host's own, what the air does is the air's own.
+
+Ours as it is: the session's loop, the lease, the watch over telemetry, the connection, the link over BLE (host);
+connection events, losses, retransmission (`radio.air`); the port's segments (firmware). In their stead stand here only
+the pen's mechanics, which cost most and delay nothing, and Bumble's host with both attribute protocols, of which the
+order of things is kept: one request at a time, its response before what it causes, one indication until it is
+confirmed, notifications in between.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final, cast
+
+from bumble import att
+
+from dermalink.connection import Connection
+from dermalink.errors import LinkError, LinkLost, Timeout
+from dermalink.lease import Lease
+from dermalink.links.ble_link import BleLink
+from dermalink.links.link import Link, LinkCounters, Tap
+from dermalink.session.loop import SessionLoop
+from dermalink.ticks import elapsed_ms, newer
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import State
+from dermalink_protocol.envelope import UNASKED, Envelope, decode_envelope, encode_envelope
+from dermalink_protocol.limits import LEASE_MAX_MS, TELEMETRY_BATCH
+from dermalink_protocol.messages.identity import GetStatus, Status
+from dermalink_protocol.messages.telemetry import Telemetry
+from dermalink_protocol.messages.therapy import LeaseRenewed, RenewLease
+from dermalink_protocol.samples import PACK_SAMPLE, SAMPLE_MS
+from dermalink_protocol.schema import Message
+from dermalink_simulator.firmware.gatt import GattCodec
+from dermalink_simulator.firmware.ports import Arrived
+from dermalink_simulator.hardware.air import AirConditions
+from dermalink_simulator.radio.air import Air
+from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, Parameters
+from dermalink_simulator.radio.link import Link as AirLink
+from tests.benchmarks.codec import a_status
+from tests.benchmarks.lease_stops import Stops, Watch
+
+# The host's loop is held up: by its display, by other processes, by a collection of garbage. Assumption, measured on no
+# computer: ten times a second, for 5 ms on average and 20 ms at most, and for 50 ms once a minute.
+HELD_UP_EVERY_S: Final = 0.1
+HELD_UP_MEAN_S: Final = 0.005
+HELD_UP_MAX_S: Final = 0.020
+LONG_EVERY_S: Final = 60.0
+LONG_S: Final = 0.050
+# Clocks of pen and radio part by as much (assumption: two crystals of 25 ppm), so that no phase between batches and
+# connection events lasts; the first phase is chance.
+CLOCKS_PART: Final = 50e-6
+SUPERVISION_MS: Final = 2_000  # as in the profile of an ordinary room
+ATT_MTU: Final = 247
+L2CAP_HEAD: Final = bytes(4)  # length and channel: on the air, and read by nobody here
+BATCH_S: Final = TELEMETRY_BATCH * SAMPLE_MS / 1_000
+SESSION: Final = 1
+TICK_MASK: Final = 0xFFFF_FFFF
+
+_WRITE, _WRITTEN = bytes([att.Opcode.ATT_WRITE_REQUEST]), bytes([att.Opcode.ATT_WRITE_RESPONSE])
+_NOTIFY, _INDICATE = bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION]), bytes([att.Opcode.ATT_HANDLE_VALUE_INDICATION])
+_CONFIRM = bytes([att.Opcode.ATT_HANDLE_VALUE_CONFIRMATION])
+_SAMPLES = b"".join(PACK_SAMPLE.pack(231 + n, 640, 100, 7, 12, -3) for n in range(TELEMETRY_BATCH))
+_HANDLES = {channel: int(channel).to_bytes(2, "little") for channel in Channel}
+
+OnGap = Callable[[int, float], None]  # ms, and the loop's time
+
+
+class HoldUps:
+    """When the host's process does nothing, by chance; asked in the order of time."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._next_s = random.expovariate(1 / HELD_UP_EVERY_S)
+        self._next_long_s = random.expovariate(1 / LONG_EVERY_S)
+        self._busy_until_s = 0.0
+
+    def free_at(self, now_s: float) -> float:
+        """When what happens now is taken in: now, or when the process goes on."""
+        while self._next_s <= now_s:
+            lasts_s = min(self._random.expovariate(1 / HELD_UP_MEAN_S), HELD_UP_MAX_S)
+            self._busy_until_s = max(self._busy_until_s, self._next_s + lasts_s)
+            self._next_s += self._random.expovariate(1 / HELD_UP_EVERY_S)
+        while self._next_long_s <= now_s:
+            self._busy_until_s = max(self._busy_until_s, self._next_long_s + LONG_S)
+            self._next_long_s += self._random.expovariate(1 / LONG_EVERY_S)
+        return max(now_s, self._busy_until_s)
+
+
+class HeldUpLink:
+    """A `Link` as a process that is held up now and then sees it: what comes, and what it sends, waits until then."""
+
+    def __init__(self, link: Link, hold_ups: HoldUps) -> None:
+        self._link = link
+        self._hold_ups = hold_ups
+        self._loop = asyncio.get_running_loop()
+        self._came: deque[tuple[Channel, bytes]] = deque()
+        self._take: Callable[[Channel, bytes], None] = link_has_no_reader
+        self.counters: LinkCounters = link.counters
+        self.tap: Tap = link.tap
+
+    @property
+    def url(self) -> str:
+        return self._link.url
+
+    @property
+    def kind(self) -> str:
+        return self._link.kind
+
+    @property
+    def promised_serial(self) -> str:
+        return self._link.promised_serial
+
+    async def send(self, channel: Channel, body: bytes) -> None:
+        """Once the process goes on."""
+        now_s = self._loop.time()
+        free_s = self._hold_ups.free_at(now_s)
+        if free_s > now_s:
+            await asyncio.sleep(free_s - now_s)
+        await self._link.send(channel, body)
+
+    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
+        """Not while it is held up: then `send` waits."""
+        now_s = self._loop.time()
+        return self._hold_ups.free_at(now_s) <= now_s and self._link.try_send(channel, body, gather=gather)
+
+    def send_now(self, channel: Channel, body: bytes) -> None:
+        self._link.send_now(channel, body)
+
+    async def receive(self) -> tuple[Channel, bytes]:
+        return await self._link.receive()
+
+    def deliver_to(self, take: Callable[[Channel, bytes], None], end: Callable[[LinkError], None]) -> None:
+        self._take = take
+        self._link.deliver_to(self._arrived, end)
+
+    def _arrived(self, channel: Channel, body: bytes) -> None:
+        now_s = self._loop.time()
+        free_s = self._hold_ups.free_at(now_s)
+        if free_s <= now_s and not self._came:
+            self._take(channel, body)
+            return
+        self._came.append((channel, body))
+        if len(self._came) == 1:
+            self._loop.call_at(free_s, self._hand_over)
+
+    def _hand_over(self) -> None:
+        while self._came:
+            free_s = self._hold_ups.free_at(self._loop.time())
+            if free_s > self._loop.time():  # held up again before it had taken all in
+                self._loop.call_at(free_s, self._hand_over)
+                return
+            self._take(*self._came.popleft())
+
+    async def close(self) -> None:
+        await self._link.close()
+
+
+def link_has_no_reader(_channel: Channel, _body: bytes) -> None:
+    """Before `deliver_to`."""
+    raise RuntimeError("nobody listens to this link")
+
+
+class AttEnd:
+    """One side of the air's link, for packets of the attribute protocol."""
+
+    self_address = None
+
+    def __init__(self, side: int, take: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
+        self._side = side
+        self._take = take
+        self._on_lost = on_lost
+        self.controller = self
+        self._loop = asyncio.get_running_loop()
+        self.air_link: AirLink | None = None
+
+    def send(self, pdu: bytes) -> None:
+        """On its way."""
+        assert self.air_link is not None
+        self.air_link.send(self._side, first=True, data=L2CAP_HEAD + pdu)
+
+    def on_le_disconnected(self, _end: object, _reason: int) -> None:
+        """Nothing came through for a supervision time-out."""
+        self._on_lost()
+
+    def passed(self) -> None:
+        """There is room for another: more than is ever under way here."""
+
+    def arrived(self, _first: bool, data: bytes) -> None:
+        """From the other side: its host has it a moment later, so its answer waits for the next event."""
+        self._loop.call_soon(self._take, data[len(L2CAP_HEAD) :])
+
+
+class AirClient:
+    """What `BleLink` needs of a bleak client: one write at a time, indications confirmed before they are looked at."""
+
+    def __init__(self) -> None:
+        self.on_value: Callable[[Channel, bytes], None] = lambda _channel, _value: None
+        self.on_gone: Callable[[], None] = lambda: None
+        self.end = AttEnd(CENTRAL, self._take, self._lost)
+        self._written: asyncio.Future[None] | None = None
+
+    def value_bytes(self, _channel: Channel) -> int:
+        return ATT_MTU - 3
+
+    async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
+        """Write, and wait for the answer."""
+        assert response
+        assert self._written is None
+        self._written = asyncio.get_running_loop().create_future()
+        self.end.send(_WRITE + _HANDLES[channel] + value)
+        try:
+            await self._written
+        finally:
+            self._written = None
+
+    def _take(self, pdu: bytes) -> None:
+        if pdu[:1] == _WRITTEN:
+            if self._written is not None and not self._written.done():
+                self._written.set_result(None)
+            return
+        if pdu[:1] == _INDICATE:
+            self.end.send(_CONFIRM)
+        self.on_value(Channel(pdu[1]), pdu[3:])
+
+    def _lost(self) -> None:
+        self.on_gone()
+
+    def let_go(self) -> None:
+        """There is nothing to let go of."""
+
+    async def disconnect(self, _within_s: float) -> None:
+        """There is nothing to disconnect."""
+
+
+class LeasedPen:
+    """A pen in a pass that never ends: batches, status, and a lease that is renewed; `on_gap` gets each renewal's gap.
+
+    The gap is what the lease had to last for: from the tick that the renewal before it quoted to the moment at which
+    this one took hold. The lease of `lease_ms` lapses in between where the gap is as long as that. By the firmware's
+    rule it counts from the quoted tick, and is never made shorter by a renewal.
+    """
+
+    def __init__(self, phase_s: float, lease_ms: int, on_gap: OnGap) -> None:
+        self.end = AttEnd(PERIPHERAL, self._take, self._lost)
+        self._loop = asyncio.get_running_loop()
+        self._codec = GattCodec()
+        self._codec.att_mtu = ATT_MTU
+        self._lease_ms = lease_ms
+        self._on_gap = on_gap
+        self._quoted: int | None = None
+        self._indications: deque[bytes] = deque()
+        self._awaited = False
+        self._batches = 0
+        self._zero_s = self._loop.time() + phase_s
+        self._timer = self._loop.call_at(self._batch_at(), self._batch)
+
+    @property
+    def tick_ms(self) -> int:
+        """Its clock, which runs a little slow, and began long before."""
+        return int((self._loop.time() - self._zero_s) / (1 + CLOCKS_PART) * 1_000 + 1e-4) + 1_000
+
+    def _batch_at(self) -> float:
+        return self._zero_s + (self._batches + 1) * BATCH_S * (1 + CLOCKS_PART)
+
+    def _batch(self) -> None:
+        """A batch is sent with its last sample, and carries the tick of its first."""
+        began = self.tick_ms - (TELEMETRY_BATCH - 1) * SAMPLE_MS
+        self._say(UNASKED, Telemetry(sequence=self._batches & 0xFFFF, tick_ms=began, samples=_SAMPLES))
+        self._batches += 1
+        self._timer = self._loop.call_at(self._batch_at(), self._batch)
+
+    def _lost(self) -> None:
+        """Without a link no renewal comes any more: the gap is no shorter than up to here."""
+        self.stop()
+        if self._quoted is not None:
+            self._on_gap(elapsed_ms(self._quoted, self.tick_ms), self._loop.time())
+
+    def stop(self) -> None:
+        """Switch it off."""
+        self._timer.cancel()
+
+    def _say(self, request_id: int, message: Message) -> None:
+        assert message.channel is not None
+        for value in self._codec.encode(
+            message.channel, encode_envelope(Envelope(message.channel, request_id, message))
+        ):
+            pdu = _HANDLES[Channel(value[0])] + value[1:]
+            if message.channel is Channel.TELEMETRY:
+                self.end.send(_NOTIFY + pdu)
+            else:
+                self._indications.append(_INDICATE + pdu)
+        self._pump()
+
+    def _pump(self) -> None:
+        if self._indications and not self._awaited:
+            self._awaited = True
+            self.end.send(self._indications.popleft())
+
+    def _take(self, pdu: bytes) -> None:
+        if pdu[:1] == _CONFIRM:
+            self._awaited = False
+            self._pump()
+            return
+        self.end.send(_WRITTEN)
+        for event in self._codec.decode(bytes([pdu[1]]) + pdu[3:]):
+            assert isinstance(event, Arrived)
+            envelope = decode_envelope(event.channel, event.body)
+            self._say(envelope.request_id, self._answer(envelope.message))
+
+    def _answer(self, message: Message) -> Message:
+        now = self.tick_ms
+        if isinstance(message, GetStatus):
+            return _status_at(now, self._left(now))
+        assert isinstance(message, RenewLease)
+        if self._quoted is not None:
+            self._on_gap(elapsed_ms(self._quoted, now), self._loop.time())
+        self._quoted = newer(self._quoted, message.seen_tick_ms)
+        return LeaseRenewed(tick_ms=now & TICK_MASK, lease_left_ms=self._left(now))
+
+    def _left(self, now: int) -> int:
+        if self._quoted is None:
+            return 0
+        return max(0, self._lease_ms - elapsed_ms(self._quoted, now))
+
+
+def _status_at(tick_ms: int, lease_left_ms: int) -> Status:
+    fields = a_status().as_dict() | {"tick_ms": tick_ms & TICK_MASK, "lease_left_ms": lease_left_ms}
+    return Status(**fields)
+
+
+class NoTally:
+    """In a pass that never ends there is nothing to add up."""
+
+    stopped_here = False
+
+    def telemetry(self, _batch: Telemetry) -> None: ...
+
+    def status(self, _status: Status) -> None: ...
+
+    def progress(self, *_: object) -> None: ...
+
+
+class LeasingPen:
+    """What the session's loop needs of a `Pen`, on a connection that admits everything."""
+
+    alarm = None
+
+    def __init__(self, connection: Connection, lease_ms: int) -> None:
+        self.connection = connection
+        self._lease_ms = lease_ms
+
+    def lease(self, session_id: int, lease_ms: int) -> Lease:
+        del lease_ms  # what the session asks for; here no lease may lapse, so that each gap is seen
+        return Lease(self.connection, session_id, self._lease_ms)
+
+    async def status(self) -> Status:
+        return await self.connection.request(GetStatus())
+
+    async def request(self, request: GetStatus) -> Status:
+        return await self.connection.request(request)
+
+
+async def renew_for(
+    seconds: float,
+    conditions: AirConditions,
+    seed: int,
+    stops: Stops,
+    *,
+    lease_ms: int = int(LEASE_MAX_MS),
+    jitter: bool = True,
+) -> float:
+    """One pass of so many seconds over one link, or until that is lost; returns how long it was."""
+    random = Random(f"lease/{seed}")
+    air = Air(conditions, seed)
+    client = AirClient()
+    pen = LeasedPen(random.uniform(0, BATCH_S), lease_ms, stops.gap)
+    central, peripheral = cast("Any", client.end), cast("Any", pen.end)
+    agreed = Parameters(conditions.interval_us, 0, SUPERVISION_MS)
+    client.end.air_link = pen.end.air_link = air.connect(central, peripheral, agreed)
+    link: Link = BleLink(cast("Any", client), "ble:lease", "")
+    if jitter:
+        link = HeldUpLink(link, HoldUps(random))
+    connection = Connection(link, admit=lambda _: True)
+    connection.start()
+    connection.listen(Watch(stops))
+    loop = SessionLoop(cast("Any", None), lambda _: None)
+    loop.attach(cast("Any", LeasingPen(connection, lease_ms)))
+    loop.tally, loop.state, loop.session_id = cast("Any", NoTally()), State.RUNNING, SESSION
+    began_s = asyncio.get_running_loop().time()
+    try:
+        await loop.begin_lease()
+        while asyncio.get_running_loop().time() - began_s < seconds:
+            await loop.next()
+    except (LinkLost, Timeout):  # two seconds without a single event, which is a stop like any other
+        pass
+    finally:
+        await loop.end_lease()
+        pen.stop()
+        air.close()
+        await connection.close()
+    return asyncio.get_running_loop().time() - began_s
