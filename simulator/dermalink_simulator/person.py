@@ -60,7 +60,7 @@ class SimulatedPerson:
         if self._screen is None:
             self._decoder = FrameDecoder()
             try:
-                self._screen = self._runner.connect(self._heard, self._close_screen)
+                self._screen = self._runner.connect(self._heard, self._close_screen, door="person")
             except DermalinkError:
                 return
         request = Envelope(Channel.STATUS, 1, GetStatus())

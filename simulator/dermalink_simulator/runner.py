@@ -7,9 +7,10 @@ tester does happens at the millisecond at which they do it. What the pen says is
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.segmentation import ATT_MTU_MIN
 from dermalink_simulator.seam import PortKind
 from dermalink_simulator.virtual_time import VirtualTimeLoop
 
@@ -69,6 +70,21 @@ class RunnablePen(Protocol):
         """The present value of a readable characteristic; a `DermalinkError` without power."""
 
 
+class Host(NamedTuple):
+    """One who is connected: by which door, and the ATT_MTU where there is one."""
+
+    door: str
+    att_mtu: int | None
+
+
+class Radio(Protocol):
+    """The pen's own radio, as far as a tester wants to know of it."""
+
+    @property
+    def advertising(self) -> bool:
+        """Whether hosts can find the pen now."""
+
+
 class PenFailedError(DermalinkError):
     """The simulated pen itself broke: a mistake in the simulator or in the firmware behind its seam."""
 
@@ -76,8 +92,9 @@ class PenFailedError(DermalinkError):
 class RunningPort:
     """One link to a running pen; whoever opened it gets the pen's bytes, and its hanging up, by callback."""
 
-    def __init__(self, runner: "PenRunner", port: PortOfAPen) -> None:
+    def __init__(self, runner: "PenRunner", port: PortOfAPen, host: Host) -> None:
         """Made by `PenRunner.connect`."""
+        self.host = host
         self._runner, self._port = runner, port
         self._open = True
 
@@ -99,6 +116,7 @@ class RunningPort:
     def agree_mtu(self, att_mtu: int) -> None:
         """The ATT_MTU was agreed; what the pen says from now on fits it."""
         if self._open:
+            self.host = self.host._replace(att_mtu=att_mtu)
             self._runner.exchange(lambda: self._port.agree_mtu(att_mtu))
 
     def subscribe(self, channel: int, *, on: bool) -> None:
@@ -163,6 +181,7 @@ class PenRunner:
             raise ValueError(f"a speed of {speed} was refused: 1 to {SPEED_MAX}")
         self.pen = pen
         self.after: list[Callable[[], None]] = []
+        self.radio: Radio | None = None
         self._loop = asyncio.get_running_loop()
         self._at_once = isinstance(self._loop, VirtualTimeLoop)
         self._ms_per_s = 1_000 * speed
@@ -186,13 +205,22 @@ class PenRunner:
         """How many links there are now."""
         return len(self._links)
 
+    @property
+    def hosts(self) -> list[Host]:
+        """Who is connected now, whoever came first first."""
+        return [running.host for running in self._links]
+
     def connect(
         self,
         on_output: Callable[[bytes], None],
         on_hang_up: Callable[[], None],
         kind: PortKind = PortKind.STREAM,
+        *,
+        door: str = "sim",
     ) -> RunningPort:
         """A new link: `on_output` gets what the pen says, `on_hang_up` is told when the pen's side goes.
+
+        `door` is what testers know it by.
 
         On a GATT link `on_output` gets one value a call. Raises a `DermalinkError` when the pen takes no link: it is
         off, or all its ports are in use.
@@ -210,9 +238,9 @@ class PenRunner:
             note()
 
         port.on_output, port.on_hang_up = take, note
-        running = RunningPort(self, port)
+        running = RunningPort(self, port, Host(door, ATT_MTU_MIN if kind is PortKind.GATT else None))
         self._links[running] = link
-        self._look()
+        self.look()
         return running
 
     def read_gatt(self, uuid16: int) -> bytes:
@@ -293,7 +321,7 @@ class PenRunner:
 
     def _settle(self) -> None:
         """Hand on what was said and who hung up, then plan."""
-        self._look()
+        self.look()
         if self._handing_on:  # a host did something to its link while it was handed a value; that goes on afterwards
             self._plan()
             return
@@ -308,7 +336,8 @@ class PenRunner:
             self._handing_on = False
         self._plan()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Something may have changed that did not go through here."""
         for look in self.after:
             look()
 

@@ -245,7 +245,7 @@ def test_a_watcher_is_told_of_links_that_come_and_go() -> None:
             seen += [event] if event["event"] == "links" else []
             if len(seen) == 2:
                 break
-        assert [event["is"] for event in seen] == [1, 0]
+        assert [event["is"] for event in seen] == [{"tcp": 1}, {}]
 
 
 @pytest.mark.alone

@@ -1,23 +1,27 @@
-"""What a watcher of the control channel is told: needles, power, motor, light, links, each with the pen's own time."""
+"""What a watcher of the control channel is told: needles, power, motor, light, who is connected and whether the pen can
+be found on the air, each with the pen's own time.
+"""
 
 from typing import Any, Final
 
+from dermalink_simulator.control.truth import hosts_of
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.runner import PenRunner
 
-WATCHED: Final = ("powered", "motor_turns", "light", "links")
+WATCHED: Final = ("powered", "motor_turns", "light", "links", "att_mtu", "advertising")
 
 
 class Watcher:
     """Compares the pen with how it was, and says what has changed."""
 
-    def __init__(self, pen: SimulatedPen, links: int) -> None:
-        """`links` is how many hosts are connected now."""
-        self._pen = pen
+    def __init__(self, runner: PenRunner, pen: SimulatedPen) -> None:
+        """`runner` runs `pen`."""
+        self._runner, self._pen = runner, pen
         self._needles = self._needles_now()
         self._said = self._turns()
-        self._was = self._now(links)
+        self._was = self._now()
 
-    def changes(self, links: int) -> list[dict[str, Any]]:
+    def changes(self) -> list[dict[str, Any]]:
         """What has happened since the last call, as events."""
         events: list[dict[str, Any]] = []
         needles = self._needles_now()
@@ -26,7 +30,7 @@ class Watcher:
             turns = self._turns()
             events += turns[len(self._said) :]
             self._said = turns
-        now = self._now(links)
+        now = self._now()
         if now != self._was:
             for name, before, after in zip(WATCHED, self._was, now, strict=True):
                 if before != after:
@@ -34,9 +38,9 @@ class Watcher:
             self._was = now
         return events
 
-    def _now(self, links: int) -> tuple[object, ...]:
+    def _now(self) -> tuple[object, ...]:
         pen = self._pen
-        return (pen.power.on, pen.motor_turns, pen.indicator.light, links)
+        return (pen.power.on, pen.motor_turns, pen.indicator.light, *hosts_of(self._runner).values())
 
     def _needles_now(self) -> tuple[bool, int | None]:
         skin = self._pen.skin

@@ -11,6 +11,7 @@ from typing import Any, Final
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.control.actions import ACTIONS
 from dermalink_simulator.control.events import Watcher
+from dermalink_simulator.control.truth import hosts_of
 from dermalink_simulator.control.words import LINE_BYTES_MAX, ControlError, check
 from dermalink_simulator.doors.address import Address, listen
 from dermalink_simulator.doors.errors import DoorError
@@ -82,20 +83,16 @@ class ControlDoor:
         if not self._clients:
             self._empty.set()
 
-    @property
-    def links(self) -> int:
-        """How many hosts are connected to the pen."""
-        return self._runner.links
-
     def watch(self) -> Watcher:
         """A watcher from now on."""
-        return Watcher(self._pen, self.links)
+        return Watcher(self._runner, self._pen)
 
     def do(self, name: object, given: object) -> dict[str, Any]:
         """Do one thing to the pen at the present moment; raises `DermalinkError`."""
         word, arguments = check(name, given)
         action = ACTIONS[word.name]
-        return self._runner.act(lambda: action(self._pen, arguments)) or {}
+        answer = self._runner.act(lambda: action(self._pen, arguments)) or {}
+        return answer | hosts_of(self._runner) if word.name == "truth" else answer
 
 
 class _Client(asyncio.Protocol):
@@ -135,7 +132,7 @@ class _Client(asyncio.Protocol):
     def look(self) -> None:
         """Say what has changed, if that was asked for."""
         if self._watcher is not None:
-            for event in self._watcher.changes(self._door.links):
+            for event in self._watcher.changes():
                 self._say(event)
 
     def hang_up(self) -> None:

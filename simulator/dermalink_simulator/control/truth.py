@@ -1,9 +1,11 @@
 """What is so, whatever the pen says: read from the physical model, never from the firmware."""
 
+from collections import Counter
 from typing import Any, Final
 
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.runner import PenRunner
 
 INTERVALS_SHOWN: Final = 20
 
@@ -29,6 +31,16 @@ def truth_of(pen: SimulatedPen) -> dict[str, Any]:
         "light": light.light,
         "vibration": light.vibration,
         "faults": [str(fault) for fault in pen.faults.active],
+    }
+
+
+def hosts_of(runner: PenRunner) -> dict[str, Any]:
+    """Who is connected, and whether the pen can be found on the air; None where it has no radio."""
+    hosts, radio = runner.hosts, runner.radio
+    return {
+        "links": dict(Counter(host.door for host in hosts)),
+        "att_mtu": [host.att_mtu for host in hosts if host.att_mtu is not None],
+        "advertising": None if radio is None else radio.advertising,
     }
 
 

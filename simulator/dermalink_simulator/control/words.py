@@ -149,7 +149,11 @@ VOCABULARY: Final[tuple[Word, ...]] = (
         ),
     ),
     Word("fault.list", "Which faults are on.", changes=False),
-    Word("truth", "What is so, whatever the pen says: needles, skin, head, clock, faults.", changes=False),
+    Word(
+        "truth",
+        "What is so, whatever the pen says: needles, skin, head, clock, faults, who is connected.",
+        changes=False,
+    ),
     Word("watch", "Be told of what happens, from now on.", changes=False),
 )
 

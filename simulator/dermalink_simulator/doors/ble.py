@@ -49,7 +49,13 @@ class BleDoor:
         self._device: Device = radio.device
         self._table = make_table(runner.read_gatt, device_name(serial_number))
         self._server = PenServer(radio.device, self._table)
-        self._advertiser = Advertiser(radio.device, advertisement(), scan_response(serial_number), self._radio_gone)
+        self._advertiser = Advertiser(
+            radio.device,
+            advertisement(),
+            scan_response(serial_number),
+            failed=self._radio_gone,
+            changed=self._advertising_changed,
+        )
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
@@ -123,6 +129,7 @@ class BleDoor:
         offer_attributes_only(self._device)
         self._radio.when_gone(self._radio_gone)
         self._runner.after.append(self._look)
+        self._runner.radio = self
         self._look()
 
     async def _leave(self) -> None:
@@ -130,6 +137,8 @@ class BleDoor:
         self._closed = True
         if self._look in self._runner.after:
             self._runner.after.remove(self._look)
+        if self._runner.radio is self:
+            self._runner.radio = None
         await self._advertiser.close()
         for link in list(self._server.links.values()):
             self._hang_up(link, hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
@@ -189,6 +198,11 @@ class BleDoor:
         if not self._server.links:
             self._empty.set()
         self._look()
+
+    def _advertising_changed(self) -> None:
+        """Watchers want to know."""
+        if not self._closed:
+            self._runner.look()
 
     def _radio_gone(self, why: str) -> None:
         """Without its radio the door is of no use, and whoever serves must know."""

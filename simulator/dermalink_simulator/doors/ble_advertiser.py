@@ -22,11 +22,18 @@ PATIENCE_S: Final = 2.0
 class Advertiser:
     """One device's advertising, in a task of its own: `want` says whether, `taken` that a link ended it."""
 
-    def __init__(self, device: "Device", data: bytes, scan_response: bytes, failed: Callable[[str], None]) -> None:
-        """`failed` is told, once, that the controller doesn't answer any more."""
+    def __init__(
+        self,
+        device: "Device",
+        data: bytes,
+        scan_response: bytes,
+        failed: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`failed` is told, once, that the controller doesn't answer any more; `changed`, that `on` has changed."""
         self._device = device
         self._data, self._scan_response = data, scan_response
-        self._failed = failed
+        self._failed, self._tell_change = failed, changed
         self._wanted = False
         self.on = False
         self.refused = ""
@@ -61,7 +68,11 @@ class Advertiser:
         """Set what is wanted, whenever that or what is has changed."""
         while True:
             self._changed.clear()
-            if not await self._set():
+            before = self.on
+            answered = await self._set()
+            if self.on != before:
+                self._tell_change()
+            if not answered:
                 return
             patience = AGAIN_S if self.on != self._wanted else None
             with contextlib.suppress(TimeoutError):

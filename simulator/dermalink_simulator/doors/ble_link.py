@@ -65,7 +65,7 @@ class BleLink:
 
     def open(self, runner: PenRunner) -> None:
         """Take a port of the pen; raises a `DermalinkError` when it takes no link."""
-        self._port = runner.connect(self._said, self._pen_hung_up, kind=PortKind.GATT)
+        self._port = runner.connect(self._said, self._pen_hung_up, kind=PortKind.GATT, door="ble")
 
     def close(self) -> None:
         """The connection is gone; may be called twice."""

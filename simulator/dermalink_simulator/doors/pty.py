@@ -122,7 +122,7 @@ class PtyDoor:
             os.close(self._slave)
             self._slave = -1
             try:
-                self._port = self._runner.connect(self._send, self._hung_up)
+                self._port = self._runner.connect(self._send, self._hung_up, door="pty")
             except DermalinkError:  # the pen takes no link: it is off
                 self._hung_up()
                 return

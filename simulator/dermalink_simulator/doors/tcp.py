@@ -59,7 +59,7 @@ class TcpDoor:
         self._empty.clear()
         if len(self._clients) <= CLIENTS_MAX:
             with contextlib.suppress(DermalinkError):
-                return self._runner.connect(client.send, client.hang_up)
+                return self._runner.connect(client.send, client.hang_up, door="tcp")
         self.turned_away += 1
         return None
 
