@@ -214,16 +214,27 @@ def link_is_free(link: BleLink) -> bool:
 async def test_who_asks_on_without_taking_answers_is_hung_up_on() -> None:
     async with bench("room") as pen, pen.host(mtu=517) as host, pen.host(2) as other:
         handle = host.handle(Channel.STATUS)
-        peak = 0
+        (link,) = [
+            one for peer, one in pen.door._server.links.items() if peer.peer_address == host.device.random_address
+        ]
+        peak, longest_s = 0, 0.0
         for _ in range(OWED_MAX * 4):
             for _ in range(8):
                 host.send(struct.pack("<BH", READ_STATUS, handle))
-            await asyncio.sleep(0.01)
-            peak = max([peak, *(len(link._out) for link in pen.door._server.links.values())])
+            asked_s = asyncio.get_running_loop().time()
+            assert await other.read(SERIAL_NUMBER) == serial_number(7).encode()
+            longest_s = max(longest_s, asyncio.get_running_loop().time() - asked_s)
+            peak = max(peak, len(link._out))
             if host.ended is not None:
                 break
-        assert peak <= OWED_MAX + 8
-        assert await other.read(SERIAL_NUMBER) == serial_number(7).encode()
+        assert host.ended == BY_THE_PEN
+        assert OWED_MAX - 8 <= peak <= OWED_MAX, "not before, and not after"
+        assert longest_s < 0.2
+        async with asyncio.timeout(5):
+            while pen.door.links > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        async with pen.host(3) as later:
+            assert await later.read(SERIAL_NUMBER) == serial_number(7).encode()
 
 
 @in_virtual_time
