@@ -3,6 +3,7 @@
 import _thread
 import asyncio
 import gc
+import signal
 import socket
 import subprocess
 import sys
@@ -137,7 +138,16 @@ def test_closed_is_closed(served: Served) -> None:
             pen.status()
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """As in a terminal: a shell that starts something in the background has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_during_a_call_sends_stop(served: Served) -> None:
     with connected(served) as pen:
         served.pen.silent_to(GetStatus)
