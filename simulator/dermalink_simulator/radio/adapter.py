@@ -211,7 +211,8 @@ class Adapter:
         """The radio stops scanning when nobody listens any longer."""
         self._listeners.pop(on_report, None)
         if self.gone is None:
-            await finish(self._scan_as_wanted())
+            with contextlib.suppress(RadioGone):  # meanwhile, and then it scans no longer
+                await finish(self._scan_as_wanted())
 
     async def _scan_as_wanted(self) -> None:
         async with self._scan_turn:
@@ -258,7 +259,8 @@ class Adapter:
         try:
             return await heard
         finally:
-            await self.stop_listening(on_report)
+            with contextlib.suppress(RadioError):  # whoever was cancelled is to hear of that, others of the next call
+                await self.stop_listening(on_report)
 
     # Links
 

@@ -9,7 +9,7 @@ from bleak.uuids import normalize_uuid_str
 from dermalink_simulator.radio.adapter import Adapter, hold
 from dermalink_simulator.radio.bleak_advertising import Report, Spoken
 from dermalink_simulator.radio.bleak_options import RadioOptions
-from dermalink_simulator.radio.errors import RadioError, RadioGone
+from dermalink_simulator.radio.errors import RadioError
 
 
 class BumbleBleakScanner(BaseBleakScanner):
@@ -57,8 +57,6 @@ class BumbleBleakScanner(BaseBleakScanner):
             return
         try:
             await adapter.stop_listening(self._on_report)
-        except RadioGone:
-            pass
         except RadioError as wrong:
             raise BleakError(str(wrong)) from wrong
         finally:

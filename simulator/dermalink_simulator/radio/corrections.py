@@ -20,6 +20,7 @@
 | has no air | connection events, losses, supervision | `link`, `air` |
 | writes every packet out for the log, and parses all data | only for a log that is read; data as bytes | `host` |
 | raises when the transport is lost while a command has its answer | does not | `host` |
+| gives the answer to a cancelled command to the next one, or raises | drops it | `host` |
 
 The attribute protocol's server and client are set right where they are used, by whoever serves or asks. What Bumble
 draws from `secrets` (pairing, resolvable addresses) cannot be seeded; an unpaired link uses none of it.

@@ -7,7 +7,7 @@ Bumble's.
 import logging
 import struct
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from bumble import hci
 from bumble.host import Connection, DataPacketQueue, Host
@@ -23,6 +23,7 @@ _acl_head = struct.Struct("<BHH")
 _l2cap_head = struct.Struct("<HH")
 _whole = struct.Struct("<BHHHH")
 OnPdu = Callable[[int, bytes], None]
+Answer = hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
 
 
 class CorrectedHost(Host):
@@ -113,6 +114,15 @@ class CorrectedHost(Host):
             part = data[at : at + queue.max_packet_size]
             head = handle | (FRAGMENT << 12 if at else 0)
             queue.enqueue(cast("hci.HCI_Packet", _acl_head.pack(ACL, head, len(part)) + part), handle)
+
+    def on_command_processed(self, event: Answer) -> None:
+        """The answer to the command that waits for it; one to a command that was cancelled is dropped."""
+        waiting, command = self.pending_response, self.pending_command
+        if waiting is None:
+            if event.num_hci_command_packets and self.command_semaphore.locked():
+                self.command_semaphore.release()
+        elif not waiting.done() and command is not None and command.op_code == event.command_opcode:
+            waiting.set_result(event)
 
     def on_transport_lost(self) -> None:
         """The controller is gone: a command that waits is told, once."""

@@ -1,6 +1,7 @@
 """Links, devices and radios that go away in the middle of a call: an error of bleak's in bounded time, and no rest."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
@@ -19,6 +20,7 @@ from dermalink_simulator.hardware.air import AIR_PROFILES
 from dermalink_simulator.radio import adapter
 from dermalink_simulator.radio.backends import backends
 from dermalink_simulator.radio.transports import serve_controllers
+from dermalink_simulator.virtual_time import VirtualTimeLoop
 from tests.support.bleak_bench import Bench, bench
 from tests.support.little_peripheral import ADDRESS, COMMAND, INDICATE, LONG, NOTIFY, READ, SLOW, WRITE
 from tests.support.running import in_real_time, in_virtual_time
@@ -395,6 +397,52 @@ def test_a_program_that_forgets_to_let_go_still_ends_in_peace(caplog: pytest.Log
         assert ended == [True]
         runner.run(stack.aclose())
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+@pytest.mark.parametrize("work", ["search and connect", "scan", "scan, connect and read"])
+def test_a_program_that_ends_in_the_middle_of_anything_ends_in_silence(
+    work: str, tcp: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All that is under way is cancelled at once, as `asyncio.run` does when its program ends: nothing is reported."""
+
+    async def does(room: Bench) -> None:
+        if work == "search and connect":  # the address alone: the client listens for it first
+            async with BleakClient(ADDRESS, backend=room.client) as client:
+                await client.read_gatt_char(SLOW)
+        elif work == "scan":
+            await BleakScanner.discover(1, backend=room.scanner)
+        else:
+            async with await room.client_of() as client:
+                await client.read_gatt_char(SLOW)
+
+    async def begins(room: Bench, turns: int) -> set[asyncio.Task[Any]]:
+        before = asyncio.all_tasks()
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told))
+        asyncio.create_task(does(room))  # noqa: RUF006 (it is among those that are cancelled)
+        for turn in range(turns):
+            await asyncio.sleep(0 if turn % 8 else 0.003)
+        return asyncio.all_tasks() - before - {asyncio.current_task()}
+
+    async def ends(left: set[asyncio.Task[Any]]) -> None:
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    reported: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=None if tcp else VirtualTimeLoop) as runner:
+        for turns in range(1, 240, 16 if tcp else 5):
+            stack = AsyncExitStack()
+            room = runner.run(stack.enter_async_context(bench(tcp=tcp)))
+            left = runner.run(begins(room, turns))
+            runner.run(ends(left))
+            wrong = [task.exception() for task in left if not task.cancelled() and task.exception() is not None]
+            assert wrong == [], f"after {turns} turns"
+            runner.run(asyncio.sleep(0.01))
+            assert room.air.members == [room.peripheral.controller], f"after {turns} turns"
+            runner.run(stack.aclose())
+    assert reported == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @in_real_time

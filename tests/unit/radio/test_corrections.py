@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 from bumble import att, core, hci
@@ -14,6 +15,7 @@ from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.controller import OVERFLOW, PACKETS, CorrectedController, terminate_all
 from dermalink_simulator.radio.corrections import make_controller, not_cancelled, static_address, switch_on
 from dermalink_simulator.radio.errors import LinkLost, RadioGone
+from dermalink_simulator.radio.host import CorrectedHost
 from tests.support.running import in_virtual_time
 from tests.unit.radio.rig import (
     HOST_ADDRESS,
@@ -158,6 +160,45 @@ async def a_reset_ends_everything(stock: bool) -> object:
         return reasons == [0x08]
 
 
+async def an_answer_belongs_to_its_own_command(stock: bool) -> object:
+    """Whether the late answer to a command that was cancelled is neither an error nor the answer to the next one."""
+    sent: list[hci.HCI_Packet] = []
+
+    class Controller:
+        def on_packet(self, packet: bytes) -> None:
+            sent.append(hci.HCI_Packet.from_bytes(packet))
+
+    host = (Host if stock else CorrectedHost)(cast("Any", None), Controller())
+    host.ready = True
+
+    def answered(command: type[hci.HCI_Command], parameters: hci.HCI_ReturnParameters) -> bool:
+        event = hci.HCI_Command_Complete_Event(1, command.op_code, parameters)
+        try:
+            host.on_command_processed(event)
+        except asyncio.InvalidStateError:
+            return False
+        return True
+
+    cut = asyncio.ensure_future(host.send_sync_command(hci.HCI_Read_BD_ADDR_Command()))
+    await asyncio.sleep(0)
+    cut.cancel()
+    await asyncio.sleep(0)  # what it waits for is cancelled, and it has not been told yet
+    address = hci.HCI_Read_BD_ADDR_ReturnParameters(hci.HCI_ErrorCode.SUCCESS, hci.Address.ANY)
+    quiet = answered(hci.HCI_Read_BD_ADDR_Command, address)
+    await asyncio.wait([cut])
+    next_one = asyncio.ensure_future(host.send_sync_command(hci.HCI_Read_Local_Name_Command()))
+    await asyncio.sleep(0)
+    answered(hci.HCI_Read_BD_ADDR_Command, address)
+    name = hci.HCI_Read_Local_Name_ReturnParameters(hci.HCI_ErrorCode.SUCCESS, b"name")
+    answered(hci.HCI_Read_Local_Name_Command, name)
+    answered(hci.HCI_Read_Local_Name_Command, name)  # nobody waits
+    got = await next_one
+    last = asyncio.ensure_future(host.send_sync_command(hci.HCI_Read_Local_Name_Command()))
+    await asyncio.sleep(0)
+    answered(hci.HCI_Read_Local_Name_Command, name)
+    return quiet and got is name and (await asyncio.wait_for(last, 1)) is name and len(sent) == 3
+
+
 SCENARIOS = [
     names_heard,
     heard_in_10_s,
@@ -169,6 +210,7 @@ SCENARIOS = [
     says_whose_doing_the_end_was,
     handles_are_not_used_again_at_once,
     a_reset_ends_everything,
+    an_answer_belongs_to_its_own_command,
 ]
 
 
