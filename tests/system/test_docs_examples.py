@@ -55,6 +55,11 @@ NOT_RUN: Final = {
     "dermalink clock --set now": "wants the pen's button held; test_left_open.py holds it",
     "dermalink acknowledge": "wants a pen with a fault; test_left_open.py makes one",
     "dermalink session run plan.toml": "takes minutes and a person at the keys; test_session.py runs sessions",
+    "dermalink session run nose.toml --pen 'ble:": "holds a lease over the air, as test_demo.py does alone",
+    "dermalink-sim serve --ble vhci": "wants a kernel with virtual adapters",
+    "dermalink-sim serve --ble usb:0": "wants a dongle",
+    "dermalink info --pen ble:DL-SIM-00000000": "wants an adapter",
+    "sudo ": "changes the reader's system, by their own password",
     "dermalink -v monitor": "goes on until Ctrl-C; test_command_line.py runs it for a while",
 }
 # Python that is only read, by its first line, and why.

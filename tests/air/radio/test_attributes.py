@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dermalink_simulator.radio.attributes import QuietServer, parse
 from dermalink_simulator.radio.bleak_att import AttClient
+from tests.air.radio.rig import PEN_ADDRESS, devices
 from tests.support.running import in_virtual_time
-from tests.unit.radio.rig import PEN_ADDRESS, devices
 
 UUID = "d3a100ff-5f0e-4c1b-9b57-0d6e7a11ce05"
 

@@ -16,8 +16,7 @@ from dermalink_simulator.radio.controller import OVERFLOW, PACKETS, CorrectedCon
 from dermalink_simulator.radio.corrections import make_controller, not_cancelled, static_address, switch_on
 from dermalink_simulator.radio.errors import LinkLost, RadioGone
 from dermalink_simulator.radio.host import CorrectedHost
-from tests.support.running import in_virtual_time
-from tests.unit.radio.rig import (
+from tests.air.radio.rig import (
     HOST_ADDRESS,
     PEN_ADDRESS,
     advertise,
@@ -28,6 +27,7 @@ from tests.unit.radio.rig import (
     linked,
     scan,
 )
+from tests.support.running import in_virtual_time
 
 NAME = bytes(core.AdvertisingData([(core.AdvertisingData.COMPLETE_LOCAL_NAME, b"Dermalink")]))
 FLAGS = bytes(core.AdvertisingData([(core.AdvertisingData.FLAGS, b"\x06")]))

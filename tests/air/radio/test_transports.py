@@ -20,8 +20,8 @@ from dermalink_simulator.radio.corrections import make_device, static_address, s
 from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioError, RadioGone
 from dermalink_simulator.radio.spaces import find_air, published_air
 from dermalink_simulator.radio.transports import CLIENTS_MAX, Served, open_controller, serve_controllers
+from tests.air.radio.rig import PEN_ADDRESS, advertise, bare, initiate, linked
 from tests.support.running import in_real_time, in_virtual_time
-from tests.unit.radio.rig import PEN_ADDRESS, advertise, bare, initiate, linked
 
 RESET = bytes(hci.HCI_Reset_Command())
 WAIT_S = 10.0

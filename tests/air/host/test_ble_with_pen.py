@@ -15,8 +15,8 @@ from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import GetCartridge, GetLastCommand, GetStatus
 from dermalink_protocol.zones import Direction, Zone
+from tests.air.host.on_air import on_air
 from tests.support.running import in_virtual_time
-from tests.unit.ble.on_air import on_air
 from tests.unit.host.simulated import MOVING, keep_on, ready
 
 # How much later than the needles were in a status says so: it is one indication among others, each of which takes two

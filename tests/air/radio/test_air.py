@@ -25,8 +25,8 @@ from dermalink_simulator.radio.controller import CorrectedController
 from dermalink_simulator.radio.corrections import static_address
 from dermalink_simulator.radio.link import Parameters
 from dermalink_simulator.virtual_time import VirtualTimeLoop
+from tests.air.radio.rig import HOST_ADDRESS, PEN_ADDRESS, BareHost, Pair, advertise, bare, initiate, linked
 from tests.support.running import in_real_time, in_virtual_time
-from tests.unit.radio.rig import HOST_ADDRESS, PEN_ADDRESS, BareHost, Pair, advertise, bare, initiate, linked
 
 EVENTS = AirConditions()  # with connection events, as the hosts agreed, and no losses
 INTERVAL_S = 0.03

@@ -23,9 +23,9 @@ from dermalink.links.ble_finding import FIND_WITHIN_S, NAMESAKE_S, START_WITHIN_
 from dermalink.links.ble_radio import Radio
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.virtual_time import VirtualTimeLoop
+from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral, pass_time
+from tests.air.host.rig import opened, using
 from tests.support.running import in_virtual_time
-from tests.unit.ble.fake_bleak import FOREVER, Computer, Peripheral, pass_time
-from tests.unit.ble.rig import opened, using
 
 ADDRESS = "C0:FF:EE:00:00:01"
 UUID = "5F0E4C1B-9B57-0D6E-7A11-CE05D3A10001"

@@ -14,9 +14,9 @@ from dermalink_protocol.messages.stop import ReportSymptom, Stop
 from dermalink_protocol.schema import Message
 from dermalink_protocol.segmentation import ATT_MTU_MIN, FIRST, SEQUENCE_MASK, segment_bytes
 from dermalink_protocol.zones import Symptom
+from tests.air.host.fake_bleak import FOREVER
+from tests.air.host.rig import bench
 from tests.support.running import in_virtual_time
-from tests.unit.ble.fake_bleak import FOREVER
-from tests.unit.ble.rig import bench
 
 LONG = b"\x55" * MESSAGE_BYTES_MAX
 STOP = b"stop"

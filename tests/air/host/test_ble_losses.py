@@ -12,8 +12,8 @@ from dermalink.links import ble_calls
 from dermalink.links.ble import OPEN_WITHIN_S
 from dermalink.pen import Pen
 from dermalink_protocol.errors import DermalinkError
+from tests.air.host.on_air import on_air
 from tests.support.running import in_virtual_time
-from tests.unit.ble.on_air import on_air
 from tests.unit.host.simulated import Desk
 
 GONE_WITHIN_S = 40.0  # the longest that anything may wait: an open's own bound, and what a hello waits after it

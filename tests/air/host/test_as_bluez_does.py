@@ -21,9 +21,9 @@ from dermalink.links.ble import OPEN_WITHIN_S, TRIES
 from dermalink.links.ble_client import CONNECT_WITHIN_S, DISCONNECT_WITHIN_S
 from dermalink.links.ble_writer import COPY_AFTER_S, WRITE_WITHIN_S
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
+from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral, UnknownObjectError
+from tests.air.host.rig import bench, opened, using
 from tests.support.running import in_real_time, in_virtual_time
-from tests.unit.ble.fake_bleak import FOREVER, Computer, Peripheral, UnknownObjectError
-from tests.unit.ble.rig import bench, opened, using
 
 # Notifications multiply with each drop, unless disconnect() is called after the disconnected callback
 

@@ -14,9 +14,9 @@ from dermalink.links.link import RECEIVED, SENT
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from dermalink_protocol.errors import FrameTooLong
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
+from tests.air.host.fake_bleak import FOREVER, Peripheral
+from tests.air.host.rig import bench
 from tests.support.running import in_real_time, in_virtual_time
-from tests.unit.ble.fake_bleak import FOREVER, Peripheral
-from tests.unit.ble.rig import bench
 
 BODIES = [bytes(4), b"\x00\xff" * 20, bytes(range(1, 245)), b"\x01" * MESSAGE_BYTES_MAX]
 LONG = b"\x55" * MESSAGE_BYTES_MAX

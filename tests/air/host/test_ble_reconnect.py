@@ -22,10 +22,10 @@ from dermalink.links.ble_link import BleLink
 from dermalink.pen import Pen
 from dermalink.reconnect import Reconnector
 from dermalink_protocol.codewords import State
+from tests.air.host.fake_bleak import Computer, Peripheral
+from tests.air.host.on_air import on_air
+from tests.air.host.rig import opened
 from tests.support.running import in_virtual_time
-from tests.unit.ble.fake_bleak import Computer, Peripheral
-from tests.unit.ble.on_air import on_air
-from tests.unit.ble.rig import opened
 
 
 @pytest.mark.parametrize("kind", [BadUrl, BluetoothForbidden, ForeignTable, PairingRefused, SeveralPens])

@@ -7,7 +7,7 @@ from unittest.mock import patch
 from dermalink.links import ble
 from dermalink.links.ble_link import BleLink
 from dermalink.links.open import open_link
-from tests.unit.ble.fake_bleak import Computer, FakeClient, Peripheral
+from tests.air.host.fake_bleak import Computer, FakeClient, Peripheral
 
 
 @contextlib.contextmanager

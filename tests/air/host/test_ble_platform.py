@@ -29,8 +29,8 @@ from dermalink.links.ble_platform import (
     value_bytes,
 )
 from dermalink_protocol.errors import DermalinkError
+from tests.air.host.fake_bleak import UnknownObjectError
 from tests.support.running import in_virtual_time
-from tests.unit.ble.fake_bleak import UnknownObjectError
 
 OFF = BleakBluetoothNotAvailableError("off", BleakBluetoothNotAvailableReason.POWERED_OFF)
 DENIED = BleakBluetoothNotAvailableError("no", BleakBluetoothNotAvailableReason.DENIED_BY_USER)
