@@ -59,6 +59,7 @@ NOT_RUN: Final = {
     "dermalink-sim serve --ble vhci": "wants a kernel with virtual adapters",
     "dermalink-sim serve --ble usb:0": "wants a dongle",
     "dermalink info --pen ble:DL-SIM-00000000": "wants an adapter",
+    "dermalink doctor --pen ble:DL-00000007": "wants an adapter and a board",
     "sudo ": "changes the reader's system, by their own password",
     "dermalink -v monitor": "goes on until Ctrl-C; test_command_line.py runs it for a while",
 }
