@@ -13,7 +13,7 @@ EPILOG = """\b
 Examples:
   dermalink session run plan.toml --pen serial:/dev/ttyACM0
   dermalink session run plan.toml --pen tcp:127.0.0.1:7321 --json | tee session.jsonl
-  dermalink session run plan.toml --pen ble:1a2b3c4d --lease 1000
+  dermalink session run plan.toml --pen ble:DL-00000007 --lease 1000
 
 \b
 While it runs, single keys (in a terminal) or lines (from a pipe) are your words:
