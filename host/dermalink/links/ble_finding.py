@@ -85,14 +85,18 @@ class Ear:
         async with self._turn:
             if self._listeners:
                 return
+            scanner, self._scanner = self._scanner, None
+            if scanner is not None:
+                with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
+                    await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
+            if self._came_meanwhile():  # and waits for this turn: a second ear would scan beside it
+                return
             ears = _ears.get(asyncio.get_running_loop(), {})
             if ears.get(self._radio.spec) is self:  # it would keep its loop alive for ever
                 del ears[self._radio.spec]
-            scanner, self._scanner = self._scanner, None
-            if scanner is None:
-                return
-            with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
-                await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
+
+    def _came_meanwhile(self) -> bool:
+        return self._listeners > 0
 
     async def _start(self) -> None:
         scanner = None

@@ -168,6 +168,20 @@ async def test_all_who_listen_at_the_same_time_share_one_scanner() -> None:
     assert len(computer.scanners) == 2
 
 
+@in_virtual_time
+async def test_who_comes_while_a_scanner_is_being_stopped_waits_for_it() -> None:
+    computer = three()
+    computer.scan_stop_s = 0.5
+    radio = computer.radio()
+    first = asyncio.ensure_future(find_pens(radio, 1.0))
+    await asyncio.sleep(1.2)
+    second = asyncio.ensure_future(find_pens(radio, 1.0))
+    for _ in range(40):
+        assert sum(scanner.running for scanner in computer.scanners) <= 1
+        await asyncio.sleep(0.05)
+    assert [len(found) for found in await asyncio.gather(first, second)] == [3, 3]
+
+
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 1.0])
 @in_virtual_time
 async def test_a_listener_that_is_cancelled_takes_nothing_from_the_others(after_s: float) -> None:
