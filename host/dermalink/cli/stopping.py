@@ -72,7 +72,7 @@ async def stop_pens(pen: str | None, tell: Callable[[StopResult], None]) -> list
 async def stop_one(url: str) -> StopResult:
     """Send Stop before anything is asked, and wait until all is measured in; raises no `DermalinkError`."""
     try:
-        connection = Connection(await open_link(url))
+        connection = Connection(await open_link(url, stop_first=True))
         try:
             trace(connection, verbosity())
             connection.start()

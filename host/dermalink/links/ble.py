@@ -69,14 +69,17 @@ def split(rest: str) -> tuple[str, str | None]:
     return wanted, radio
 
 
-async def open_link(url: str, rest: str) -> BleLink:
-    """Find, connect, check and subscribe; raises `BadUrl` or a kind of `CannotOpen`. The caller bounds it in time."""
+async def open_link(url: str, rest: str, *, stop_first: bool = False) -> BleLink:
+    """Find, connect, check and subscribe; raises `BadUrl` or a kind of `CannotOpen`. The caller bounds it in time.
+
+    With `stop_first` Stop goes out before all that is checked and subscribed, at each try.
+    """
     wanted, option = split(rest)
     radio = radio_of(option)
     refused: set[type[LinkError]] = set()
     for left in reversed(range(TRIES)):
         try:
-            return await _open_once(url, wanted, radio)
+            return await _open_once(url, wanted, radio, stop_first=stop_first)
         except LinkError as error:
             another = type(error) in WORTH_ANOTHER and not (type(error) is ForeignTable and ForeignTable in refused)
             unheard = type(error) is NoSuchPen and not refused  # it was listened for long enough
@@ -87,10 +90,10 @@ async def open_link(url: str, rest: str) -> BleLink:
     raise AssertionError("there is a first try")
 
 
-async def _open_once(url: str, wanted: str, radio: Radio) -> BleLink:
+async def _open_once(url: str, wanted: str, radio: Radio, *, stop_first: bool) -> BleLink:
     seen = await find_pen(radio, wanted)
     async with one_at_a_time():
         client = PenClient(radio, seen, url)
         link = BleLink(client, url, seen.serial_number)
-        await client.set_up()
+        await client.set_up(stop_first=stop_first)
         return link

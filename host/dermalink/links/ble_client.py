@@ -5,6 +5,7 @@ link after 31 s in silence and goes on saying that it is connected).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +14,11 @@ from dermalink.links.ble_calls import CallCancelled, bounded
 from dermalink.links.ble_finding import Seen
 from dermalink.links.ble_platform import FORGET, NEARER, advice_for, client_options, on_loop, opening_error, value_bytes
 from dermalink.links.ble_radio import Radio, backend_of
-from dermalink.links.ble_table import Table, check_table, check_version, version_of
-from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
+from dermalink.links.ble_table import PROTOCOL_VERSION_SERVICE, Table, check_table, check_version, version_of
+from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, Channel, Gatt
+from dermalink_protocol.envelope import REQUEST_ID_MAX, Envelope, encode_envelope
+from dermalink_protocol.messages.stop import Stop
+from dermalink_protocol.segmentation import ATT_MTU_MIN, Segmenter
 
 if TYPE_CHECKING:
     from bleak import BleakClient
@@ -26,11 +30,16 @@ CONNECT_WITHIN_S: Final = 10.0
 # Each is one or two transactions, tens of ms at a usual connection interval; with no pairing agent it never ends.
 SUBSCRIBE_WITHIN_S: Final = 5.0
 READ_WITHIN_S: Final = 5.0
+STOP_WITHIN_S: Final = 1.0  # a write that nobody answers; a full queue may hold it up, and then it is sent again later
 # A clean disconnect takes 2-3 s on BlueZ, and bleak itself gives up after 10 s. Nobody waits that long for it.
 DISCONNECT_WITHIN_S: Final = 12.0
 DISCONNECT_WAITED_S: Final = 3.0
 
 UNASKED: Final = Gatt.INDICATE | Gatt.NOTIFY
+# All that is used here: what else a pen shows costs round trips to be discovered (BlueZ discovers it all the same).
+STOP_SERVICES: Final = (str(SERVICE_UUID),)
+SERVICES: Final = (*STOP_SERVICES, PROTOCOL_VERSION_SERVICE)
+UNHEARD: Final = REQUEST_ID_MAX  # of a request whose reply nobody waits for; a connection counts up from 1
 
 
 class PenClient:
@@ -48,10 +57,13 @@ class PenClient:
         self._disconnecting: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
 
-    async def set_up(self) -> None:
-        """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything."""
+    async def set_up(self, *, stop_first: bool = False) -> None:
+        """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything.
+
+        With `stop_first` Stop is written as soon as its characteristic is known.
+        """
         try:
-            await self._set_up()
+            await self._set_up(stop_first=stop_first)
         except Exception as error:
             await self.disconnect(DISCONNECT_WAITED_S)
             raise opening_error(error, self.url) from error
@@ -59,7 +71,7 @@ class PenClient:
             self.let_go()
             raise
 
-    async def _set_up(self) -> None:
+    async def _set_up(self, *, stop_first: bool) -> None:
         from bleak import BleakClient
 
         loop = asyncio.get_running_loop()
@@ -68,9 +80,12 @@ class PenClient:
             self._seen.device,
             disconnected_callback=lambda _client: gone(),
             timeout=CONNECT_WITHIN_S,
+            services=STOP_SERVICES if stop_first else SERVICES,
             **(backend_of(self._radio.client) or client_options()),
         )
         await self._connect(client)
+        if stop_first:
+            await self._stop(client)
         self._table = check_table(client.services, self.url)
         version = version_of(client.services)
         if version is not None:
@@ -90,6 +105,14 @@ class PenClient:
                 limit=f"it was heard, and did not connect within {CONNECT_WITHIN_S:g} s",
                 advice=f"{NEARER}. If it was ever paired with this computer: {advice_for(FORGET)}",
             ) from None
+
+    async def _stop(self, client: "BleakClient") -> None:
+        """Write Stop, whatever else may be wrong with the table; who set this up sends it again, and hears of it."""
+        body = encode_envelope(Envelope(Channel.STOP, UNHEARD, Stop()))
+        (value,) = Segmenter().cut(body, ATT_MTU_MIN)
+        writing = client.write_gatt_char(str(CHANNEL_RULES[Channel.STOP].uuid), value, response=False)
+        with contextlib.suppress(Exception):  # the next steps meet whatever it is as well, and say it
+            await bounded(writing, STOP_WITHIN_S, "stop")
 
     async def _subscribe(self, client: "BleakClient", channel: Channel, of: "BleakGATTCharacteristic") -> None:
         take = on_loop(asyncio.get_running_loop(), self._take_value)

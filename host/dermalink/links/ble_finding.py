@@ -194,8 +194,8 @@ def _matches(heard: dict[str, Seen], wanted: str) -> tuple[Seen | None, list[See
     if is_address(wanted):
         return next((seen for seen in heard.values() if seen.address.casefold() == fold), None), []
     for seen in pens:
-        if seen.serial_number and seen.serial_number.casefold() == fold:
-            return seen, []
+        if seen.serial_number and (seen.serial_number.casefold() == fold or seen.name == wanted):
+            return seen, []  # whoever has the same serial number is the same pen
     return None, [seen for seen in pens if seen.name == wanted]
 
 

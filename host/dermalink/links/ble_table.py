@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Final
 
 from dermalink.errors import ForeignTable
 from dermalink.links.ble_platform import FORGET, advice_for
-from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, SOFTWARE_REVISION, Channel, Gatt
+from dermalink_protocol.channels import (
+    CHANNEL_RULES,
+    DEVICE_INFORMATION,
+    SERVICE_UUID,
+    SOFTWARE_REVISION,
+    Channel,
+    Gatt,
+)
 from dermalink_protocol.limits import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from bleak.backends.characteristic import BleakGATTCharacteristic
     from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 
-PROTOCOL_VERSION_UUID: Final = f"0000{SOFTWARE_REVISION:04x}-0000-1000-8000-00805f9b34fb"  # Core, Vol 3, Part B, 2.5.1
+_ASSIGNED: Final = "0000{:04x}-0000-1000-8000-00805f9b34fb"  # Core, Vol 3, Part B, 2.5.1
+PROTOCOL_VERSION_SERVICE: Final = _ASSIGNED.format(DEVICE_INFORMATION)
+PROTOCOL_VERSION_UUID: Final = _ASSIGNED.format(SOFTWARE_REVISION)
 NAMES: Final[dict[Gatt, str]] = {
     Gatt.READ: "read",
     Gatt.WRITE: "write",

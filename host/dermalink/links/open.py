@@ -18,13 +18,16 @@ def known_schemes() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *schemes()}))
 
 
-async def open_link(url: str, *, within_s: float | None = None) -> Link:
+async def open_link(url: str, *, within_s: float | None = None, stop_first: bool = False) -> Link:
     """Open the link that `url` names, within `within_s` or what its scheme takes at most.
 
     `serial:` with a port or any URL of pyserial (`serial:/dev/ttyACM0`, `serial:COM3?baud=9600`,
     `serial:socket://host:port`), `tcp:HOST:PORT`, `ble:` with a pen's name, serial number or address
     (`ble:DP1-00042?radio=tcp-client:127.0.0.1:7322`), or `sim:`. Raises `BadUrl` or `CannotOpen` (with what is wrong
     as a kind under it).
+
+    With `stop_first` the pen is told Stop as soon as anything can be said to it, where setting the link up takes
+    longer than that. Nobody hears its answer: send Stop again on the link, and see it confirmed.
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
@@ -32,7 +35,7 @@ async def open_link(url: str, *, within_s: float | None = None) -> Link:
     bound_s = within_s if within_s is not None else _bound_s(scheme)
     try:
         async with asyncio.timeout(bound_s):
-            return await _open(url, scheme, rest)
+            return await _open(url, scheme, rest, stop_first=stop_first)
     except TimeoutError:
         raise CannotOpen(
             f"{url} cannot be opened",
@@ -49,11 +52,11 @@ def _bound_s(scheme: str) -> float:
     return OPEN_WITHIN_S
 
 
-async def _open(url: str, scheme: str, rest: str) -> Link:
+async def _open(url: str, scheme: str, rest: str, *, stop_first: bool) -> Link:
     if scheme == "ble":
         from dermalink.links import ble
 
-        return await ble.open_link(url, rest)
+        return await ble.open_link(url, rest, stop_first=stop_first)
     return StreamLink(await _open_pipe(url, scheme, rest), url)
 
 
