@@ -81,5 +81,5 @@ async def stop_one(url: str) -> StopResult:
             await connection.close()
     except DermalinkError as error:
         return StopResult(url, code_for(error), str(error))
-    said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after Stop was sent"
+    said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
     return StopResult(url, ExitCode.DONE, said, round(report.confirmed_ms, 1))
