@@ -7,7 +7,7 @@ from bumble import core, hci
 from bumble.transport.common import PacketParser
 
 from dermalink_simulator.radio.corrections import make_controller
-from dermalink_simulator.radio.transports import CLIENTS_MAX, CLOSE_S, READ_BYTES, UNREAD_BYTES, Served
+from dermalink_simulator.radio.transports import CLIENTS_MAX, READ_BYTES, UNREAD_BYTES, Served
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
@@ -53,11 +53,10 @@ class TcpClients:
             self._empty.set()
 
     async def close(self) -> None:
-        """Hang up on everybody."""
+        """Hang up on everybody, and wait until they are gone; the caller bounds it."""
         for client in list(self.here):
             client.hang_up()
-        async with asyncio.timeout(CLOSE_S):
-            await self._empty.wait()
+        await self._empty.wait()
 
 
 class _Client(asyncio.BufferedProtocol):

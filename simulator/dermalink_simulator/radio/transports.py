@@ -234,9 +234,9 @@ async def _tcp_server(address: str, air: "Air", listen: Listen) -> AsyncIterator
         yield served
     finally:
         server.close()
-        await clients.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
+                await clients.close()
                 await server.wait_closed()
 
 

@@ -98,7 +98,8 @@ class RawCentral:
 
     async def disconnect(self) -> None:
         if self.connection is not None and self.ended is None:
-            await self.connection.disconnect()
+            async with asyncio.timeout(ANSWER_S):
+                await self.connection.disconnect()
 
     def die(self) -> None:
         """The host and its controller are gone, as when a process is killed."""
@@ -451,7 +452,8 @@ async def central_on(air: Air, number: int = 1) -> AsyncIterator[RawCentral]:
     """A central with a controller of its own on that air."""
     controller = make_controller(f"host {number}", air, number)
     device = central_device(controller, controller, number)
-    await device.power_on()
+    async with asyncio.timeout(ANSWER_S):
+        await device.power_on()
     central = RawCentral(device, controller)
     try:
         yield central
