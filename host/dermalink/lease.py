@@ -106,6 +106,12 @@ class Lease:
         self.renewals += 1
         self.round_trip_s = took_s
 
+    async def held(self, within_s: float) -> bool:
+        """Whether a renewal has taken hold by now, waiting so long at most for those that are under way."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=within_s)
+        return self.renewals > 0
+
     def rest(self) -> None:
         """Nothing runs for now, so what is not renewed meanwhile is no near miss."""
         self._held_from = None

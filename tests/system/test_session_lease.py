@@ -16,7 +16,7 @@ from dermalink.session.outcome import Ending
 from dermalink.session.words import Word
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS, LEASE_MAX_MS, LEASE_MIN_MS
-from tests.system.guided_session import Guided, guided
+from tests.system.guided_session import PERFECT, ROOM, STREAM, Guided, Way, guided
 
 
 def test_a_longer_lease_is_opened_shown_and_renewed_to() -> None:
@@ -90,3 +90,30 @@ def test_the_command_line_refuses_it_before_it_looks_for_a_pen(lease_ms: int, tm
     said = json.loads(result.stdout)
     assert said["rule"] == "SR-STOP-1"
     assert f"{lease_ms:d} is not within 100 to 1000" in said["sentence"]
+
+
+@pytest.mark.parametrize("way", [STREAM, PERFECT, ROOM], ids=str)
+def test_a_press_at_the_very_moment_of_the_prompt_is_taken(way: Way) -> None:
+    async def story(world: Guided) -> None:
+        world.reactions[events.PressAsked] = lambda _: world.do(world.sim.button.press)
+        summary = await world.run()
+        assert summary.ending is Ending.DONE
+        assert not world.said(events.PressMissed)
+
+    guided(story, way)
+
+
+def test_over_a_link_too_slow_for_its_lease_nobody_is_asked_to_press_in_vain() -> None:
+    async def story(world: Guided) -> None:
+        world.once(
+            events.ReadyAsked,
+            lambda _: True,
+            lambda _: world.do(lambda: world.sim.faults.inject("link", "delay", ms=150)),
+        )
+        summary = await world.run(lease_ms=200)
+        assert (summary.ending, summary.confirmed) == (Ending.LINK, True)
+        assert "dermalink doctor --pen" in summary.why
+        assert not world.said(events.PressAsked)
+        assert world.sim.skin.needles_out == []
+
+    guided(story)

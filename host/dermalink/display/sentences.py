@@ -52,7 +52,7 @@ def _press(event: events.PressAsked) -> str:
 
 
 def _missed(_event: events.PressMissed) -> str:
-    return "The button was not pressed in time; nothing moved."
+    return "The pen took no press of its button in time; nothing moved."
 
 
 def _paused(event: events.PassPaused) -> str:

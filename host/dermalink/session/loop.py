@@ -296,13 +296,17 @@ class SessionLoop:
     async def begin_lease(self) -> None:
         """A press is awaited, so from now on what is taken in earns renewals; the first one goes out now.
 
-        Without a running lease the pen would take no press, however soon it came.
+        Without a running lease the pen would take no press, however soon it came: see `lease_held`.
         """
         await self.end_lease()
         self._lease = self.pen.lease(self.session_id, self.lease_ms)
         status = await self.pen.status()
         self.take_status(status)
         await self._earn(status)
+
+    async def lease_held(self) -> bool:
+        """Whether a renewal has taken hold, so that a press is taken; waits a moment for one that is under way."""
+        return self._lease is not None and await self._lease.held(WAITING_STATUS_EVERY_S)
 
     @property
     def has_lease(self) -> bool:

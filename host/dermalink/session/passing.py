@@ -14,14 +14,19 @@ from dermalink.session.tally import PassTally
 from dermalink.session.words import Word
 from dermalink.stopping import is_stopped
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.limits import PRESS_WITHIN_MS
 from dermalink_protocol.messages.therapy import PassBegun, PassResumed
 from dermalink_protocol.wording import WORDING
 
 PRESSES_MISSED_MAX: Final = 6  # a minute without a press: nobody is there
+WAITED_SHARE: Final = 0.25  # of the time for a press, which has begun when its answer comes
 LATES_MAX: Final = 3  # of one session: a computer or link that is late more often is not fit for one
 BEFORE: Final = (State.OPEN, State.PREPARED)
 NOT_TWICE: Final = "a command was lost on its way, and none is sent twice without your word"
 STOPPED_ELSEWHERE: Final = "another connection stopped the pen"
+TOO_SLOW: Final = (
+    "the link was too slow for its lease, so no press would have been taken; `dermalink doctor --pen` says more"
+)
 NO_RESUME: Final = (Reason.RESUMES_USED_UP, Reason.RESUME_TOO_LATE, Reason.PASS_COMPLETE)
 
 
@@ -33,6 +38,9 @@ class PassRunner:
         self._ask_ready = ask_ready
         self._missed = 0
         self._lates = 0
+        self._within_ms = int(PRESS_WITHIN_MS)
+        self._waiting_s = float("-inf")  # since when a press is awaited
+        self._asked = False  # for the press that is awaited now
         self._tried_in: State | None = None  # what went out in this state needs a new word to go out again
 
     async def run(self, tally: PassTally) -> PassOver:
@@ -141,34 +149,46 @@ class PassRunner:
             return
         if not self._ask_ready:  # it was applied: when nobody presses, the press is asked for anew, and nothing moved
             self._tried_in = None
-        await self._ask_press(tally, reply)
+        await self._wait_for_press(reply)
 
-    async def _ask_press(self, tally: PassTally, reply: PassBegun | PassResumed) -> None:
+    async def _wait_for_press(self, reply: PassBegun | PassResumed) -> None:
         loop = self._loop
         loop.took(reply)
+        self._within_ms, self._waiting_s, self._asked = reply.press_within_ms, self._now(), False
         await loop.begin_lease()
-        resuming = tally.began_s is not None
-        loop.show(PressAsked(step=tally.step, within_ms=reply.press_within_ms, resuming=resuming))
 
     async def _press(self, tally: PassTally) -> None:
-        """Wait until the button is pressed, or was not; renewals are earned meanwhile."""
+        """Ask for a press once it would be taken, and wait until it came or did not; renewals are earned meanwhile."""
         loop = self._loop
         resuming = tally.began_s is not None
         if not loop.has_lease:  # it waits, though nobody here has seen its answer
             await loop.begin_lease()
         while loop.state is State.WAITING:
+            if not self._asked and await loop.lease_held():
+                self._asked = True
+                loop.show(PressAsked(step=tally.step, within_ms=self._within_ms, resuming=resuming))
             if await loop.next() in (Word.PAUSE, Word.END):
                 await loop.pen.end_pass()
         if loop.state in UNDER_WAY:
             tally.begin(self._now())
+            self._asked = False
             loop.show(PassStarted(step=tally.step, resumed=resuming))
         elif loop.reason is Reason.PRESS_TIMEOUT:
-            self._missed += 1
-            loop.show(PressMissed(step=tally.step))
-            if self._missed >= PRESSES_MISSED_MAX:
-                raise Leave(Ending.NOBODY, "the button was not pressed")
+            self._not_pressed(tally)
         elif loop.state is State.OPEN:  # prepared still, a status from before the word may say an old reason
             self._leave_if_stopped_elsewhere(tally, loop.reason)
+
+    def _not_pressed(self, tally: PassTally) -> None:
+        """The pen has waited long enough; where nobody was asked, since no lease held, asking anew would not help."""
+        if self._now() - self._waiting_s < self._within_ms / 1_000 * WAITED_SHARE:
+            return  # what is said again of the last time
+        if not self._asked:
+            raise Leave(Ending.LINK, TOO_SLOW)
+        self._asked = False
+        self._missed += 1
+        self._loop.show(PressMissed(step=tally.step))
+        if self._missed >= PRESSES_MISSED_MAX:
+            raise Leave(Ending.NOBODY, "the button was not pressed")
 
     async def _under_way(self, tally: PassTally) -> None:
         """Needles may be out: take in all that comes; covered and lifted, the pass is ended."""
@@ -198,7 +218,7 @@ class PassRunner:
         while loop.state is State.PAUSED:
             word = await self._answer()
             if word is Word.RESUME:
-                await self._resume(tally)
+                await self._resume()
                 return
             if word is Word.END:
                 await self._end()
@@ -209,7 +229,7 @@ class PassRunner:
             raise Leave(Ending.NOBODY)
         return await self._loop.next()
 
-    async def _resume(self, tally: PassTally) -> None:
+    async def _resume(self) -> None:
         loop = self._loop
         try:
             await loop.pen.look()
@@ -222,7 +242,7 @@ class PassRunner:
         if reply is None:
             loop.forget_words()
             return
-        await self._ask_press(tally, reply)
+        await self._wait_for_press(reply)
 
     async def _end(self) -> None:
         """End the pass; when the pen has ended it by itself, that is as good."""
