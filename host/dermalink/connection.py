@@ -5,6 +5,7 @@ gate: of what raises exposure or keeps it alive, only that goes through which `a
 """
 
 import asyncio
+import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ from dermalink.refusals import not_admitted, refusal_of
 from dermalink.ticks import WRAP, elapsed_ms, newer
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope
+from dermalink_protocol.envelope import REQUEST_ID_MAX, UNASKED, Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.messages.identity import HelloReply, StateChanged, Status
 from dermalink_protocol.messages.refusal import Refused
+from dermalink_protocol.messages.stop import Stop
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import Applied, Done, LeaseRenewed, RenewLease
 from dermalink_protocol.samples import SAMPLE_BYTES, SAMPLE_MS
@@ -81,6 +83,7 @@ class Connection:
         self._filters: dict[type[Notification], SequenceFilter] = {}
         self._sinks: list[Sink] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._moved = False  # whether something that needs the gate has gone out by this connection
         self._over: LinkError | None = None
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -131,6 +134,15 @@ class Connection:
             sink.end(error)
         self._ended.set()
 
+    def _give_up_link(self, error: LinkError) -> None:
+        """End it for a reason that is not the link's own: Stop goes out first where something may move (SR-STOP-7)."""
+        if self._over is None and (self._moved or self.says_moving):
+            # No reply is waited for, so which id it has makes no difference.
+            stop = encode_envelope(Envelope(Channel.STOP, self._last_id % REQUEST_ID_MAX + 1, Stop()))
+            with contextlib.suppress(LinkError):
+                self.link.send_now(Channel.STOP, stop)
+        self._end(error)
+
     # Asking
 
     async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
@@ -177,6 +189,7 @@ class Connection:
             raise copy.copy(self._over)
         if request.effect in NEEDS_ADMISSION and not self._admit(request):
             raise not_admitted(request)
+        self._moved = self._moved or request.effect in NEEDS_ADMISSION
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         future.add_done_callback(self._read_error)
         exchange = Exchange(request, self._next_id(), future, self.newest_tick)
@@ -262,7 +275,7 @@ class Connection:
         error = LinkLost(
             "The pen leaves its questions unanswered", limit="no request id is left", advice="Connect again"
         )
-        self._end(error)
+        self._give_up_link(error)
         raise copy.copy(error)
 
     @staticmethod
@@ -305,7 +318,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001  (a mistake of ours, or of who watches messages)
             lost = LinkLost(f"The connection to {self.link.url} failed", limit=repr(error), advice="Connect again")
             lost.__cause__ = error
-            self._end(lost)
+            self._give_up_link(lost)
 
     def _sort(self, channel: Channel, body: bytes) -> None:
         try:
@@ -360,7 +373,7 @@ class Connection:
             if asked_at is not None and elapsed_ms(asked_at, reply.tick_ms) < 0:
                 if not exchange.future.done():
                     exchange.future.set_exception(self._restarted())
-                self._end(self._restarted())
+                self._give_up_link(self._restarted())
                 return False
         elif not isinstance(reply, Applied | Done):
             return True

@@ -6,6 +6,7 @@ that measure a stop also in an air without loss or delay. All of BLE here takes 
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
 from typing import Any
@@ -23,6 +24,8 @@ from dermalink.session.words import Word
 from dermalink_protocol.codewords import Opcode, Reason
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS, TTL_MAX_MS
+from dermalink_protocol.messages.identity import Status
+from dermalink_protocol.messages.therapy import LeaseRenewed
 from dermalink_protocol.zones import Direction, Zone
 from tests.system.guided_session import NOSE, PERFECT, ROOM, STREAM, Guided, Tell, by_ways
 
@@ -672,3 +675,29 @@ def test_a_stop_while_a_command_is_on_its_way_is_the_end_and_no_error(guided: Te
         assert (summary.ending, summary.why, summary.confirmed) == (Ending.OUTSIDE, "Ctrl-C", True)
 
     guided(story)
+
+
+def test_a_status_that_is_answered_by_another_kind_of_reply_ends_nothing_and_is_not_logged(
+    guided: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(world: Guided) -> None:
+        async with await world.pen() as pen:
+            take = pen.connection._take_reply
+
+            def other(exchange: Any, reply: Any) -> None:
+                if isinstance(reply, Status):
+                    pen.connection._take_reply = take  # type: ignore[method-assign]
+                    reply = LeaseRenewed(tick_ms=reply.tick_ms, lease_left_ms=0)
+                take(exchange, reply)
+
+            def lie() -> None:
+                pen.connection._take_reply = other  # type: ignore[method-assign]
+
+            world.halfway(lie)
+            summary = await world.session(pen).run()
+            assert summary.ending is Ending.DONE
+            assert pen.connection._take_reply == take
+
+    guided(story)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]

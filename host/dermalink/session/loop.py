@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from dermalink.errors import DepthAlarm, LinkError, LinkLost, NoTelemetry, PenRefusal, Timeout
+from dermalink.errors import DepthAlarm, LinkError, LinkLost, NoTelemetry, PenRefusal, Timeout, UnexpectedReply
 from dermalink.lease import Lease
 from dermalink.margin.margin import LinkMargin
 from dermalink.motion import MOVING
@@ -286,9 +286,8 @@ class SessionLoop:
 
     async def _fetch_status(self) -> None:
         try:
-            with contextlib.suppress(
-                LinkError, Timeout, PenRefusal
-            ):  # a lost link says so by itself; the next one comes
+            # A lost link says so by itself; of anything else the next question tells.
+            with contextlib.suppress(LinkError, Timeout, PenRefusal, UnexpectedReply):
                 self._inbox.put(await self.pen.request(GetStatus()))
         finally:
             self._asking = False

@@ -156,7 +156,7 @@ class BleDoor:
         if connection.role != hci.Role.PERIPHERAL:
             return
         self._advertiser.taken()
-        link = BleLink(connection, self._table, self._hang_up)
+        link = BleLink(connection, self._runner, self._table, self._hang_up)
         self._server.links[connection] = link
         self._empty.clear()
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._gone(link))
@@ -165,7 +165,7 @@ class BleDoor:
             self._hang_up(link, hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR)
             return
         try:
-            link.open(self._runner)
+            link.open()
         except DermalinkError:  # the pen takes no link: it is off
             self.turned_away += 1
             self._hang_up(link, 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bumble import att, gatt, hci
 
 from dermalink_protocol.channels import Channel
+from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.runner import PenRunner, RunningPort
 from dermalink_simulator.seam import PortKind
 
@@ -41,8 +42,14 @@ class BleLink:
     `hang_up(link, reason)` is called when the pen (reason 0), or a broken rule, ends it; it may be called again.
     """
 
-    def __init__(self, connection: "Connection", table: "Table", hang_up: Callable[["BleLink", int], None]) -> None:
-        """`open` makes it the pen's."""
+    def __init__(
+        self,
+        connection: "Connection",
+        runner: PenRunner,
+        table: "Table",
+        hang_up: Callable[["BleLink", int], None],
+    ) -> None:
+        """`open` gives it a port of the pen."""
         self.connection = connection
         self.gone = False
         self.features = b"\0"
@@ -51,6 +58,7 @@ class BleLink:
         self.unsolicited = 0
         self._table = table
         self._hang_up = hang_up
+        self._runner = runner
         self._port: RunningPort | None = None
         self._configured: dict[int, bytes] = {}
         self._stops: deque[tuple[int, bytes]] = deque()
@@ -63,9 +71,9 @@ class BleLink:
         if self._packets is not None:
             self._packets.on("flow", self._flow)
 
-    def open(self, runner: PenRunner) -> None:
+    def open(self) -> None:
         """Take a port of the pen; raises a `DermalinkError` when it takes no link."""
-        self._port = runner.connect(self._said, self._pen_hung_up, kind=PortKind.GATT, door="ble")
+        self._port = self._runner.connect(self._said, self._pen_hung_up, kind=PortKind.GATT, door="ble")
 
     def close(self) -> None:
         """The connection is gone; may be called twice."""
@@ -92,12 +100,26 @@ class BleLink:
     def write(self, channel: Channel, segment: bytes) -> int:
         """A write on a channel: 0 when the pen took it, else the ATT error that it is refused with."""
         port = self._port
-        if port is None:
-            return att.ErrorCode.UNLIKELY_ERROR
         value = bytes([channel]) + segment
+        if port is None:
+            return self._last_words(channel, value)
         refusal = port.refusal(value)
         if not refusal:
             port.feed(value)
+        return refusal
+
+    def _last_words(self, channel: Channel, value: bytes) -> int:
+        """A write on a link that is being ended, or never had a port: of these the pen still takes Stop (SR-STOP-4)."""
+        if channel is not Channel.STOP:
+            return att.ErrorCode.UNLIKELY_ERROR
+        try:
+            port = self._runner.connect(_nobody_hears, _nobody_minds, kind=PortKind.GATT, door="ble")
+        except DermalinkError:  # it is off, and so are its needles
+            return att.ErrorCode.UNLIKELY_ERROR
+        refusal = port.refusal(value)
+        if not refusal:
+            port.feed(value)
+        port.close()
         return refusal
 
     def configure(self, characteristic: "gatt.Characteristic[bytes]", value: bytes) -> int:
@@ -241,3 +263,11 @@ class BleLink:
 
     def _pen_hung_up(self) -> None:
         self.end(0)
+
+
+def _nobody_hears(_: bytes) -> None:
+    return
+
+
+def _nobody_minds() -> None:
+    return

@@ -135,6 +135,42 @@ async def test_what_the_pen_says_of_stop_is_next_after_the_indication_under_way(
         assert pen.door.links == 1
 
 
+@pytest.mark.sr("SR-STOP-4", side="pen")
+@pytest.mark.parametrize("op_code", [att.Opcode.ATT_WRITE_REQUEST, att.Opcode.ATT_WRITE_COMMAND])
+def test_stop_is_taken_on_a_link_that_the_pen_is_ending(op_code: int) -> None:
+    @in_virtual_time
+    async def test() -> None:
+        async with running("room") as (pen, _), pen.host(2, mtu=0) as stranger:
+            _, (segment,) = stranger.segments(stop.Stop(), 1)
+            link = list(pen.door._server.links.values())[-1]
+            link.end(0x13)
+            assert link.gone
+            since = pen.now_ms
+            stranger.send(struct.pack("<BH", op_code, stranger.handle(Channel.STOP)) + segment)
+            await asyncio.sleep(0.4)
+            assert stranger.ended is not None
+            assert_stopped_in_time(pen, since, ROOM_LATE_MS)
+
+    test()
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SEC-5", side="pen")
+@pytest.mark.parametrize("air", ["perfect", "room"])
+def test_stop_is_taken_of_a_host_that_has_given_way_to_others(air: str) -> None:
+    @in_virtual_time
+    async def test() -> None:
+        async with running(air) as (pen, _), pen.host(2, mtu=0) as stranger:
+            others = [pen.runner.connect(lambda _: None, lambda: None) for _ in range(7)]
+            since = pen.now_ms
+            stranger.stop_now()
+            await asyncio.sleep(0.4)
+            assert_stopped_in_time(pen, since, 0 if air == "perfect" else ROOM_LATE_MS)
+            for other in others:
+                other.close()
+
+    test()
+
+
 @pytest.mark.sr("SR-STOP-4", "SR-SEC-5", side="pen")
 @in_virtual_time
 async def test_a_flood_of_one_delays_no_stop_of_another() -> None:

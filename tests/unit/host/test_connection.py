@@ -263,6 +263,22 @@ async def test_a_pen_that_was_restarted_is_another_connection() -> None:
             await connection.request(GetLastCommand())
 
 
+@pytest.mark.sr("SR-STOP-4", "SR-STOP-7", side="host")
+@pytest.mark.parametrize("moving", [True, False])
+@in_virtual_time
+async def test_stop_goes_out_before_a_connection_is_given_up_that_may_move_needles(moving: bool) -> None:
+    async with a_connection() as (connection, pen):
+        pen.status["state"] = State.RUNNING if moving else State.IDLE
+        await asyncio.sleep(5)
+        await connection.request(GetStatus())
+        assert connection.says_moving is moving
+        pen.on(GetStatus, lambda _: Status(**pen.status, tick_ms=pen.tick - 3_000))
+        with pytest.raises(PenRestarted):
+            await connection.request(GetStatus())
+        await asyncio.sleep(0.1)
+        assert sum(isinstance(each, Stop) for each in pen.seen) == int(moving)
+
+
 @in_virtual_time
 async def test_a_tick_that_wraps_is_no_restart() -> None:
     async with a_connection() as (connection, pen):
