@@ -126,7 +126,7 @@ class BleDoor:
     def _start(self) -> None:
         self._device.on(self._device.EVENT_CONNECTION, self._connected)
         self._device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._server.take)
-        offer_attributes_only(self._device)
+        offer_attributes_only(self._device, self._server.link_at)
         self._radio.when_gone(self._radio_gone)
         self._runner.after.append(self._look)
         self._runner.radio = self

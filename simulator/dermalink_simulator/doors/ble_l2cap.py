@@ -1,9 +1,12 @@
 """What the pen says beside the attribute protocol: it offers no pairing of Bluetooth's own, and no channels.
 
-Who may do what is the pen's own affair, above BLE and serial alike. So a pairing is refused as not supported, and
-nothing of a stranger's reaches Bumble's pairing, which answers a failure with a failure for ever, and raises.
+Who may do what is the pen's own affair, above BLE and serial alike. So a pairing is refused as not supported, a request
+on the signalling channel as not understood, and nothing of a stranger's reaches what Bumble has for either: its pairing
+answers a failure with a failure for ever, and raises; its signalling answers past the share of a link, and writes into
+the log what it does not know. Each answer goes the way of all that its central is told (SR-SEC-5).
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from bumble import l2cap, smp
@@ -11,27 +14,32 @@ from bumble import l2cap, smp
 if TYPE_CHECKING:
     from bumble.device import Device
 
+    from dermalink_simulator.doors.ble_link import BleLink
+
 PAIRING_REQUEST: Final = 0x01  # Core, Vol 3, Part H, 3.5.1
 PAIRING_FAILED: Final = 0x05  # the same, 3.5.5
 NOT_SUPPORTED: Final = 0x05
+# Core, Vol 3, Part A, 4: code, identifier, length, and as much data; one to a packet on an LE link.
+SIGNALLING_HEADER_BYTES: Final = 4
+COMMAND_REJECT: Final = 0x01
+NOT_UNDERSTOOD: Final = bytes(2)
+# What is itself an answer, or wants none (the same, table 4.2); the pen asks nothing, so they are of no use to it.
+UNANSWERED: Final = frozenset((0x01, 0x03, 0x05, 0x07, 0x09, 0x0B, 0x0D, 0x0F, 0x11, 0x13, 0x15, 0x16, 0x18, 0x1A))
 
 
-def offer_attributes_only(device: "Device") -> None:
-    """Refuse pairing, and let nothing malformed on the signalling channel out of its handler."""
+def offer_attributes_only(device: "Device", link_of: Callable[[int], "BleLink | None"]) -> None:
+    """Refuse pairing and channels, and drop what else comes; `link_of` gives the link of a connection's handle."""
     channels = device.l2cap_channel_manager
 
     def on_pairing(handle: int, pdu: bytes) -> None:
-        if pdu[:1] == bytes([PAIRING_REQUEST]):
-            device.send_l2cap_pdu(handle, smp.SMP_CID, bytes([PAIRING_FAILED, NOT_SUPPORTED]))
+        link = link_of(handle)
+        if link is not None and pdu[:1] == bytes([PAIRING_REQUEST]):
+            link.reply(smp.SMP_CID, bytes([PAIRING_FAILED, NOT_SUPPORTED]))
 
     def on_signalling(handle: int, pdu: bytes) -> None:
-        connection = device.lookup_connection(handle)
-        if connection is None:
-            return
-        try:
-            channels.on_pdu(connection, l2cap.L2CAP_LE_SIGNALING_CID, pdu)
-        except Exception:  # noqa: BLE001 (Bumble raises whatever a malformed packet makes it raise)
-            return
+        link, rejection = link_of(handle), rejected(pdu)
+        if link is not None and rejection:
+            link.reply(l2cap.L2CAP_LE_SIGNALING_CID, rejection)
 
     def drop(_: int, __: bytes) -> None:
         return  # of Bluetooth Classic, on a link that is none
@@ -40,3 +48,15 @@ def offer_attributes_only(device: "Device") -> None:
         channels.register_fixed_channel(cid, drop)
     channels.register_fixed_channel(smp.SMP_CID, on_pairing)
     channels.register_fixed_channel(l2cap.L2CAP_LE_SIGNALING_CID, on_signalling)
+    # Any other channel is one that nobody opened, over which Bumble only complains.
+    device.host.remove_listener("l2cap_pdu", device.on_l2cap_pdu)
+
+
+def rejected(pdu: bytes) -> bytes:
+    """The rejection of a request on the signalling channel; empty for what is malformed, or wants no answer."""
+    if len(pdu) < SIGNALLING_HEADER_BYTES:
+        return b""
+    code, identifier, length = pdu[0], pdu[1], int.from_bytes(pdu[2:4], "little")
+    if not identifier or length != len(pdu) - SIGNALLING_HEADER_BYTES or code in UNANSWERED:
+        return b""
+    return bytes([COMMAND_REJECT, identifier, len(NOT_UNDERSTOOD), 0]) + NOT_UNDERSTOOD

@@ -63,7 +63,8 @@ class BleLink:
         self._configured: dict[int, bytes] = {}
         self._stops: deque[tuple[int, bytes]] = deque()
         self._others: deque[tuple[int, bytes]] = deque()
-        self._out: deque[bytes] = deque()
+        self._out: deque[tuple[int, bytes]] = deque()
+        self._loop = asyncio.get_running_loop()
         self._awaited: asyncio.TimerHandle | None = None
         self._handling = False
         self._clogged = False
@@ -176,6 +177,9 @@ class BleLink:
         """The response is out."""
         self._handling = False
         self._pump()
+        self._end_if_owed_too_much()
+
+    def _end_if_owed_too_much(self) -> None:
         if len(self._out) > OWED_MAX:
             self.end(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
 
@@ -184,22 +188,34 @@ class BleLink:
     def notify(self, characteristic: "gatt.Characteristic[bytes]", value: bytes) -> None:
         """Tell a host that asked for it that a standard value has changed, unless it is slow at taking what it gets."""
         if self.wants(characteristic) and len(self._out) < PACKETS_WAIT_MAX:
-            self.send(bytes(att.ATT_Handle_Value_Notification(characteristic.handle, value)))
+            self._send(bytes(att.ATT_Handle_Value_Notification(characteristic.handle, value)))
 
     def wants(self, characteristic: "gatt.Characteristic[bytes]") -> bool:
         """Whether it asked to be told of changes."""
         return bool(self.configuration(characteristic)[0] & NOTIFICATION_BIT)
 
-    def send(self, pdu: bytes) -> None:
-        """A packet of the attribute protocol, behind those that wait already."""
-        self._out.append(pdu)
-        self._flow()
+    def answer(self, pdu: bytes) -> None:
+        """A response of the attribute protocol, behind what waits already; who is owed too many is hung up on."""
+        self._send(pdu)
+        if not self._handling:  # else `settle` looks, when the request has been handled
+            self._end_if_owed_too_much()
+
+    def reply(self, cid: int, pdu: bytes) -> None:
+        """An answer on another channel than ATT's: dropped while the one before it, on that channel, still waits."""
+        if all(cid != waiting for waiting, _ in self._out):
+            self._send(pdu, cid)
+
+    def _send(self, pdu: bytes, cid: int = att.ATT_CID) -> None:
+        """A packet, behind those that wait already; on a link that is being ended there is nobody to hear it."""
+        if not self.gone:
+            self._out.append((cid, pdu))
+            self._flow()
 
     def _flow(self) -> None:
         """Give the controller what it has room for, and leave room for other links: one that is stuck blocks none."""
         while self._out and self._under_way < self._share:
             connection = self.connection
-            connection.device.send_l2cap_pdu(connection.handle, att.ATT_CID, self._out.popleft())
+            connection.device.send_l2cap_pdu(connection.handle, *self._out.popleft())
         self._unclog()
 
     @property
@@ -226,7 +242,7 @@ class BleLink:
         handle = self._table.channels[channel].handle
         if channel is Channel.TELEMETRY:
             if self.wants(self._table.channels[channel]):
-                self.send(bytes(att.ATT_Handle_Value_Notification(handle, segment)))
+                self._send(bytes(att.ATT_Handle_Value_Notification(handle, segment)))
         else:
             (self._stops if channel is Channel.STOP else self._others).append((handle, segment))
             self._pump()
@@ -240,7 +256,7 @@ class BleLink:
             handle, segment = queue.popleft()
             if self._configured.get(handle, NOT_CONFIGURED)[0] & INDICATION_BIT:
                 self._awaited = asyncio.get_running_loop().call_later(CONFIRMED_WITHIN_S, self._never_confirmed)
-                self.send(bytes(att.ATT_Handle_Value_Indication(handle, segment)))
+                self._send(bytes(att.ATT_Handle_Value_Indication(handle, segment)))
                 return
 
     def _never_confirmed(self) -> None:

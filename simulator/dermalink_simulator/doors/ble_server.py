@@ -50,12 +50,19 @@ class PenServer(QuietServer):
             if attribute is not None and attribute.type == wanted:
                 self._configured[handle] = characteristic
 
+    def link_at(self, handle: int) -> BleLink | None:
+        """The link of the connection with that handle."""
+        connection = self.device.lookup_connection(handle)
+        return None if connection is None else self.links.get(connection)
+
     def take(self, handle: int, pdu: bytes) -> None:
         """An ATT packet of the connection with that handle."""
         connection = self.device.lookup_connection(handle)
         if connection is None or not pdu:
             return
         op_code = pdu[0]
+        if op_code & COMMAND and op_code != att.Opcode.ATT_WRITE_COMMAND:
+            return  # a signed write, or what is none; nobody answers a command
         try:
             parsed = parse(pdu)
         except Exception:  # noqa: BLE001 (Bumble's parser raises whatever a short packet makes it raise)
@@ -86,17 +93,16 @@ class PenServer(QuietServer):
         """Agree once on an ATT_MTU, as the specification has it; asked again the answer stays, and so does the MTU."""
         link = self._link(bearer)
         assert link is not None
-        if link.mtu_agreed:
-            self.send_response(bearer, att.ATT_Exchange_MTU_Response(server_rx_mtu=self.max_mtu))
-            return
-        super().on_att_exchange_mtu_request(bearer, request)
-        link.agreed()
+        self.send_response(bearer, att.ATT_Exchange_MTU_Response(server_rx_mtu=self.max_mtu))
+        if not link.mtu_agreed:
+            link.connection.on_att_mtu_update(max(att.ATT_DEFAULT_MTU, min(self.max_mtu, request.client_rx_mtu)))
+            link.agreed()
 
     def send_gatt_pdu(self, bearer: att.Bearer, pdu: bytes) -> None:
         """Every answer goes the way of all that its central is told."""
         link = self._link(bearer)
         if link is not None:
-            link.send(pdu)
+            link.answer(pdu)
 
     # Writes
 

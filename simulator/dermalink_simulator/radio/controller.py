@@ -17,6 +17,7 @@ from bumble.core import PhysicalTransport
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.radio.advertiser import ADVERTISING_MAX, ADVERTISING_MIN, KINDS, Advertiser
 from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Link, Parameters, parameters_of
+from dermalink_simulator.radio.procedures import OneProcedureAtATime
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
@@ -74,7 +75,7 @@ class AirConnection(controller.Connection):
         return cast("CorrectedController", self.controller)
 
 
-class CorrectedController(controller.Controller):
+class CorrectedController(OneProcedureAtATime):
     """A controller in an `Air`."""
 
     le_features = controller.Controller.le_features & ~ANNOUNCED_WRONGLY

@@ -17,8 +17,12 @@
 | gives a handle anew at once | in turn | same |
 | leaves an unknown command without an answer, and announces some | "unknown command"; announces what it has | same |
 | keeps controllers in a set, draws random numbers from the system | in order; from the seed | `air`, `controller` |
+| begins and answers to encrypt as often as it is asked, and raises when it did already | one at a time | `procedures` |
+| takes channel sounding and isochronous channels from whoever offers them | does not | same |
 | has no air | connection events, losses, supervision | `link`, `air` |
 | writes every packet out for the log, and parses all data | only for a log that is read; data as bytes | `host` |
+| raises over a request to encrypt that needs no answer any more | does not; answers one at a time | `host` |
+| complains of a packet that is longer than it says | drops it | `host` |
 | raises when the transport is lost while a command has its answer | does not | `host` |
 | gives the answer to a cancelled command to the next one, or raises | drops it | `host` |
 

@@ -1,15 +1,18 @@
 """Bumble's host without what costs half of its time: packets written out for a log that nobody reads.
 
 Data and its acknowledgements, which are nearly all there is, are read and written directly; everything else is
-Bumble's.
+Bumble's, but for what the other side of a link may ask of it: each of that is answered once at a time, and nothing that
+becomes of it (the link has gone, the controller refuses the answer) is written into a log.
 """
 
+import contextlib
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
-from bumble import hci
+from bumble import hci, utils
+from bumble.core import BaseBumbleError
 from bumble.host import Connection, DataPacketQueue, Host
 from bumble.snoop import Snooper
 
@@ -24,12 +27,17 @@ _l2cap_head = struct.Struct("<HH")
 _whole = struct.Struct("<BHHHH")
 OnPdu = Callable[[int, bytes], None]
 Answer = hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
+Ask = hci.HCI_LE_Long_Term_Key_Request_Event | hci.HCI_LE_Remote_Connection_Parameter_Request_Event
 
 
 class CorrectedHost(Host):
     """A host; `fixed_channels` are those of its device."""
 
     fixed_channels: "dict[int, OnPdu]"
+
+    def __init__(self, *controller: Any) -> None:
+        super().__init__(*controller)
+        self._asked: set[tuple[type[Ask], int]] = set()
 
     def on_packet(self, packet: bytes) -> None:
         """A packet of the controller."""
@@ -50,15 +58,25 @@ class CorrectedHost(Host):
         fragment = (head >> 12) & 3 == FRAGMENT
         if not fragment and length >= HEADER_OCTETS:
             size, cid = _l2cap_head.unpack_from(packet, _acl_head.size)
-            if size == length - HEADER_OCTETS:
+            if size <= length - HEADER_OCTETS:
                 connection.assembler.current_data = None
-                self._hand_over(connection, cid, packet[_acl_head.size + HEADER_OCTETS :])
+                if size == length - HEADER_OCTETS:  # else there is more of it than it says
+                    self._hand_over(connection, cid, packet[_acl_head.size + HEADER_OCTETS :])
                 return
         elif not fragment or connection.assembler.current_data is None:
             return  # a beginning that is too short, or the rest of what was never begun
+        elif length > self._missing(connection):
+            connection.assembler.current_data = None
+            return
         connection.assembler.feed_packet(
             hci.HCI_AclDataPacket(head & 0x0FFF, FRAGMENT if fragment else 2, 0, length, packet[_acl_head.size :])
         )
+
+    @staticmethod
+    def _missing(connection: Connection) -> int:
+        """How much of a PDU that has been begun is still to come."""
+        begun = connection.assembler.current_data
+        return connection.assembler.l2cap_pdu_length + HEADER_OCTETS - len(begun or b"")
 
     def on_l2cap_pdu(self, connection: Connection, cid: int, pdu: bytes) -> None:
         """A PDU that came in parts."""
@@ -114,6 +132,52 @@ class CorrectedHost(Host):
             part = data[at : at + queue.max_packet_size]
             head = handle | (FRAGMENT << 12 if at else 0)
             queue.enqueue(cast("hci.HCI_Packet", _acl_head.pack(ACL, head, len(part)) + part), handle)
+
+    def on_hci_le_long_term_key_request_event(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
+        """The other side begins to encrypt: it is given the key, or told that there is none."""
+        self._reply(event, lambda: self._give_key(event))
+
+    async def _give_key(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
+        handle, provide, key = event.connection_handle, self.long_term_key_provider, None
+        if provide is not None:
+            asked = provide(handle, event.random_number, event.encryption_diversifier)
+            key = await utils.cancel_on_event(self, "flush", asked)
+        await self.send_sync_command_raw(
+            hci.HCI_LE_Long_Term_Key_Request_Reply_Command(connection_handle=handle, long_term_key=key)
+            if key
+            else hci.HCI_LE_Long_Term_Key_Request_Negative_Reply_Command(connection_handle=handle)
+        )
+
+    def on_hci_le_remote_connection_parameter_request_event(
+        self, event: hci.HCI_LE_Remote_Connection_Parameter_Request_Event
+    ) -> None:
+        """The other side wants another connection interval: it has it, as with Bumble."""
+        wanted = hci.HCI_LE_Remote_Connection_Parameter_Request_Reply_Command(
+            connection_handle=event.connection_handle,
+            interval_min=event.interval_min,
+            interval_max=event.interval_max,
+            max_latency=event.max_latency,
+            timeout=event.timeout,
+            min_ce_length=0,
+            max_ce_length=0,
+        )
+        self._reply(event, lambda: self.send_sync_command_raw(wanted))
+
+    def _reply(self, event: Ask, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Have `work` answer what the other side asks, unless it asks again before it has its answer."""
+        asked = type(event), event.connection_handle
+        if asked in self._asked or event.connection_handle not in self.connections:
+            return
+        self._asked.add(asked)
+
+        async def reply() -> None:
+            try:
+                with contextlib.suppress(BaseBumbleError):  # the way to the controller is lost
+                    await work()
+            finally:
+                self._asked.discard(asked)
+
+        utils.AsyncRunner.spawn(reply())  # type: ignore[no-untyped-call]
 
     def on_command_processed(self, event: Answer) -> None:
         """The answer to the command that waits for it; one to a command that was cancelled is dropped."""

@@ -34,6 +34,9 @@ MS: Final = 1_000
 # Core specification 5.4, Vol 6, Part B, 4.5.2: not established unless a packet comes within six intervals.
 ESTABLISH_EVENTS: Final = 6
 CONTROL_OCTETS: Final = 27  # a control PDU has no more
+# Control PDUs of one side that have not arrived; what is beyond is dropped. A link layer has one procedure of its own
+# under way at a time and answers one (the same, 5.3), so that a few are more than any that keeps to that has.
+CONTROLS_MAX: Final = 8
 CENTRAL: Final = 0
 PERIPHERAL: Final = 1
 TIMED_OUT: Final = int(hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
@@ -142,8 +145,13 @@ class Link:
         """A control PDU of the controller on one side; one that ends the link is `terminate`."""
         if isinstance(pdu, ll.TerminateInd):
             self.terminate(side, pdu.error_code)
-        else:
+        elif self._controls(side) < CONTROLS_MAX:
             self._put(side, Packet(CONTROL_OCTETS, first=False, data=b"", control=pdu))
+
+    def _controls(self, side: int) -> int:
+        """How many control PDUs of one side are on their way."""
+        way = self._ways[side]
+        return way.soon + sum(1 for packet in way.waiting if packet.control is not None)
 
     def terminate(self, side: int, reason: int) -> None:
         """One side ends the link: the other hears why when that passes, this one then that it was its own doing."""

@@ -1,12 +1,14 @@
 """What stock Bumble gets wrong is right here; where it can be seen on both, stock Bumble is seen to be wrong still."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
-from bumble import att, core, hci
+from bumble import att, core, hci, ll
+from bumble.controller import Controller
 from bumble.device import Advertisement, Device
 from bumble.host import Host
 
@@ -16,6 +18,7 @@ from dermalink_simulator.radio.controller import OVERFLOW, PACKETS, CorrectedCon
 from dermalink_simulator.radio.corrections import make_controller, not_cancelled, static_address, switch_on
 from dermalink_simulator.radio.errors import LinkLost, RadioGone
 from dermalink_simulator.radio.host import CorrectedHost
+from dermalink_simulator.radio.link import CONTROLS_MAX
 from tests.air.radio.rig import (
     HOST_ADDRESS,
     PEN_ADDRESS,
@@ -199,6 +202,104 @@ async def an_answer_belongs_to_its_own_command(stock: bool) -> object:
     return quiet and got is name and (await asyncio.wait_for(last, 1)) is name and len(sent) == 3
 
 
+def begin_to_encrypt(host: Device, handle: int, times: int) -> None:
+    """By the controller, past whatever its host would wait for."""
+    for _ in range(times):
+        command = hci.HCI_LE_Enable_Encryption_Command(handle, bytes(8), 0, bytes(16))
+        cast("Controller", host.host.controller).on_packet(bytes(command))
+
+
+async def encryption_is_begun_once_at_a_time(stock: bool) -> object:
+    """Whether a central that begins to encrypt three times at once is told so, and its peer asked once."""
+    async with devices(stock=stock) as (pen, host):
+        loop, asked = asyncio.get_running_loop(), 0
+        raised: list[object] = []
+        loop.set_exception_handler(lambda _, context: raised.append(context))
+
+        async def no_key(*_: object) -> None:
+            nonlocal asked
+            asked += 1
+
+        pen.host.long_term_key_provider = no_key
+        await pen.start_advertising()
+        connection = await host.connect(PEN_ADDRESS)
+        begin_to_encrypt(host, connection.handle, 3)
+        await asyncio.sleep(1)
+        begin_to_encrypt(host, connection.handle, 1)  # the first has ended
+        await asyncio.sleep(1)
+        gc.collect()
+        return not raised and asked == 2
+
+
+async def a_request_to_encrypt_that_nobody_waits_for_any_more_is_no_error(stock: bool) -> object:
+    """Whether a peripheral's host that is asked for a key several times answers once, and its controller may refuse."""
+    sent: list[hci.HCI_Packet] = []
+
+    class Controller:
+        def on_packet(self, packet: bytes) -> None:
+            sent.append(hci.HCI_Packet.from_bytes(packet))
+
+    raised: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    host = (Host if stock else CorrectedHost)(cast("Any", None), Controller())
+    host.ready = True
+    host.connections[1] = cast("Any", None)
+    for _ in range(3):
+        host.on_hci_event_packet(hci.HCI_LE_Long_Term_Key_Request_Event(1, bytes(8), 0))
+    await asyncio.sleep(0.1)
+    for _ in range(len(sent)):
+        refused = hci.HCI_StatusAndConnectionHandleReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR, 1)
+        negative = hci.HCI_LE_Long_Term_Key_Request_Negative_Reply_Command
+        host.on_command_processed(hci.HCI_Command_Complete_Event(1, negative.op_code, refused))
+        await asyncio.sleep(0.1)
+    others = [one for one in asyncio.all_tasks() if one is not asyncio.current_task() and "key" in repr(one)]
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    gc.collect()
+    return not raised and len(sent) == 1
+
+
+async def a_packet_longer_than_it_says_is_dropped_in_silence(stock: bool) -> object:
+    """Whether whoever sends such packets writes nothing into the other side's log, and the next packet arrives."""
+    said: list[logging.LogRecord] = []
+    watch = logging.Handler(logging.WARNING)
+    watch.emit = said.append  # type: ignore[method-assign, assignment]
+    async with devices(stock=stock) as (pen, host):
+        for device in (pen, host):
+            device.l2cap_channel_manager.register_fixed_channel(0x3F, lambda _, pdu: heard.append(pdu))
+        heard: list[bytes] = []
+        await pen.start_advertising()
+        connection = await host.connect(PEN_ADDRESS)
+        logging.getLogger("bumble").addHandler(watch)
+        try:
+            queue = host.host.le_acl_packet_queue
+            assert queue is not None
+            for size, data, flag in ((3, b"long", 0), (0, b"x", 0), (5, b"ab", 0), (0, b"cdef", 1), (2, b"ok", 0)):
+                head = b"" if flag else size.to_bytes(2, "little") + b"\x3f\0"
+                whole = head + data
+                queue.enqueue(hci.HCI_AclDataPacket(connection.handle, flag, 0, len(whole), whole), connection.handle)
+            await asyncio.sleep(1)
+        finally:
+            logging.getLogger("bumble").removeHandler(watch)
+        return heard == [b"ok"] and not said
+
+
+async def channel_sounding_that_nobody_asked_for_is_not_taken(stock: bool) -> object:
+    """Whether a peer that begins a procedure which this side has not gets neither an event nor an answer out of it."""
+    async with devices(stock=stock) as (pen, host):
+        await pen.start_advertising()
+        await host.connect(PEN_ADDRESS)
+        await asyncio.sleep(0.1)
+        theirs = cast("Controller", pen.host.controller)
+        events: list[hci.HCI_Packet] = []
+        theirs.send_hci_packet = events.append  # type: ignore[method-assign, assignment]
+        (end,) = cast("Controller", host.host.controller).le_connections.values()
+        end.send_ll_control_pdu(ll.CsSecReq())
+        await asyncio.sleep(1)
+        return not events
+
+
 SCENARIOS = [
     names_heard,
     heard_in_10_s,
@@ -211,6 +312,10 @@ SCENARIOS = [
     handles_are_not_used_again_at_once,
     a_reset_ends_everything,
     an_answer_belongs_to_its_own_command,
+    encryption_is_begun_once_at_a_time,
+    a_request_to_encrypt_that_nobody_waits_for_any_more_is_no_error,
+    a_packet_longer_than_it_says_is_dropped_in_silence,
+    channel_sounding_that_nobody_asked_for_is_not_taken,
 ]
 
 
@@ -444,6 +549,30 @@ async def test_a_host_that_sends_without_waiting_for_room_is_refused() -> None:
         pair.host.data(pair.to_pen, b"flood")
     assert pair.air.links[0].waiting(0) == OVERFLOW
     pair.air.close()
+
+
+@pytest.mark.sr("SR-SEC-5", side="pen")
+@in_virtual_time
+async def test_a_host_that_begins_procedures_without_waiting_makes_nothing_grow() -> None:
+    pair = await linked(AirConditions(interval_us=30_000))
+    (link,) = pair.air.links
+    for _ in range(1_000):
+        pair.host.command(hci.HCI_LE_Read_Remote_Features_Command(pair.to_pen))
+    assert link.waiting(0) == CONTROLS_MAX
+    await asyncio.sleep(1)
+    assert len(pair.host.of(hci.HCI_LE_Read_Remote_Features_Complete_Event)) == CONTROLS_MAX
+    pair.host.command(hci.HCI_LE_Read_Remote_Features_Command(pair.to_pen))
+    await asyncio.sleep(1)
+    assert len(pair.host.of(hci.HCI_LE_Read_Remote_Features_Complete_Event)) == CONTROLS_MAX + 1
+
+
+@in_virtual_time
+async def test_only_a_central_begins_to_encrypt() -> None:
+    pair = await linked()
+    pair.pen.command(hci.HCI_LE_Enable_Encryption_Command(pair.to_host, bytes(8), 0, bytes(16)))
+    await asyncio.sleep(1)
+    assert pair.pen.statuses[-1] == hci.HCI_COMMAND_DISALLOWED_ERROR
+    assert not pair.host.of(hci.HCI_LE_Long_Term_Key_Request_Event)
 
 
 @in_virtual_time

@@ -248,7 +248,7 @@ async def test_a_link_that_is_stuck_blocks_no_other() -> None:
         ]
         for _ in range(40):
             link.notify(pen.door._table.battery, b"x")
-            link.send(bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION, 1, 0, 0]))
+            link._send(bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION, 1, 0, 0]))
         started = asyncio.get_running_loop().time()
         assert await other.read(SERIAL_NUMBER) == serial_number(7).encode()
         assert asyncio.get_running_loop().time() - started < 0.5
