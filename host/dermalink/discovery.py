@@ -4,7 +4,7 @@ A pen on the air may be in somebody's use, and a connection would disturb it, so
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -66,6 +66,9 @@ class Nearby(NamedTuple):
     held: bool = False
 
 
+Found = Callable[[FoundPen | Nearby], object]
+
+
 class Discovery(NamedTuple):
     """Everything that was asked, in the order of the URLs, and what was heard on the air, the strongest first."""
 
@@ -107,16 +110,18 @@ async def discover(
     serial: bool = True,
     ble: bool = True,
     radio: str | None = None,
+    found: Found = lambda _pen: None,
 ) -> Discovery:
     """Ask all of `urls` at once; or all serial ports, while listening to the air. None that is broken stops another.
 
     With `urls`, nothing else is asked, and each of them is connected to, but those of `ble:` are only listened for.
     `radio` stands for the computer's own adapter, as `?radio=` of a URL does, and is in the URLs that come back.
+    `found` is told of each pen once and at once, while others are still asked and listened for.
     """
     if urls is not None:
-        return await _ask_all(dict.fromkeys(urls), within_s)
-    asking = asyncio.ensure_future(_ask_ports(within_s) if serial else _ask_all({}, within_s))
-    hearing = asyncio.ensure_future(_listen(radio) if ble else _ask_all({}, within_s))
+        return await _ask_all(dict.fromkeys(urls), within_s, found)
+    asking = asyncio.ensure_future(_ask_ports(within_s, found) if serial else _ask_all({}, within_s, found))
+    hearing = asyncio.ensure_future(_listen(radio, found) if ble else _ask_all({}, within_s, found))
     try:
         await asyncio.wait([asking, hearing])
     finally:
@@ -137,20 +142,23 @@ def look_again(url: str) -> str:
     return ON_THE_AIR if url.startswith(BLE) else ON_A_CABLE
 
 
-async def _ask_ports(within_s: float) -> Discovery:
+async def _ask_ports(within_s: float, found: Found) -> Discovery:
     try:
         urls = await serial_urls()
     except CannotOpen as error:
         return Discovery((), (Silent(SERIAL, error),))
-    return await _ask_all(dict.fromkeys(urls), within_s)
+    return await _ask_all(dict.fromkeys(urls), within_s, found)
 
 
-async def _ask_all(urls: Iterable[str], within_s: float) -> Discovery:
+async def _ask_all(urls: Iterable[str], within_s: float, found: Found) -> Discovery:
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def ask_in_turn(url: str) -> FoundPen | Nearby | Silent:
         async with turns:
-            return await (_hear(url) if url.startswith(BLE) else _ask(url, within_s))
+            answer = await (_hear(url) if url.startswith(BLE) else _ask(url, within_s))
+        if not isinstance(answer, Silent):
+            found(answer)
+        return answer
 
     answers = await asyncio.gather(*(ask_in_turn(url) for url in urls))
     return Discovery(
@@ -175,10 +183,10 @@ async def _ask(url: str, within_s: float) -> FoundPen | Silent:
         return Silent(url, CannotOpen(f"{url} gave no answer", limit=f"waited {within_s:g} s"))
 
 
-async def _listen(radio: str | None) -> Discovery:
+async def _listen(radio: str | None, found: Found) -> Discovery:
     """What is on the air; a radio that is broken, absent, off or hung is one `Silent`, in bounded time."""
     try:
-        heard = await _within(_heard(radio), LISTEN_S + LET_GO_S)
+        heard = await _within(_heard(radio, found), LISTEN_S + LET_GO_S)
     except Exception as error:  # noqa: BLE001 (see _no_air)
         return Discovery((), (Silent(BLE + _option(radio), _no_air(error)),))
     return Discovery((), (), tuple(heard))
@@ -229,19 +237,47 @@ def _no_air(error: Exception) -> DermalinkError:
     return CannotOpen("Bluetooth gave no pen", limit=said, advice="`dermalink doctor` looks closer")
 
 
-async def _heard(radio: str | None) -> list[Nearby]:
+async def _heard(radio: str | None, found: Found) -> list[Nearby]:
     from dermalink.links.ble_finding import find_pens
     from dermalink.links.ble_radio import radio_of
 
     listened_to = radio_of(radio)
     option = _option(radio)
-    seen = await find_pens(listened_to, LISTEN_S)
+    once = _Once(found)
+    asking = asyncio.ensure_future(_tell_held(once, own=listened_to.scanner is None))
+    try:
+        seen = await find_pens(listened_to, LISTEN_S, lambda seen: once.tell(seen.address, _nearby(seen, option)))
+        held = await asking
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
     seen.sort(key=lambda each: (-each.rssi, each.serial_number, each.address))
-    nearby = [_nearby(each, option) for each in seen]
-    if listened_to.scanner is not None:
-        return nearby
-    heard = {each.address for each in seen}
-    return nearby + [near for address, near in await _held() if address not in heard]
+    nearby = [(each.address, _nearby(each, option)) for each in seen]
+    heard = {address for address, _ in nearby}
+    return [near for _, near in nearby] + [near for address, near in held if address not in heard]
+
+
+class _Once:
+    """Tells of each pen once, under however many addresses it is heard, and however late its name comes."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._told: set[str] = set()
+
+    def tell(self, address: str, near: Nearby) -> None:
+        known = {address, near.serial_number} - {""}
+        new = not known & self._told
+        self._told |= known
+        if new:
+            self._found(near)
+
+
+async def _tell_held(once: _Once, *, own: bool) -> list[tuple[str, Nearby]]:
+    """Those that this computer holds by its `own` adapter; a radio that was named holds none for others."""
+    held = await _held() if own else []
+    for address, near in held:
+        once.tell(address, near)
+    return held
 
 
 def _nearby(seen: "Seen", option: str = "") -> Nearby:

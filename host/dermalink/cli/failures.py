@@ -56,6 +56,16 @@ def report(error: DermalinkError, *, as_json: bool) -> ExitCode:
 
 def report_unexpected(error: BaseException, *, as_json: bool) -> ExitCode:
     """A mistake of ours: one sentence, and the details in a file."""
+    sentence, where = mistake(error)
+    if as_json:
+        code = int(ExitCode.UNEXPECTED)
+        click.echo(json.dumps({"error": "Unexpected", "sentence": sentence, "details": where, "exit_code": code}))
+    click.echo(sentence, err=True)
+    return ExitCode.UNEXPECTED
+
+
+def mistake(error: BaseException) -> tuple[str, str]:
+    """A mistake of ours in a sentence, and the file with its details; empty if it could not be written."""
     where = _write_details(error)
     kept = f"The details are in {where}" if where else "The details could not be written"
     sentence = (
@@ -63,11 +73,7 @@ def report_unexpected(error: BaseException, *, as_json: bool) -> ExitCode:
         " of `dermalink doctor`. If a pen was running, it takes its needles in by itself once its"
         f" lease has lapsed, at most {LEASE_MAX_MS:d} ms after this."
     )
-    if as_json:
-        code = int(ExitCode.UNEXPECTED)
-        click.echo(json.dumps({"error": "Unexpected", "sentence": sentence, "details": where, "exit_code": code}))
-    click.echo(sentence, err=True)
-    return ExitCode.UNEXPECTED
+    return sentence, where
 
 
 def _write_details(error: BaseException) -> str:

@@ -1,85 +1,177 @@
-"""Stopping pens from the command line: as many at once as there are, with no journal, no session, no question asked."""
+"""Stopping pens from the command line: as many at once as there are, with no journal, no session, no question asked.
+
+Whatever becomes of a Stop is told as soon as it is known; where the needles are not measured in, what to do about it
+comes first (SR-STOP-2).
+"""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dermalink.cli.connecting import none_found
 from dermalink.cli.exit_codes import ExitCode
-from dermalink.cli.failures import code_for
+from dermalink.cli.failures import code_for, mistake
 from dermalink.cli.options import verbosity
 from dermalink.cli.tracing import trace
 from dermalink.connection import Connection
+from dermalink.errors import BadUrl, NoRadio, PortBusy, StopNotConfirmed
 from dermalink.links.open import open_link
-from dermalink.stopping import stop_and_confirm
-from dermalink_protocol.errors import DermalinkError
+from dermalink.stopping import StopReport, stop_and_confirm
+from dermalink_protocol.errors import DermalinkError, sentence
 
 if TYPE_CHECKING:
-    from dermalink.discovery import Discovery
+    from dermalink.discovery import Discovery, FoundPen, Nearby, Silent
+
+LIFT: Final = "Lift the pen straight off the skin and press its button"
+IF_ONE_RUNS: Final = "If one runs, lift it straight off the skin and press its button"
+NOT_SENT: Final = "Stop was NOT SENT"
+NOT_CONFIRMED: Final = "Stop was sent and is NOT CONFIRMED"
 
 
 class StopResult(NamedTuple):
-    """What came of stopping one pen; `milliseconds` is None when it was not confirmed."""
+    """What came of stopping one pen, or of looking for pens (no URL).
+
+    `milliseconds` is None when it was not confirmed, and then `advice` says what to do; `sent` is whether Stop was
+    handed to the system.
+    """
 
     url: str
     code: ExitCode
     said: str
     milliseconds: float | None = None
+    sent: bool = True
+    advice: str = ""
 
     def as_json(self) -> str:
         """One line of JSON."""
-        found = {"pen": self.url, "stopped": self.milliseconds is not None, "milliseconds": self.milliseconds}
-        return json.dumps(found | {"sentence": self.said, "exit_code": int(self.code)})
+        found: dict[str, Any] = {"pen": self.url or None, "stopped": self.milliseconds is not None, "sent": self.sent}
+        found |= {"milliseconds": self.milliseconds, "sentence": self.said, "advice": self.advice}
+        return json.dumps(found | {"exit_code": int(self.code)})
 
     def sentence(self) -> str:
         """One line for a person."""
-        return self.said if self.said.startswith(self.url) else f"{self.url}: {self.said}"
+        return f"{self.url}: {self.said}" if self.url else self.said
 
 
-async def stop_pens(pen: str | None, tell: Callable[[StopResult], None]) -> list[StopResult]:
-    """Stop the one that was named, or every pen that is found; `tell` is told of each at once.
+Tell = Callable[[StopResult], object]
 
-    A cable does not wait for the air, and the air is listened to all the same: the pen that runs may be the one there.
-    Raises `NoSuchPort` when there is none.
+
+async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
+    """Stop the one that was named, or each that is found as soon as it is found; `tell` is told of each at once.
+
+    None waits for another, nor for the end of looking: the one that runs may be found first or last. Raises
+    `NoSuchPort` when there is none. When this is cancelled, `tell` is told what became of each Stop.
     """
     from dermalink.discovery import discover
 
-    async def stop_and_tell(url: str) -> StopResult:
-        result = await stop_one(url)
-        tell(result)
-        return result
-
-    async def stop_found(*, ble: bool) -> "tuple[Discovery, list[StopResult]]":
-        found = await discover(serial=not ble, ble=ble)
-        urls = [pen.url for pen in found.pens] + [near.url for near in found.nearby]
-        return found, await asyncio.gather(*(stop_and_tell(url) for url in urls))
-
     if pen:
-        return [await stop_and_tell(pen)]
-    # Both to their end, whatever becomes of the other: a mistake on the air takes no Stop from a cable.
-    ways = await asyncio.gather(stop_found(ble=False), stop_found(ble=True), return_exceptions=True)
-    for way in ways:
-        if isinstance(way, BaseException):
-            raise way
-    (_, stopped), (heard, others) = (way for way in ways if not isinstance(way, BaseException))
-    if not stopped and not others:
-        advice = "Name it: --pen URL. If one runs, lift it straight off the skin and press its button"
-        raise none_found(heard, advice)
-    return stopped + others
+        return [await stop_one(pen, tell)]
+    stopping: list[asyncio.Task[StopResult]] = []
 
+    def begin(found: "FoundPen | Nearby") -> None:
+        stopping.append(asyncio.ensure_future(stop_one(found.url, tell)))
 
-async def stop_one(url: str) -> StopResult:
-    """Send Stop before anything is asked, and wait until all is measured in; raises no `DermalinkError`."""
+    looking = asyncio.ensure_future(discover(found=begin))
     try:
-        connection = Connection(await open_link(url, stop_first=True))
+        await asyncio.wait([looking])
+        if stopping:
+            await asyncio.wait(stopping)
+    except asyncio.CancelledError:
+        if not looking.done():
+            tell(_looking_interrupted(any_found=bool(stopping)))
+        raise
+    finally:
+        for task in (looking, *stopping):
+            task.cancel()
+        await asyncio.wait([looking, *stopping])
+    heard = looking.result()
+    results = [task.result() for task in stopping]
+    for silent in heard.others:
+        if isinstance(silent.why, PortBusy) or (stopping and isinstance(silent.why, BadUrl | NoRadio)):
+            results.append(_not_looked_at(silent))
+            tell(results[-1])
+    if not results:
+        raise none_found(_of_no_port(heard), f"{IF_ONE_RUNS}. To name it: --pen URL")
+    return results
+
+
+async def stop_one(url: str, tell: Tell = lambda _result: None) -> StopResult:
+    """Send Stop before anything is asked, and wait until all is measured in; `tell` is told before the link is closed.
+
+    Raises nothing but `CancelledError`, and then `tell` was told whether Stop had gone out.
+    """
+    sent = False
+
+    def note() -> None:
+        nonlocal sent
+        sent = True
+
+    async with contextlib.AsyncExitStack() as opened:
         try:
-            trace(connection, verbosity())
-            connection.start()
-            report = await stop_and_confirm(connection)
-        finally:
-            await connection.close()
-    except DermalinkError as error:
-        return StopResult(url, code_for(error), str(error))
-    said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
-    return StopResult(url, ExitCode.DONE, said, round(report.confirmed_ms, 1))
+            report = await _stop(url, note, opened)
+        except asyncio.CancelledError:
+            tell(_interrupted(url, sent=sent))
+            raise
+        except DermalinkError as error:
+            result = _unproved(url, error, sent=sent)
+        except Exception as error:  # noqa: BLE001 (a person who wanted Stop gets advice, whatever is wrong)
+            result = _failed(url, ExitCode.UNEXPECTED, mistake(error)[0], sent=sent)
+        else:
+            said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
+            result = StopResult(url, ExitCode.DONE, said, round(report.confirmed_ms, 1))
+        tell(result)
+    return result
+
+
+async def _stop(url: str, note_sent: Callable[[], None], opened: contextlib.AsyncExitStack) -> StopReport:
+    connection = Connection(await open_link(url, stop_first=True, on_stop=note_sent))
+    opened.push_async_callback(_close, connection)
+    trace(connection, verbosity())
+    connection.start()
+    note_sent()  # the first step of what follows
+    return await stop_and_confirm(connection)
+
+
+async def _close(connection: Connection) -> None:
+    """What is wrong with a link that was told all it had to be told is no news to anybody."""
+    with contextlib.suppress(DermalinkError):
+        await connection.close()
+
+
+def _unproved(url: str, error: DermalinkError, *, sent: bool) -> StopResult:
+    if isinstance(error, StopNotConfirmed):
+        advice = error.advice or LIFT
+        said = f"{advice}. {sentence(error.refused, error.limit, error.rule)}"
+        return StopResult(url, code_for(error), said, advice=advice)
+    return _failed(url, ExitCode.NOT_CONFIRMED if sent else code_for(error), str(error), sent=sent)
+
+
+def _failed(url: str, code: ExitCode, why: str, *, sent: bool, advice: str = LIFT) -> StopResult:
+    said = f"{advice}. {NOT_CONFIRMED if sent else NOT_SENT}: {why}"
+    return StopResult(url, code, said, sent=sent, advice=advice)
+
+
+def _interrupted(url: str, *, sent: bool) -> StopResult:
+    code = ExitCode.NOT_CONFIRMED if sent else ExitCode.INTERRUPTED
+    return _failed(url, code, "this was interrupted", sent=sent)
+
+
+def _looking_interrupted(*, any_found: bool) -> StopResult:
+    if any_found:
+        why = "this was interrupted while it still looked for others"
+        return _failed("", ExitCode.INTERRUPTED, why, sent=False, advice=IF_ONE_RUNS.replace("one", "another"))
+    return _failed("", ExitCode.INTERRUPTED, "this was interrupted before any pen was found", sent=False)
+
+
+def _not_looked_at(silent: "Silent") -> StopResult:
+    """A port that a program holds, for the pen that runs is the likeliest to be held; or a radio that was named."""
+    return _failed(silent.url, code_for(silent.why), str(silent.why), sent=False, advice=IF_ONE_RUNS)
+
+
+def _of_no_port(heard: "Discovery") -> "Discovery":
+    """Why there is no air, and no list of ports; each port that is no pen's would be noise."""
+    from dermalink.discovery import BLE, SERIAL
+
+    return heard._replace(others=tuple(each for each in heard.others if each.url == SERIAL or each.url.startswith(BLE)))

@@ -5,7 +5,7 @@ A pen is found by what it advertises and by nothing that was kept; which pen it 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -69,17 +69,19 @@ def split(rest: str) -> tuple[str, str | None]:
     return wanted, radio
 
 
-async def open_link(url: str, rest: str, *, stop_first: bool = False) -> BleLink:
+async def open_link(
+    url: str, rest: str, *, stop_first: bool = False, on_stop: Callable[[], None] = lambda: None
+) -> BleLink:
     """Find, connect, check and subscribe; raises `BadUrl` or a kind of `CannotOpen`. The caller bounds it in time.
 
-    With `stop_first` Stop goes out before all that is checked and subscribed, at each try.
+    With `stop_first` Stop goes out before all that is checked and subscribed, at each try; `on_stop` is told each time.
     """
     wanted, option = split(rest)
     radio = radio_of(option)
     refused: set[type[LinkError]] = set()
     for left in reversed(range(TRIES)):
         try:
-            return await _open_once(url, wanted, radio, stop_first=stop_first)
+            return await _open_once(url, wanted, radio, stop_first, on_stop)
         except LinkError as error:
             another = type(error) in WORTH_ANOTHER and not (type(error) is ForeignTable and ForeignTable in refused)
             unheard = type(error) is NoSuchPen and not refused  # it was listened for long enough
@@ -90,10 +92,11 @@ async def open_link(url: str, rest: str, *, stop_first: bool = False) -> BleLink
     raise AssertionError("there is a first try")
 
 
-async def _open_once(url: str, wanted: str, radio: Radio, *, stop_first: bool) -> BleLink:
+async def _open_once(url: str, wanted: str, radio: Radio, stop_first: bool, on_stop: Callable[[], None]) -> BleLink:
     seen = await find_pen(radio, wanted)
     async with one_at_a_time():
         client = PenClient(radio, seen, url)
+        client.on_stop = on_stop
         link = BleLink(client, url, seen.serial_number)
         await client.set_up(stop_first=stop_first)
         return link

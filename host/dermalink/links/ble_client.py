@@ -43,13 +43,14 @@ UNHEARD: Final = REQUEST_ID_MAX  # of a request whose reply nobody waits for; a 
 
 
 class PenClient:
-    """See the module. `on_value` and `on_gone` may be set until `set_up` is called, and are called on the loop."""
+    """See the module. `on_value`, `on_gone`, `on_stop` may be set until `set_up` is called, and come on the loop."""
 
     def __init__(self, radio: Radio, seen: Seen, url: str) -> None:
         """Nothing is opened yet."""
         self.url: Final = url
         self.on_value: Callable[[Channel, bytes], None] = lambda _channel, _value: None
         self.on_gone: Callable[[], None] = lambda: None
+        self.on_stop: Callable[[], None] = lambda: None
         self._radio = radio
         self._seen = seen
         self._client: BleakClient | None = None
@@ -60,7 +61,7 @@ class PenClient:
     async def set_up(self, *, stop_first: bool = False) -> None:
         """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything.
 
-        With `stop_first` Stop is written as soon as its characteristic is known.
+        With `stop_first` Stop is written as soon as its characteristic is known, and `on_stop` told when it was.
         """
         try:
             await self._set_up(stop_first=stop_first)
@@ -113,6 +114,7 @@ class PenClient:
         writing = client.write_gatt_char(str(CHANNEL_RULES[Channel.STOP].uuid), value, response=False)
         with contextlib.suppress(Exception):  # the next steps meet whatever it is as well, and say it
             await bounded(writing, STOP_WITHIN_S, "stop")
+            self.on_stop()
 
     async def _subscribe(self, client: "BleakClient", channel: Channel, of: "BleakGATTCharacteristic") -> None:
         take = on_loop(asyncio.get_running_loop(), self._take_value)
@@ -140,6 +142,12 @@ class PenClient:
         if self._client is None:
             raise CallCancelled("it is not connected")
         await self._client.write_gatt_char(self._table[channel], value, response=response)
+
+    async def read(self, channel: Channel) -> bytes:
+        """Read a value, of now; unbounded, and raises whatever bleak raises."""
+        if self._client is None:
+            raise CallCancelled("it is not connected")
+        return bytes(await self._client.read_gatt_char(self._table[channel]))
 
     # Letting go
 

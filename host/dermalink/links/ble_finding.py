@@ -6,7 +6,7 @@ with the first), so all who listen at the same time share one.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -151,10 +151,19 @@ async def listening(radio: Radio) -> AsyncIterator[Ear]:
         await ear.end()
 
 
-async def find_pens(radio: Radio, within_s: float) -> list[Seen]:
-    """Every pen that is heard in `within_s`, by name and serial number; raises a `LinkError` for a broken radio."""
+async def find_pens(radio: Radio, within_s: float, tell: Callable[[Seen], object] = lambda _seen: None) -> list[Seen]:
+    """Every pen that is heard in `within_s`, by name and serial number; raises a `LinkError` for a broken radio.
+
+    `tell` is told of each at once, and of all of them again with every advertisement.
+    """
     async with listening(radio) as ear:
-        await asyncio.sleep(within_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while True:
+                    ear.news.clear()
+                    for seen in list(ear.heard.values()):
+                        tell(seen)
+                    await ear.news.wait()
         return sorted(_single(ear.heard.values()), key=lambda seen: (seen.name, seen.serial_number, seen.address))
 
 

@@ -1,6 +1,7 @@
 """A URL in, a link out."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from dermalink.errors import BadUrl, CannotOpen
@@ -18,7 +19,13 @@ def known_schemes() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *schemes()}))
 
 
-async def open_link(url: str, *, within_s: float | None = None, stop_first: bool = False) -> Link:
+async def open_link(
+    url: str,
+    *,
+    within_s: float | None = None,
+    stop_first: bool = False,
+    on_stop: Callable[[], None] = lambda: None,
+) -> Link:
     """Open the link that `url` names, within `within_s` or what its scheme takes at most.
 
     `serial:` with a port or any URL of pyserial (`serial:/dev/ttyACM0`, `serial:COM3?baud=9600`,
@@ -27,7 +34,8 @@ async def open_link(url: str, *, within_s: float | None = None, stop_first: bool
     as a kind under it).
 
     With `stop_first` the pen is told Stop as soon as anything can be said to it, where setting the link up takes
-    longer than that. Nobody hears its answer: send Stop again on the link, and see it confirmed.
+    longer than that; `on_stop` is told when it was handed to the system, whatever becomes of the link then. Nobody
+    hears its answer: send Stop again on the link, and see it confirmed.
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
@@ -35,7 +43,7 @@ async def open_link(url: str, *, within_s: float | None = None, stop_first: bool
     bound_s = within_s if within_s is not None else _bound_s(scheme)
     try:
         async with asyncio.timeout(bound_s):
-            return await _open(url, scheme, rest, stop_first=stop_first)
+            return await _open(url, scheme, rest, stop_first, on_stop)
     except TimeoutError:
         raise CannotOpen(
             f"{url} cannot be opened",
@@ -52,11 +60,11 @@ def _bound_s(scheme: str) -> float:
     return OPEN_WITHIN_S
 
 
-async def _open(url: str, scheme: str, rest: str, *, stop_first: bool) -> Link:
+async def _open(url: str, scheme: str, rest: str, stop_first: bool, on_stop: Callable[[], None]) -> Link:
     if scheme == "ble":
         from dermalink.links import ble
 
-        return await ble.open_link(url, rest, stop_first=stop_first)
+        return await ble.open_link(url, rest, stop_first=stop_first, on_stop=on_stop)
     return StreamLink(await _open_pipe(url, scheme, rest), url)
 
 

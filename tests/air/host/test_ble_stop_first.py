@@ -130,6 +130,21 @@ async def test_a_table_that_is_refused_afterwards_keeps_no_stop_back() -> None:
     assert device.written == [(Channel.STOP, STOP_VALUE, False)] * 2  # at each try
 
 
+@pytest.mark.sr("SR-STOP-2", side="host")
+@in_virtual_time
+async def test_that_it_went_out_is_told_though_the_link_never_stood() -> None:
+    device = Peripheral()
+    device.version = b"9"
+    with using(Computer(device)):
+        result = await stop_one(f"ble:{device.serial_number}")
+    assert (result.sent, result.code) == (True, ExitCode.NOT_CONFIRMED)
+    assert result.said.startswith("Lift the pen straight off the skin and press its button. Stop was sent and is NOT")
+    device.connect_error = OSError("no")
+    with using(Computer(device)):
+        result = await stop_one(f"ble:{device.serial_number}")
+    assert (result.sent, result.code) == (False, ExitCode.NO_PEN)
+
+
 @pytest.mark.parametrize("wrong", ["missing", "refused", "hangs"])
 @in_virtual_time
 async def test_a_stop_that_cannot_be_written_is_no_error_of_its_own_and_bounded(

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dermalink import discovery
-from dermalink.cli import connecting, stopping
+from dermalink.cli import connecting
 from dermalink.cli.app import app
 from dermalink.cli.exit_codes import ExitCode
-from dermalink.discovery import Discovery, FoundPen, Nearby, Silent
+from dermalink.discovery import Discovery, Found, FoundPen, Nearby, Silent
 from dermalink.errors import BluetoothOff, NoSuchPort, PortBusy
 from dermalink_protocol.messages.identity import HelloReply
 from tests.support.memory_pipe import MemoryPipe
@@ -32,7 +32,7 @@ OFF = Silent("ble:", BluetoothOff("this computer's Bluetooth cannot be opened", 
 
 
 class Room:
-    """What `discover` finds: by cable, by air, each with how it was asked for; and how long the air takes."""
+    """What `discover` finds: by cable, by air, each with how it was asked for; and how long it listens on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pens: tuple[FoundPen, ...] = ()
@@ -40,13 +40,20 @@ class Room:
         self.others: tuple[Silent, ...] = ()
         self.asked: list[dict[str, Any]] = []
         self.listen_s = 0.0
+        self.mistake: Exception | None = None
         monkeypatch.setattr(discovery, "discover", self.discover)
 
-    async def discover(self, urls: list[str] | None = None, **how: Any) -> Discovery:
+    async def discover(self, urls: list[str] | None = None, found: Found = lambda _pen: None, **how: Any) -> Discovery:
         self.asked.append(how | ({"urls": urls} if urls else {}))
         serial, ble = how.get("serial", True), how.get("ble", True)
+        for pen in self.pens if serial else ():
+            found(pen)
+        for near in self.nearby if ble else ():
+            found(near)
         if ble:
             await asyncio.sleep(self.listen_s)
+        if self.mistake is not None:
+            raise self.mistake
         others = (silent for silent in self.others if (ble if silent.url.startswith("ble:") else serial))
         return Discovery(self.pens if serial else (), tuple(others), self.nearby if ble else ())
 
@@ -186,69 +193,3 @@ async def test_none_at_all_says_why_the_air_gave_none(room: Room) -> None:
     room.others = (BUSY, OFF)
     with pytest.raises(NoSuchPort, match="none is heard on the air; it is switched off"):
         await connecting.the_one_pen()
-
-
-# stop
-
-
-class Stops:
-    """`stop_one` doubled: which pens were stopped, and when."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.at: dict[str, float] = {}
-        monkeypatch.setattr(stopping, "stop_one", self.stop)
-
-    async def stop(self, url: str) -> stopping.StopResult:
-        self.at[url] = asyncio.get_running_loop().time()
-        return stopping.StopResult(url, ExitCode.DONE, "stopped", 1.0)
-
-
-@in_virtual_time
-async def test_stop_without_a_pen_stops_every_one_by_cable_at_once_and_on_the_air_as_well(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stops, told = Stops(monkeypatch), list[tuple[str, float]]()
-    room.pens, room.nearby, room.listen_s = (CABLE,), (OTHER, HELD), 3.0
-
-    def tell(result: stopping.StopResult) -> None:
-        told.append((result.url, asyncio.get_running_loop().time()))
-
-    results = await stopping.stop_pens(None, tell)
-    assert stops.at == {CABLE.url: 0.0, OTHER.url: 3.0, HELD.url: 3.0}
-    assert told == [(CABLE.url, 0.0), (OTHER.url, 3.0), (HELD.url, 3.0)]
-    assert [result.url for result in results] == [CABLE.url, OTHER.url, HELD.url]
-
-
-@in_virtual_time
-async def test_stop_with_a_pen_named_looks_for_no_other_and_without_any_says_so(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stops = Stops(monkeypatch)
-    await stopping.stop_pens("ble:DP-2", lambda _: None)
-    assert list(stops.at) == ["ble:DP-2"]
-    assert room.asked == []
-    room.others = (OFF,)
-    with pytest.raises(NoSuchPort, match=r"switched off.*lift it straight off"):
-        await stopping.stop_pens(None, lambda _: None)
-
-
-@in_virtual_time
-async def test_a_mistake_on_the_air_takes_no_stop_from_a_cable(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    room.pens, stopped = (CABLE,), []
-    found = discovery.discover
-
-    async def broken(urls: list[str] | None = None, **how: Any) -> Discovery:
-        if how["ble"]:
-            raise ZeroDivisionError
-        return await found(urls, **how)
-
-    async def slow(url: str) -> stopping.StopResult:
-        await asyncio.sleep(0.3)
-        stopped.append(url)
-        return stopping.StopResult(url, ExitCode.DONE, "stopped", 300.0)
-
-    monkeypatch.setattr(discovery, "discover", broken)
-    monkeypatch.setattr(stopping, "stop_one", slow)
-    with pytest.raises(ZeroDivisionError):
-        await stopping.stop_pens(None, lambda _: None)
-    assert stopped == [CABLE.url]

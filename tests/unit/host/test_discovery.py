@@ -144,6 +144,7 @@ class Ether(BaseBleakScanner):
     """A scanner that hears what the test says, or fails, or hangs, in place of bleak's for this system."""
 
     heard: tuple[tuple[str, str, int], ...] = ()
+    later: tuple[tuple[str, str, int], ...] = ()
     start_fails: Exception | None = None
     hangs = False
     clings = False  # does not let itself be cancelled
@@ -164,7 +165,11 @@ class Ether(BaseBleakScanner):
             except asyncio.CancelledError:
                 if not cls.clings:
                     raise
-        for address, name, rssi in cls.heard:
+        self._hear(cls.heard)
+        asyncio.get_running_loop().call_later(1.0, self._hear, cls.later)
+
+    def _hear(self, heard: tuple[tuple[str, str, int], ...]) -> None:
+        for address, name, rssi in heard:
             said = AdvertisementData(name, {}, {}, [str(SERVICE_UUID)], None, rssi, ())
             device = self.create_or_update_device(address, address, name, None, said)
             self.call_detection_callbacks(device, said)
@@ -189,7 +194,7 @@ def ether(monkeypatch: pytest.MonkeyPatch) -> type[Ether]:
     return played
 
 
-FIRST, SECOND = "00:11:22:33:44:01", "00:11:22:33:44:02"
+FIRST, SECOND, THIRD = "00:11:22:33:44:01", "00:11:22:33:44:02", "00:11:22:33:44:03"
 
 
 @in_virtual_time
@@ -239,6 +244,27 @@ async def test_cables_and_air_are_looked_at_at_the_same_time(
     assert [other.url for other in found.others] == ["serial:B"]
     # One pen by both ways is one, by the cable first.
     assert found.urls() == {SERIAL: ("serial:A", f"ble:{SERIAL}"), "DP-2": ("ble:DP-2",)}
+
+
+@in_virtual_time
+async def test_each_pen_is_told_of_once_and_at_once_while_others_are_still_looked_for(
+    ether: type[Ether], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = Ports(monkeypatch)
+    ports.pens = {"serial:A": ScriptedPen(MemoryPipe()), "serial:B": None}
+
+    async def urls() -> tuple[str, ...]:
+        return tuple(ports.pens)
+
+    monkeypatch.setattr(dermalink.discovery, "serial_urls", urls)
+    ether.heard = ((FIRST, "", -70), (SECOND, "Dermalink DP-2", -50))
+    ether.later = ((FIRST, "Dermalink DP-1", -70), (SECOND, "Dermalink DP-2", -40), (THIRD, "Dermalink DP-2", -40))
+    told: dict[str, float] = {}
+    found = await discover(found=lambda pen: told.setdefault(pen.url, asyncio.get_running_loop().time()))
+    assert set(told) == {"serial:A", f"ble:{FIRST}", "ble:DP-2"}  # by its address, whose name came late
+    assert max(told.values()) < 0.01
+    assert sorted(near.url for near in found.nearby) == ["ble:DP-1", "ble:DP-2"]
+    assert asyncio.get_running_loop().time() >= LISTEN_S
 
 
 @pytest.mark.parametrize(
@@ -348,7 +374,10 @@ async def test_pens_that_this_computer_is_connected_to_are_named_though_they_are
         return [BLEDevice(FIRST, "Dermalink DP-1", None), BLEDevice(SECOND, "Dermalink DP-2", None)]
 
     monkeypatch.setattr(ble_platform, "held_devices", held)
-    found = await discover()
+    told: dict[str, float] = {}
+    found = await discover(found=lambda pen: told.setdefault(pen.url, asyncio.get_running_loop().time()))
+    assert max(told.values()) < 0.01
+    assert f"ble:{SECOND}" in told
     assert found.nearby[1:] == (Nearby(f"ble:{SECOND}", "DP-2", "Dermalink DP-2", None, held=True),)
 
     async def hung(service: str) -> list[BLEDevice]:

@@ -1,5 +1,7 @@
 """`dermalink stop`."""
 
+import asyncio
+
 import click
 
 from dermalink.cli.exit_codes import ExitCode
@@ -11,7 +13,7 @@ EPILOG = """\b
 Examples:
   dermalink stop                              every pen that is found, on a cable and on the air
   dermalink stop --pen serial:/dev/ttyACM0
-  dermalink stop --pen ble:NAME               at once, where listening for all takes seconds
+  dermalink stop --pen ble:NAME               that one, and no other
 """
 
 
@@ -23,13 +25,21 @@ Examples:
 async def stop(*, pen: str | None, as_json: bool) -> int:
     """Stop a pen, whoever runs it, and see the needles measured in.
 
-    Anybody may stop a pen, in every state. Without --pen every pen that is found is stopped. If the stop can't be
-    confirmed, lift the pen straight off the skin and press its button.
+    Anybody may stop a pen, in every state. Without --pen every pen is stopped as soon as it is found. If the stop can't
+    be sent or confirmed, lift the pen straight off the skin and press its button.
     """
     from dermalink.cli.stopping import StopResult, stop_pens
 
+    codes: list[ExitCode] = []
+
     def tell(result: StopResult) -> None:
+        codes.append(result.code)
         click.echo(result.as_json() if as_json else result.sentence())
 
-    results = await stop_pens(pen, tell)
-    return max((result.code for result in results), default=ExitCode.NO_PEN)
+    try:
+        await stop_pens(pen, tell)
+    except asyncio.CancelledError:
+        if ExitCode.NOT_CONFIRMED in codes:
+            return ExitCode.NOT_CONFIRMED
+        raise
+    return max(codes, default=ExitCode.NO_PEN)
