@@ -35,6 +35,7 @@ from tests.unit.doors.ble_central import Bench, RawCentral, Refused, bench, cent
 
 GAP_NAME, GAP_APPEARANCE = 0x2A00, 0x2A01
 SERVICE_CHANGED, CLIENT_FEATURES, DATABASE_HASH = 0x2A05, 0x2B29, 0x2B2A
+INVALID_LENGTH = att.ErrorCode.INVALID_ATTRIBUTE_LENGTH
 HELLO = identity.Hello(protocol_version=int(PROTOCOL_VERSION), host_nonce=1)
 
 
@@ -247,6 +248,41 @@ def test_a_segment_that_does_not_follow_is_refused(segments: list[bytes], code: 
             await host.subscribe(*Channel)
             codes = [await write_code(host, host.handle(Channel.STATUS), segment) for segment in segments]
             assert codes == [0] * (len(segments) - 1) + [code]
+
+    test()
+
+
+@pytest.mark.parametrize(("mtu", "longest"), [(23, 20), (247, 244), (515, 512), (516, 512), (517, 512)])
+def test_a_write_of_more_than_the_mtu_or_an_attribute_holds_is_refused(mtu: int, longest: int) -> None:
+    @in_virtual_time
+    async def test() -> None:
+        async with bench() as pen, pen.host(mtu=mtu) as host:
+            await host.subscribe(*Channel)
+            assert host.mtu == mtu
+            handle = host.handle(Channel.STATUS)
+            assert await write_code(host, handle, bytes([FIRST]) + bytes(longest)) == INVALID_LENGTH
+            assert await write_code(host, handle, bytes([FIRST]) + bytes(longest - 1)) != INVALID_LENGTH
+
+    test()
+
+
+@pytest.mark.parametrize("number", [STATUS_VALUE, SERIAL_NUMBER, BATTERY_LEVEL])
+def test_the_end_of_a_value_is_read_as_nothing_and_what_is_beyond_it_refused(number: int) -> None:
+    @in_virtual_time
+    async def test() -> None:
+        async with bench() as pen, pen.host() as host:
+            what = CHANNEL_RULES[Channel.STATUS].uuid if number == STATUS_VALUE else number
+            length, handle = len(await host.read(what)), host.handles[what]
+            for begun in (True, False):  # behind a read of the same value, and of another
+                if not begun:
+                    await host.read(GAP_NAME)
+                end = await host.request(struct.pack("<BHH", att.Opcode.ATT_READ_BLOB_REQUEST, handle, length))
+                assert end == bytes([att.Opcode.ATT_READ_BLOB_RESPONSE])
+                for beyond in (length + 1, 0xFFFF):
+                    too_far = struct.pack("<BHH", att.Opcode.ATT_READ_BLOB_REQUEST, handle, beyond)
+                    assert await code_of(host, too_far) == att.ErrorCode.INVALID_OFFSET
+                last = await host.request(struct.pack("<BHH", att.Opcode.ATT_READ_BLOB_REQUEST, handle, length - 1))
+                assert len(last) == 2
 
     test()
 
