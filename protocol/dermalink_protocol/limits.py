@@ -104,6 +104,8 @@ RECORD_BYTES_MAX: Final = Limit(160, "SR-LOG-1", CONTRACT)
 # Wire
 PROTOCOL_VERSION: Final = Limit(1, "SR-SEC-1", CONTRACT)
 MESSAGE_BYTES_MAX: Final = Limit(244, "SR-CMD-2", "one ATT value at ATT_MTU 247, a common data-length limit")
+SEAL_WINDOW_RECORDS: Final = Limit(64, "SR-SEC-1", "RFC 4303, section 3.4.3")
+SEAL_RECORDS_PER_KEY: Final = Limit(65_536, "SR-SEC-1", CONTRACT)
 TELEMETRY_HZ: Final = Limit(100, "SR-DEPTH-5", CONTRACT)
 TELEMETRY_BATCH: Final = Limit(10, "SR-DEPTH-5", CONTRACT)
 TELEMETRY_IDLE_MS: Final = Limit(1_000, "SR-DEPTH-5", CONTRACT)

@@ -1,4 +1,4 @@
-"""Write tests/vectors/*.jsonl: golden records for messages, frames, segments and history (`--check`: only compare).
+"""Write tests/vectors/*.jsonl: golden records for messages, frames, history and more (`--check`: only compare).
 
 A record, once written, is locked: what is on the wire is promised. This adds records that are missing and refuses
 to change or drop one; who means to break the promise deletes its line by hand.
@@ -12,6 +12,7 @@ from typing import Any, Final
 from dermalink_protocol.generate.files import ROOT, complain, write_or_check
 from dermalink_protocol.generate.history_vectors import history_lines
 from dermalink_protocol.generate.message_vectors import message_lines
+from dermalink_protocol.generate.sealing_vectors import sealing_lines
 from dermalink_protocol.generate.stream_vectors import frame_lines, segment_lines
 
 FOLDER: Final = ROOT / "tests" / "vectors"
@@ -20,6 +21,7 @@ FILES: Final[dict[str, Callable[[], Iterator[dict[str, Any]]]]] = {
     "frames.jsonl": frame_lines,
     "segments.jsonl": segment_lines,
     "history.jsonl": history_lines,
+    "sealing.jsonl": sealing_lines,
 }
 
 
