@@ -4,7 +4,8 @@ Ours as it is: the session's loop, the lease, the watch over telemetry, the conn
 connection events, losses, retransmission (`radio.air`); the port's segments (firmware). In their stead stand here only
 the pen's mechanics, which cost most and delay nothing, and Bumble's host with both attribute protocols, of which the
 order of things is kept: one request at a time, its response before what it causes, one indication until it is
-confirmed, notifications in between.
+confirmed, notifications in between. `tests/system/test_lease_air.py` holds it against the whole of it: a session over
+bleak, Bumble and the simulated pen through the same air, event for event.
 """
 
 import asyncio
@@ -16,13 +17,13 @@ from typing import Any, Final, cast
 from bumble import att
 
 from dermalink.connection import Connection
-from dermalink.errors import LinkError, LinkLost, Timeout
+from dermalink.errors import LinkLost, Timeout
 from dermalink.lease import Lease
 from dermalink.links.ble_link import BleLink
-from dermalink.links.link import Link, LinkCounters, Tap
+from dermalink.links.link import Link
 from dermalink.session.loop import SessionLoop
 from dermalink.ticks import elapsed_ms, newer
-from dermalink_protocol.channels import Channel
+from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from dermalink_protocol.codewords import State
 from dermalink_protocol.envelope import UNASKED, Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.limits import LEASE_MAX_MS, TELEMETRY_BATCH
@@ -38,127 +39,29 @@ from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, Parameters
 from dermalink_simulator.radio.link import Link as AirLink
 from tests.benchmarks.codec import a_status
+from tests.benchmarks.lease_hold_ups import HeldUpLink, HoldUps
 from tests.benchmarks.lease_stops import Stops, Watch
 
-# The host's loop is held up: by its display, by other processes, by a collection of garbage. Assumption, measured on no
-# computer: ten times a second, for 5 ms on average and 20 ms at most, and for 50 ms once a minute.
-HELD_UP_EVERY_S: Final = 0.1
-HELD_UP_MEAN_S: Final = 0.005
-HELD_UP_MAX_S: Final = 0.020
-LONG_EVERY_S: Final = 60.0
-LONG_S: Final = 0.050
 # Clocks of pen and radio part by as much (assumption: two crystals of 25 ppm), so that no phase between batches and
 # connection events lasts; the first phase is chance.
 CLOCKS_PART: Final = 50e-6
-SUPERVISION_MS: Final = 2_000  # as in the profile of an ordinary room
+INTERVAL_US: Final = 30_000  # where the air does not say: as in the profile of an ordinary room
+SUPERVISION_MS: Final = 2_000  # the same
 ATT_MTU: Final = 247
 L2CAP_HEAD: Final = bytes(4)  # length and channel: on the air, and read by nobody here
 BATCH_S: Final = TELEMETRY_BATCH * SAMPLE_MS / 1_000
 SESSION: Final = 1
 TICK_MASK: Final = 0xFFFF_FFFF
+CLOCK_BEGAN_MS: Final = 1_000
 
 _WRITE, _WRITTEN = bytes([att.Opcode.ATT_WRITE_REQUEST]), bytes([att.Opcode.ATT_WRITE_RESPONSE])
+_COMMAND = bytes([att.Opcode.ATT_WRITE_COMMAND])
 _NOTIFY, _INDICATE = bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION]), bytes([att.Opcode.ATT_HANDLE_VALUE_INDICATION])
 _CONFIRM = bytes([att.Opcode.ATT_HANDLE_VALUE_CONFIRMATION])
 _SAMPLES = b"".join(PACK_SAMPLE.pack(231 + n, 640, 100, 7, 12, -3) for n in range(TELEMETRY_BATCH))
 _HANDLES = {channel: int(channel).to_bytes(2, "little") for channel in Channel}
 
 OnGap = Callable[[int, float], None]  # ms, and the loop's time
-
-
-class HoldUps:
-    """When the host's process does nothing, by chance; asked in the order of time."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._next_s = random.expovariate(1 / HELD_UP_EVERY_S)
-        self._next_long_s = random.expovariate(1 / LONG_EVERY_S)
-        self._busy_until_s = 0.0
-
-    def free_at(self, now_s: float) -> float:
-        """When what happens now is taken in: now, or when the process goes on."""
-        while self._next_s <= now_s:
-            lasts_s = min(self._random.expovariate(1 / HELD_UP_MEAN_S), HELD_UP_MAX_S)
-            self._busy_until_s = max(self._busy_until_s, self._next_s + lasts_s)
-            self._next_s += self._random.expovariate(1 / HELD_UP_EVERY_S)
-        while self._next_long_s <= now_s:
-            self._busy_until_s = max(self._busy_until_s, self._next_long_s + LONG_S)
-            self._next_long_s += self._random.expovariate(1 / LONG_EVERY_S)
-        return max(now_s, self._busy_until_s)
-
-
-class HeldUpLink:
-    """A `Link` as a process that is held up now and then sees it: what comes, and what it sends, waits until then."""
-
-    def __init__(self, link: Link, hold_ups: HoldUps) -> None:
-        self._link = link
-        self._hold_ups = hold_ups
-        self._loop = asyncio.get_running_loop()
-        self._came: deque[tuple[Channel, bytes]] = deque()
-        self._take: Callable[[Channel, bytes], None] = link_has_no_reader
-        self.counters: LinkCounters = link.counters
-        self.tap: Tap = link.tap
-
-    @property
-    def url(self) -> str:
-        return self._link.url
-
-    @property
-    def kind(self) -> str:
-        return self._link.kind
-
-    @property
-    def promised_serial(self) -> str:
-        return self._link.promised_serial
-
-    async def send(self, channel: Channel, body: bytes) -> None:
-        """Once the process goes on."""
-        now_s = self._loop.time()
-        free_s = self._hold_ups.free_at(now_s)
-        if free_s > now_s:
-            await asyncio.sleep(free_s - now_s)
-        await self._link.send(channel, body)
-
-    def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
-        """Not while it is held up: then `send` waits."""
-        now_s = self._loop.time()
-        return self._hold_ups.free_at(now_s) <= now_s and self._link.try_send(channel, body, gather=gather)
-
-    def send_now(self, channel: Channel, body: bytes) -> None:
-        self._link.send_now(channel, body)
-
-    async def receive(self) -> tuple[Channel, bytes]:
-        return await self._link.receive()
-
-    def deliver_to(self, take: Callable[[Channel, bytes], None], end: Callable[[LinkError], None]) -> None:
-        self._take = take
-        self._link.deliver_to(self._arrived, end)
-
-    def _arrived(self, channel: Channel, body: bytes) -> None:
-        now_s = self._loop.time()
-        free_s = self._hold_ups.free_at(now_s)
-        if free_s <= now_s and not self._came:
-            self._take(channel, body)
-            return
-        self._came.append((channel, body))
-        if len(self._came) == 1:
-            self._loop.call_at(free_s, self._hand_over)
-
-    def _hand_over(self) -> None:
-        while self._came:
-            free_s = self._hold_ups.free_at(self._loop.time())
-            if free_s > self._loop.time():  # held up again before it had taken all in
-                self._loop.call_at(free_s, self._hand_over)
-                return
-            self._take(*self._came.popleft())
-
-    async def close(self) -> None:
-        await self._link.close()
-
-
-def link_has_no_reader(_channel: Channel, _body: bytes) -> None:
-    """Before `deliver_to`."""
-    raise RuntimeError("nobody listens to this link")
 
 
 class AttEnd:
@@ -170,7 +73,7 @@ class AttEnd:
         self._side = side
         self._take = take
         self._on_lost = on_lost
-        self.controller = self
+        self.controller = self.owner = self
         self._loop = asyncio.get_running_loop()
         self.air_link: AirLink | None = None
 
@@ -182,6 +85,9 @@ class AttEnd:
     def on_le_disconnected(self, _end: object, _reason: int) -> None:
         """Nothing came through for a supervision time-out."""
         self._on_lost()
+
+    def say_parameters(self, _end: object, _parameters: Parameters) -> None:
+        """The air has another interval: nobody here asks."""
 
     def passed(self) -> None:
         """There is room for another: more than is ever under way here."""
@@ -204,8 +110,10 @@ class AirClient:
         return ATT_MTU - 3
 
     async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
-        """Write, and wait for the answer."""
-        assert response
+        """Write, and wait for the answer where there is one."""
+        if not response:
+            self.end.send(_COMMAND + _HANDLES[channel] + value)
+            return
         assert self._written is None
         self._written = asyncio.get_running_loop().create_future()
         self.end.send(_WRITE + _HANDLES[channel] + value)
@@ -238,35 +146,56 @@ class LeasedPen:
 
     The gap is what the lease had to last for: from the tick that the renewal before it quoted to the moment at which
     this one took hold. The lease of `lease_ms` lapses in between where the gap is as long as that. By the firmware's
-    rule it counts from the quoted tick, and is never made shorter by a renewal.
+    rule it counts from the quoted tick, and is never made shorter by a renewal. Its clock counts in rounds of the main
+    loop, as a running pen's does, and runs slow by `clocks_part`.
     """
 
-    def __init__(self, phase_s: float, lease_ms: int, on_gap: OnGap) -> None:
+    def __init__(self, lease_ms: int, on_gap: OnGap, clocks_part: float = CLOCKS_PART) -> None:
+        """`begin` starts it."""
         self.end = AttEnd(PERIPHERAL, self._take, self._lost)
         self._loop = asyncio.get_running_loop()
         self._codec = GattCodec()
         self._codec.att_mtu = ATT_MTU
         self._lease_ms = lease_ms
         self._on_gap = on_gap
+        self._slow = 1 + clocks_part
         self._quoted: int | None = None
         self._indications: deque[bytes] = deque()
         self._awaited = False
+        self._batches = self._sequence = 0
+        self._zero_s, self._zero_tick = self._loop.time(), CLOCK_BEGAN_MS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, began_s: float) -> None:
+        """A pass, whose samples are counted from `began_s`: that is now, or a moment to come."""
+        self._zero_tick += max(0, self._round_of(began_s)) * SAMPLE_MS
+        self._zero_s = began_s
         self._batches = 0
-        self._zero_s = self._loop.time() + phase_s
+        self._quoted = None
         self._timer = self._loop.call_at(self._batch_at(), self._batch)
+
+    def stop(self) -> None:
+        """The pass is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _round_of(self, at_s: float) -> int:
+        """How many rounds of the main loop it has made by then."""
+        return int((at_s - self._zero_s) / self._slow * 1_000 / SAMPLE_MS + 1e-4)
 
     @property
     def tick_ms(self) -> int:
-        """Its clock, which runs a little slow, and began long before."""
-        return int((self._loop.time() - self._zero_s) / (1 + CLOCKS_PART) * 1_000 + 1e-4) + 1_000
+        """Its clock, which began long before."""
+        return self._zero_tick + self._round_of(self._loop.time()) * SAMPLE_MS
 
     def _batch_at(self) -> float:
-        return self._zero_s + (self._batches + 1) * BATCH_S * (1 + CLOCKS_PART)
+        return self._zero_s + (self._batches + 1) * BATCH_S * self._slow
 
     def _batch(self) -> None:
         """A batch is sent with its last sample, and carries the tick of its first."""
         began = self.tick_ms - (TELEMETRY_BATCH - 1) * SAMPLE_MS
-        self._say(UNASKED, Telemetry(sequence=self._batches & 0xFFFF, tick_ms=began, samples=_SAMPLES))
+        self._say(UNASKED, Telemetry(sequence=self._sequence & 0xFFFF, tick_ms=began, samples=_SAMPLES))
+        self._sequence += 1
         self._batches += 1
         self._timer = self._loop.call_at(self._batch_at(), self._batch)
 
@@ -275,10 +204,6 @@ class LeasedPen:
         self.stop()
         if self._quoted is not None:
             self._on_gap(elapsed_ms(self._quoted, self.tick_ms), self._loop.time())
-
-    def stop(self) -> None:
-        """Switch it off."""
-        self._timer.cancel()
 
     def _say(self, request_id: int, message: Message) -> None:
         assert message.channel is not None
@@ -302,7 +227,10 @@ class LeasedPen:
             self._awaited = False
             self._pump()
             return
-        self.end.send(_WRITTEN)
+        if pdu[:1] == _WRITE:
+            self.end.send(_WRITTEN)
+        elif Gatt.WRITE_WITHOUT_RESPONSE not in CHANNEL_RULES[Channel(pdu[1])].gatt:
+            return  # as the pen's server does: nobody can be told
         for event in self._codec.decode(bytes([pdu[1]]) + pdu[3:]):
             assert isinstance(event, Arrived)
             envelope = decode_envelope(event.channel, event.body)
@@ -348,6 +276,7 @@ class LeasingPen:
 
     def __init__(self, connection: Connection, lease_ms: int) -> None:
         self.connection = connection
+        self.margin = connection.margin
         self._lease_ms = lease_ms
 
     def lease(self, session_id: int, lease_ms: int) -> Lease:
@@ -361,42 +290,65 @@ class LeasingPen:
         return await self.connection.request(request)
 
 
-async def renew_for(
-    seconds: float,
-    conditions: AirConditions,
-    seed: int,
-    stops: Stops,
-    *,
-    lease_ms: int = int(LEASE_MAX_MS),
-    jitter: bool = True,
-) -> float:
+class LeasedLink:
+    """A host and a pen on one link through an air of their own, and passes over it, one after the other."""
+
+    def __init__(
+        self,
+        conditions: AirConditions,
+        seed: int,
+        stops: Stops,
+        *,
+        lease_ms: int = int(LEASE_MAX_MS),
+        clocks_part: float = CLOCKS_PART,
+        hold_ups: HoldUps | None = None,
+    ) -> None:
+        """Connected from now on: the first connection event takes place an interval later."""
+        self.air = Air(conditions, seed)
+        client = AirClient()
+        self._pen = LeasedPen(lease_ms, stops.gap, clocks_part)
+        central, peripheral = cast("Any", client.end), cast("Any", self._pen.end)
+        agreed = Parameters(conditions.interval_us or INTERVAL_US, 0, SUPERVISION_MS)
+        client.end.air_link = self._pen.end.air_link = self.air.connect(central, peripheral, agreed)
+        link: Link = BleLink(cast("Any", client), "ble:lease", "")
+        self.connection = Connection(link if hold_ups is None else HeldUpLink(link, hold_ups), admit=lambda _: True)
+        self.connection.start()
+        self.connection.listen(Watch(stops))
+        self._session = SessionLoop(cast("Any", None), lambda _: None)
+        self._host_side = LeasingPen(self.connection, lease_ms)
+        self._session.tally, self._session.session_id = cast("Any", NoTally()), SESSION
+
+    async def run(self, began_s: float, until_s: float) -> bool:
+        """One pass, whose samples are counted from `began_s`; whether the link still stands afterwards."""
+        session, loop = self._session, asyncio.get_running_loop()
+        session.attach(cast("Any", self._host_side))
+        session.state = State.RUNNING
+        self._pen.begin(began_s)
+        try:
+            await session.begin_lease()
+            while loop.time() < until_s:
+                await session.next()
+        except (LinkLost, Timeout):  # two seconds without a single event, which is a stop like any other
+            return False
+        finally:
+            await session.detach()
+            self._pen.stop()
+        return True
+
+    async def close(self) -> None:
+        """Let go of all of it."""
+        self.air.close()
+        await self.connection.close()
+
+
+async def renew_for(seconds: float, conditions: AirConditions, seed: int, stops: Stops) -> float:
     """One pass of so many seconds over one link, or until that is lost; returns how long it was."""
     random = Random(f"lease/{seed}")
-    air = Air(conditions, seed)
-    client = AirClient()
-    pen = LeasedPen(random.uniform(0, BATCH_S), lease_ms, stops.gap)
-    central, peripheral = cast("Any", client.end), cast("Any", pen.end)
-    agreed = Parameters(conditions.interval_us, 0, SUPERVISION_MS)
-    client.end.air_link = pen.end.air_link = air.connect(central, peripheral, agreed)
-    link: Link = BleLink(cast("Any", client), "ble:lease", "")
-    if jitter:
-        link = HeldUpLink(link, HoldUps(random))
-    connection = Connection(link, admit=lambda _: True)
-    connection.start()
-    connection.listen(Watch(stops))
-    loop = SessionLoop(cast("Any", None), lambda _: None)
-    loop.attach(cast("Any", LeasingPen(connection, lease_ms)))
-    loop.tally, loop.state, loop.session_id = cast("Any", NoTally()), State.RUNNING, SESSION
     began_s = asyncio.get_running_loop().time()
+    phase_s = random.uniform(0, BATCH_S)
+    link = LeasedLink(conditions, seed, stops, hold_ups=HoldUps(random))
     try:
-        await loop.begin_lease()
-        while asyncio.get_running_loop().time() - began_s < seconds:
-            await loop.next()
-    except (LinkLost, Timeout):  # two seconds without a single event, which is a stop like any other
-        pass
+        await link.run(began_s + phase_s, began_s + seconds)
     finally:
-        await loop.end_lease()
-        pen.stop()
-        air.close()
-        await connection.close()
+        await link.close()
     return asyncio.get_running_loop().time() - began_s
