@@ -2,6 +2,7 @@
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import decode_envelope
+from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.limits import DEPTH_CAP_UM, IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.messages.therapy import RenewLease
 from dermalink_protocol.segmentation import FIRST, Joined, Reassembler
@@ -13,12 +14,18 @@ LEASE_MS = int(LEASE_DEFAULT_MS)
 
 
 class LeaseAccount:
-    """Watches the GATT ports that a pen has from now on; `hold` fails when needles were out without a lease."""
+    """Watches the GATT ports that a pen has from now on; `hold` fails when needles were out without a lease.
+
+    What arrives goes on to the pen whatever becomes of the account: a message that can't be decoded renews nothing and
+    is kept in `unread`, a mistake of the account's own in `broken`, by which `hold` fails.
+    """
 
     def __init__(self, pen: SimulatedPen) -> None:
         self._pen = pen
         self._connect = pen.connect
         self.renewals: list[tuple[int, int]] = []  # when it came, and which tick it quotes
+        self.unread: list[bytes] = []
+        self.broken: list[Exception] = []
         pen.connect = self._watched  # type: ignore[method-assign]
 
     def _watched(self, kind: PortKind = PortKind.STREAM) -> PenPort:
@@ -30,25 +37,38 @@ class LeaseAccount:
     def _watch(self, port: PenPort) -> None:
         write, reassembler = port.write, Reassembler()
 
-        def watched(data: bytes) -> None:
+        def note(data: bytes) -> None:
             nonlocal reassembler
-            if data[0] == Channel.COMMAND:
-                if data[1] & FIRST:
-                    reassembler = Reassembler()
-                for event in reassembler.feed(data[1:]):
-                    if isinstance(event, Joined):
-                        self._came(event.body)
+            if data[:1] != bytes([Channel.COMMAND]):
+                return
+            if data[1:2] and data[1] & FIRST:
+                reassembler = Reassembler()
+            for event in reassembler.feed(data[1:]):
+                if isinstance(event, Joined):
+                    self._came(event.body)
+
+        def watched(data: bytes) -> None:
+            try:
+                note(data)
+            except Exception as mistake:  # noqa: BLE001 (whatever it is, the pen gets its bytes, and `hold` tells)
+                self.broken.append(mistake)
             write(data)
 
         port.write = watched  # type: ignore[method-assign]
 
     def _came(self, body: bytes) -> None:
-        message = decode_envelope(Channel.COMMAND, body).message
+        try:
+            message = decode_envelope(Channel.COMMAND, body).message
+        except ProtocolError:
+            self.unread.append(body)
+            return
         if isinstance(message, RenewLease):
             self.renewals.append((self._pen.now_ms, message.seen_tick_ms))
 
     def hold(self, depth_um: int = int(DEPTH_CAP_UM)) -> None:
         """At no moment were needles out past the lease of the newest renewal that had come; none went too deep."""
+        if self.broken:
+            raise ExceptionGroup("the account was not kept", self.broken)
         skin = self._pen.skin
         assert skin.deepest_um <= depth_um
         assert not self._pen.needles_out
