@@ -9,7 +9,7 @@ import click
 
 from dermalink.cli.exit_codes import ExitCode, table
 from dermalink.cli.lazy import Lazy, LazyGroup
-from dermalink.cli.options import verbose_option, wants_json
+from dermalink.cli.options import COMMAND_KEY, TELLS_KEY, verbose_option, wants_json
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.version import __version__
 
@@ -45,6 +45,8 @@ class Root(LazyGroup):
             _mute()
             ctx.exit(ExitCode.OUTPUT_GONE)
         except KeyboardInterrupt:
+            if ctx.meta.get(COMMAND_KEY) == "stop" and not ctx.meta.get(TELLS_KEY):
+                _say_not_sent(as_json=wants_json(ctx))
             ctx.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 (whatever it is, a person gets a sentence)
             from dermalink.cli.failures import report_unexpected
@@ -89,10 +91,22 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
-        click.echo("Stopped.", err=True)
-        return ExitCode.INTERRUPTED
+    except click.Abort:  # how click takes Ctrl-C before the command has begun
+        raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _say_not_sent(*, as_json: bool) -> None:
+    """Ctrl-C came before `stop` had begun."""
+    from dermalink.cli.lift import INTERRUPTED, LIFT
+
+    if as_json:
+        import json
+
+        found = {"pen": None, "stopped": False, "sent": False, "milliseconds": None, "sentence": INTERRUPTED}
+        click.echo(json.dumps(found | {"advice": LIFT, "exit_code": int(ExitCode.INTERRUPTED)}))
+    else:
+        click.echo(INTERRUPTED, err=True)
 
 
 def _mute() -> None:

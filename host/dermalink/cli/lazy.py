@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from dermalink.cli.options import COMMAND_KEY
+
 
 class Lazy(NamedTuple):
     """Where a command is, as `module:name`, and its one line in the group's help."""
@@ -37,10 +39,11 @@ class LazyGroup(click.Group):
         """In the order of the table."""
         return list(self.lazy)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name not in self.lazy:
             return None
+        ctx.meta[COMMAND_KEY] = cmd_name
         module, _, name = self.lazy[cmd_name].where.partition(":")
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)

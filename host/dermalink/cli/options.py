@@ -12,6 +12,8 @@ PEN_VARIABLE: Final = "DERMALINK_PEN"
 RADIO_VARIABLE: Final = "DERMALINK_RADIO"
 JSON_KEY: Final = "dermalink.json"
 VERBOSITY_KEY: Final = "dermalink.verbosity"
+COMMAND_KEY: Final = "dermalink.command"  # its name, from before it is imported
+TELLS_KEY: Final = "dermalink.tells"  # whether the command itself says what an interrupt meant
 
 
 def pen_option(function: F) -> F:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dermalink.cli.connecting import none_found
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for, mistake
+from dermalink.cli.lift import INTERRUPTED, LIFT, NOT_CONFIRMED, NOT_SENT
 from dermalink.cli.options import verbosity
 from dermalink.cli.tracing import trace
 from dermalink.connection import Connection
@@ -24,10 +25,7 @@ from dermalink_protocol.errors import DermalinkError, sentence
 if TYPE_CHECKING:
     from dermalink.discovery import Discovery, FoundPen, Nearby, Silent
 
-LIFT: Final = "Lift the pen straight off the skin and press its button"
 IF_ONE_RUNS: Final = "If one runs, lift it straight off the skin and press its button"
-NOT_SENT: Final = "Stop was NOT SENT"
-NOT_CONFIRMED: Final = "Stop was sent and is NOT CONFIRMED"
 
 
 class StopResult(NamedTuple):
@@ -162,7 +160,7 @@ def _looking_interrupted(*, any_found: bool) -> StopResult:
     if any_found:
         why = "this was interrupted while it still looked for others"
         return _failed("", ExitCode.INTERRUPTED, why, sent=False, advice=IF_ONE_RUNS.replace("one", "another"))
-    return _failed("", ExitCode.INTERRUPTED, "this was interrupted before any pen was found", sent=False)
+    return StopResult("", ExitCode.INTERRUPTED, INTERRUPTED, sent=False, advice=LIFT)
 
 
 def _not_looked_at(silent: "Silent") -> StopResult:

@@ -6,7 +6,7 @@ import click
 
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.lazy import Command
-from dermalink.cli.options import json_option, pen_option, verbose_option
+from dermalink.cli.options import TELLS_KEY, json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
 
 EPILOG = """\b
@@ -36,6 +36,7 @@ async def stop(*, pen: str | None, as_json: bool) -> int:
         codes.append(result.code)
         click.echo(result.as_json() if as_json else result.sentence())
 
+    click.get_current_context().meta[TELLS_KEY] = True
     try:
         await stop_pens(pen, tell)
     except asyncio.CancelledError:
