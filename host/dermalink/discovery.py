@@ -185,8 +185,10 @@ async def _ask(url: str, within_s: float) -> FoundPen | Silent:
 
 async def _listen(radio: str | None, found: Found) -> Discovery:
     """What is on the air; a radio that is broken, absent, off or hung is one `Silent`, in bounded time."""
+    from dermalink.links.ble_turns import TURN_WITHIN_S
+
     try:
-        heard = await _within(_heard(radio, found), LISTEN_S + LET_GO_S)
+        heard = await _within(_heard(radio, found), TURN_WITHIN_S + LISTEN_S + LET_GO_S)
     except Exception as error:  # noqa: BLE001 (see _no_air)
         return Discovery((), (Silent(BLE + _option(radio), _no_air(error)),))
     return Discovery((), (), tuple(heard))
@@ -197,10 +199,11 @@ async def _hear(url: str) -> Nearby | Silent:
     from dermalink.links.ble import split
     from dermalink.links.ble_finding import FIND_WITHIN_S, find_pen
     from dermalink.links.ble_radio import radio_of
+    from dermalink.links.ble_turns import TURN_WITHIN_S
 
     try:
         wanted, radio = split(url.removeprefix(BLE))
-        seen = await _within(find_pen(radio_of(radio), wanted), FIND_WITHIN_S + LET_GO_S)
+        seen = await _within(find_pen(radio_of(radio), wanted), TURN_WITHIN_S + FIND_WITHIN_S + LET_GO_S)
     except Exception as error:  # noqa: BLE001 (see _no_air)
         return Silent(url, _no_air(error))
     return _nearby(seen)._replace(url=url)

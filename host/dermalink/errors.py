@@ -50,6 +50,10 @@ class NoRadio(CannotOpen):
     """The radio that was named in place of the system's adapter is not there, or cannot be used."""
 
 
+class RadioBusy(CannotOpen):
+    """Something else in this program, on whichever thread, listens or connects by the radio and does not end."""
+
+
 class NoSuchPen(CannotOpen):
     """No pen of this name, serial number or address was heard in time."""
 

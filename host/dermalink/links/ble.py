@@ -4,17 +4,16 @@ A pen is found by what it advertises and by nothing that was kept; which pen it 
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 from dermalink.errors import BadUrl, CannotOpen, ForeignTable, LinkError, NoSuchPen
 from dermalink.links.ble_client import PenClient
 from dermalink.links.ble_finding import find_pen
 from dermalink.links.ble_link import BleLink
 from dermalink.links.ble_radio import Radio, radio_of
+from dermalink.links.ble_turns import CONNECT, turn
 
 # To be heard 10 s, and two tries that hang or three that fail: more than a person waits before looking at the pen.
 OPEN_WITHIN_S: Final = 30.0
@@ -25,32 +24,6 @@ WORTH_ANOTHER: Final = (
     NoSuchPen,
     ForeignTable,
 )  # the others stay as they are until a person does something
-
-
-class Turn:
-    """Whose turn it is to connect, on one loop; it is kept while anybody connects or waits to."""
-
-    def __init__(self) -> None:
-        self.lock: Final = asyncio.Lock()
-        self.users = 0
-
-
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
-
-
-@contextlib.asynccontextmanager
-async def one_at_a_time() -> AsyncIterator[None]:
-    """Two connects at once fail on BlueZ, and leave clients that take themselves for connected."""
-    loop = asyncio.get_running_loop()
-    turn = _turns.setdefault(loop, Turn())
-    turn.users += 1
-    try:
-        async with turn.lock:
-            yield
-    finally:
-        turn.users -= 1
-        if not turn.users:
-            del _turns[loop]
 
 
 def split(rest: str) -> tuple[str, str | None]:
@@ -92,9 +65,11 @@ async def open_link(
     raise AssertionError("there is a first try")
 
 
-async def _open_once(url: str, wanted: str, radio: Radio, stop_first: bool, on_stop: Callable[[], None]) -> BleLink:
+async def _open_once(
+    url: str, wanted: str, radio: Radio, stop_first: bool, on_stop: Callable[[], None]
+) -> BleLink:
     seen = await find_pen(radio, wanted)
-    async with one_at_a_time():
+    async with turn(CONNECT, radio, f"connecting to {url}"):
         client = PenClient(radio, seen, url)
         client.on_stop = on_stop
         link = BleLink(client, url, seen.serial_number)

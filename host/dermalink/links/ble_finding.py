@@ -1,7 +1,7 @@
-"""Pens that advertise: all of them, or the one that is wanted. One scanner for a radio, shared by all who listen.
+"""Pens that advertise: all of them, or the one that is wanted. One scanner for a radio, in the whole process.
 
-Two scanners in one process disturb each other on every system (on BlueZ the second is refused as in progress, or ends
-with the first), so all who listen at the same time share one.
+All who listen on one loop at the same time share a scanner, and loops take turns: what a scanner hears is bound to its
+loop (macOS), so it is not passed on to others.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dermalink.errors import LinkError, NoBluetooth, NoRadio, NoSuchPen, Several
 from dermalink.links.ble_calls import bounded, run_on
 from dermalink.links.ble_platform import NEARER, RESTART, advice_for, held_devices, is_address, on_loop, opening_error
 from dermalink.links.ble_radio import Radio, backend_of
+from dermalink.links.ble_turns import LISTEN, Place
 from dermalink_protocol.advertising import advertised_serial
 from dermalink_protocol.channels import SERVICE_UUID
 
@@ -47,16 +48,22 @@ class Seen(NamedTuple):
 
 
 class Ear:
-    """One radio's scanner on one loop, running while anybody listens."""
+    """One radio's scanner on one loop, running at its turn while anybody listens."""
 
     def __init__(self, radio: Radio) -> None:
         self._radio = radio
         self._turn = asyncio.Lock()
         self._listeners = 0
         self._scanner: BleakScanner | None = None
+        self._place: Place | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.heard: dict[str, Seen] = {}
         self.news = asyncio.Event()
+
+    @property
+    def is_wanted_elsewhere(self) -> bool:
+        """Whether it listens while another loop waits to: then nobody joins, so that it comes to an end."""
+        return self._place is not None and self._place.wanted
 
     async def begin(self) -> None:
         """One more listens; starts the scanner for the first. Raises a `LinkError`."""
@@ -86,9 +93,9 @@ class Ear:
             if self._listeners:
                 return
             scanner, self._scanner = self._scanner, None
-            if scanner is not None:
-                with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
-                    await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
+            place, self._place = self._place, None
+            if scanner is not None and place is not None:
+                await _stop(scanner, place)
             if self._came_meanwhile():  # and waits for this turn: a second ear would scan beside it
                 return
             ears = _ears.get(asyncio.get_running_loop(), {})
@@ -99,6 +106,8 @@ class Ear:
         return self._listeners > 0
 
     async def _start(self) -> None:
+        place = Place(LISTEN, self._radio, "listening for pens")
+        await place.take()
         scanner = None
         try:
             from bleak import BleakScanner
@@ -111,12 +120,14 @@ class Ear:
             scanner = BleakScanner(detected, [str(SERVICE_UUID)], **backend_of(self._radio.scanner))
             await bounded(scanner.start(), START_WITHIN_S, "start scanning")
         except BaseException as error:
-            if scanner is not None:
-                run_on(scanner.stop(), STOP_WITHIN_S, "stop a scanner that did not start")
+            if scanner is None:
+                place.give_back()
+            else:
+                run_on(_stop(scanner, place), 2 * STOP_WITHIN_S, "stop a scanner that did not start")
             if isinstance(error, Exception):
                 raise self._error(error) from error
             raise
-        self._scanner = scanner
+        self._scanner, self._place = scanner, place
 
     def _error(self, error: Exception) -> LinkError:
         """Why it does not listen; a scanner that does not start in time says nothing of any pen."""
@@ -136,6 +147,15 @@ class Ear:
         self.news.set()
 
 
+async def _stop(scanner: "BleakScanner", place: Place) -> None:
+    """Stop it, and only then let the next loop begin."""
+    try:
+        with contextlib.suppress(Exception):  # it is let go of whether it likes it or not
+            await bounded(scanner.stop(), STOP_WITHIN_S, "stop scanning")
+    finally:
+        place.give_back()
+
+
 _ears: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Ear]] = WeakKeyDictionary()
 
 
@@ -143,7 +163,9 @@ _ears: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Ear]] = WeakKeyDic
 async def listening(radio: Radio) -> AsyncIterator[Ear]:
     """Listen on `radio`, together with whoever else does."""
     ears = _ears.setdefault(asyncio.get_running_loop(), {})
-    ear = ears.setdefault(radio.spec, Ear(radio))
+    ear = ears.get(radio.spec)
+    if ear is None or ear.is_wanted_elsewhere:
+        ear = ears[radio.spec] = Ear(radio)
     await ear.begin()
     try:
         yield ear

@@ -24,10 +24,12 @@ from dermalink.errors import (
     NoSuchPen,
     NoSuchPort,
     PortBusy,
+    RadioBusy,
     Timeout,
 )
 from dermalink.links import ble_finding, ble_platform, ble_radio
 from dermalink.links.ble import split
+from dermalink.links.ble_turns import LISTEN, Place
 from dermalink.links.stream import StreamLink
 from dermalink.pen import Pen
 from dermalink.reconnect import FIRST_S, LONGEST_S, Backoff, Reconnector
@@ -37,6 +39,7 @@ from dermalink_protocol.messages.identity import Hello, HelloReply
 from dermalink_simulator.doors.ble import BleDoor
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.runner import PenRunner
+from dermalink_simulator.virtual_time import VirtualTimeLoop
 from tests.support.memory_pipe import MemoryPipe
 from tests.support.running import in_real_time, in_virtual_time
 from tests.unit.host.scripted_pen import SERIAL, ScriptedPen, connect_to
@@ -386,6 +389,21 @@ async def test_pens_that_this_computer_is_connected_to_are_named_though_they_are
 
     monkeypatch.setattr(ble_platform, "held_devices", hung)
     assert [near.url for near in (await discover()).nearby] == ["ble:DP-1"]
+
+
+def test_a_radio_that_another_loop_listens_by_for_ever_is_told_as_that(ether: type[Ether]) -> None:
+    async def hold() -> None:
+        await Place(LISTEN, ble_radio.Radio(), "listening for pens").take()
+
+    async def look() -> None:
+        (silent,) = (await discover()).others
+        assert isinstance(silent.why, RadioBusy)
+        assert "this program is listening for pens" in str(silent.why)
+
+    with asyncio.Runner() as here, asyncio.Runner(loop_factory=VirtualTimeLoop) as there:
+        here.run(hold())
+        there.run(look())
+    assert ether.runs == 0
 
 
 @in_virtual_time
