@@ -5,9 +5,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dermalink_simulator.control.server import ControlDoor, NoControlError
 from dermalink_simulator.doors.address import parse_address
@@ -16,6 +16,7 @@ from dermalink_simulator.doors.tcp import TcpDoor
 from dermalink_simulator.making import KeptPen, check_options, make_pen
 from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.profile import profile_named
+from dermalink_simulator.radio.specs import FOR_PROCESSES, check_spec
 from dermalink_simulator.radio.transports import must_have_bumble
 from dermalink_simulator.runner import PenRunner
 from dermalink_simulator.state_folder import Identity
@@ -59,11 +60,11 @@ class Serving:
             stack.callback(runner.stop)
             if kept is not None:
                 kept.follow(runner)
-            await self._open_doors(stack, runner, pen)
-            self._say_ready(pen, kept)
             ended = asyncio.ensure_future(told.wait())
             stack.callback(ended.cancel)
-            await asyncio.wait((ended, runner.failed), return_when=asyncio.FIRST_COMPLETED)
+            if await _unless_told(self._open_doors(stack, runner, pen), ended):
+                self._say_ready(pen, kept)
+                await asyncio.wait((ended, runner.failed), return_when=asyncio.FIRST_COMPLETED)
             if runner.failed.done():
                 runner.failed.result()
             self._say("ending", says="ending, as told")
@@ -108,6 +109,7 @@ class Serving:
     async def _open_ble(
         self, stack: contextlib.AsyncExitStack, runner: PenRunner, pen: SimulatedPen, spec: str
     ) -> None:
+        check_spec(spec, FOR_PROCESSES)
         must_have_bumble()
         from dermalink_simulator.doors.ble import BleDoor  # a third of a second, which only this door costs
 
@@ -135,6 +137,21 @@ class Serving:
             seed=pen.seed,
             pid=os.getpid(),
         )
+
+
+async def _unless_told(opening: Coroutine[Any, Any, None], told: "asyncio.Future[Any]") -> bool:
+    """Whether the doors were opened before somebody wanted an end: a radio that does not answer takes 10 s."""
+    task = asyncio.ensure_future(opening)
+    try:
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    if task.cancelled():
+        return False
+    task.result()
+    return True
 
 
 @contextlib.contextmanager

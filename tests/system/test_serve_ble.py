@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from dermalink_protocol.channels import READABLES, SERIAL_NUMBER, Channel
 from dermalink_protocol.codewords import State
 from dermalink_protocol.messages import identity, stop
 from dermalink_simulator.cli.exit_codes import ExitCode
+from dermalink_simulator.doors.ble_radio import COMMAND_S
 from dermalink_simulator.pen import serial_number
 from dermalink_simulator.radio.corrections import static_address
 from dermalink_simulator.radio.transports import open_controller
@@ -146,15 +148,66 @@ async def test_it_ends_as_told_with_a_host_connected() -> None:
     ("words", "said"),
     [
         (("--ble", "tcp-server:0.0.0.0:0"), "--beyond-this-machine"),
-        (("--ble", "radio"), "tcp-server"),
-        (("--ble", "usb:0", "--air", "room"), "Leave --air away"),
-        (("--ble", "tcp-client:127.0.0.1:1"), "can't be opened"),
+        (("--ble", "ws-server:0.0.0.0:0", "--beyond-this-machine"), "what may listen there if you mean it"),
+        (("--ble", "tcp-client:127.0.0.1:1"), "can't be opened; Connection refused. Is it plugged in"),
         (("--ble", "hci-socket:99"), "not opened"),
     ],
 )
 def test_a_radio_that_can_not_be_is_a_sentence_and_a_code(words: tuple[str, ...], said: str) -> None:
     code, err = refused("serve", *words)
     assert (code, said in err) == (ExitCode.DOOR, True), err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ble", "radio"), "tcp-server:HOST:PORT"),
+        (("--ble", ""), "it is empty"),
+        (("--ble", "tcp-server:127.0.0.1"), "'127.0.0.1' has no port"),
+        (("--ble", "ws-server:127.0.0.1:abc"), "'abc' is no port"),
+        (("--ble", "usb:first"), "'first' is neither a number nor"),
+        (("--ble", "air:bench"), "hosts in the same process, and here are none"),
+        (("--ble", "usb:0", "--air", "room"), "Leave --air away"),
+        (("--ble", "tcp-server::0", "--air", "vacuum"), "there are perfect, room"),
+    ],
+)
+def test_a_slip_of_the_keyboard_is_one_of_usage(words: tuple[str, ...], said: str) -> None:
+    code, err = refused("serve", *words)
+    assert (code, said in err) == (ExitCode.USAGE, True), err
+    assert "Is it plugged in" not in err
+
+
+@pytest.mark.parametrize("kind", ["tcp-server", "ws-server"])
+def test_the_port_that_the_system_chose_is_said_and_one_that_is_taken_as_well(kind: str) -> None:
+    with serve("--ble", f"{kind}:127.0.0.1:0") as served:
+        host, _, port = served.ready["radio"].rpartition(":")
+        assert int(port) > 0
+        assert served.ready["urls"] == [f"ble:{serial_number(0)}?radio={host}:{port}"]
+        code, err = refused("serve", "--ble", f"{kind}:127.0.0.1:{port}")
+        assert (code, "another program listens there" in err) == (ExitCode.DOOR, True), err
+
+
+@POSIX
+def test_it_ends_as_told_while_its_radio_is_still_being_opened() -> None:
+    import signal
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(WITHIN_S)
+        spec = f"tcp-client:127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([*SIMULATOR, "serve", "--ble", spec], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            controller, _ = silent.accept()
+            with controller:
+                assert controller.recv(1)  # it is reset, and waits for an answer, for 5 s
+                started = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=WITHIN_S)
+        finally:
+            process.kill()
+            process.communicate()
+    assert (process.returncode, err) == (ExitCode.DONE, b"")
+    assert out.decode().splitlines() == ["dermalink-sim: ending, as told"]
+    assert time.monotonic() - started < COMMAND_S / 2
 
 
 def test_an_air_without_a_radio_is_no_command_line() -> None:

@@ -29,7 +29,8 @@ COMMANDS: Final = {
 CODES: Final = {
     "AddressRefusedError": ExitCode.DOOR,
     "AddressTakenError": ExitCode.DOOR,
-    "BadRadioSpec": ExitCode.DOOR,
+    "BadRadioSpec": ExitCode.USAGE,
+    "BeyondThisMachine": ExitCode.DOOR,
     "BumbleMissing": ExitCode.DOOR,
     "DoorError": ExitCode.DOOR,
     "NoControlError": ExitCode.DOOR,

@@ -1,21 +1,16 @@
 """`HOST:PORT` as people type it, and what may be listened on: this machine only, unless told otherwise."""
 
 import asyncio
-import errno
 import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from dermalink_simulator.doors.errors import AddressRefusedError, AddressTakenError
+from dermalink_simulator.radio.listening import IN_THE_WAY
+from dermalink_simulator.radio.specs import PORT_DIGITS, PORT_MAX
 
 BACKLOG: Final = 16
-PORT_MAX: Final = 65_535
-IN_THE_WAY: Final = {
-    errno.EADDRINUSE: ("another program listens there", "Choose another port, or port 0 for any free one"),
-    errno.EACCES: ("this user may not listen there", "Choose a port from 1024 on"),
-    errno.EADDRNOTAVAIL: ("this machine has no such address", "Choose 127.0.0.1"),
-}
 
 
 class Address(NamedTuple):
@@ -32,7 +27,8 @@ def parse_address(text: str) -> Address:
     """`HOST:PORT`, `[IPv6]:PORT` or `:PORT` (this machine); anything else is an `AddressRefusedError`."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") and host.endswith("]") else host
-    known = bool(colon) and port.isascii() and port.isdecimal() and int(port) <= PORT_MAX
+    number = port.isascii() and port.isdecimal() and len(port) <= PORT_DIGITS
+    known = bool(colon) and number and int(port) <= PORT_MAX
     if not known or (":" in host and not _is_ip(host)):
         raise AddressRefusedError(
             f"{text!r} is no address",

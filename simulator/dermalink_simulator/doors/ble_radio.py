@@ -15,7 +15,8 @@ from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.corrections import make_controller, make_device, static_address, switch_on
 from dermalink_simulator.radio.errors import BadRadioSpec, NoSuchRadio, RadioGone
 from dermalink_simulator.radio.spaces import published_air
-from dermalink_simulator.radio.transports import TO_CONTROLLERS, TO_HOSTS, Listen, open_controller, serve_controllers
+from dermalink_simulator.radio.specs import AIR, FOR_PENS, TO_CONTROLLERS, check_spec
+from dermalink_simulator.radio.transports import Listen, open_controller, serve_controllers
 
 if TYPE_CHECKING:
     from bumble.transport.common import TransportSink, TransportSource
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from dermalink_simulator.pen import SimulatedPen
 
 AIR_DEFAULT: Final = "room"
-IN_PROCESS: Final = "air"
-# How a host is to be told of what has no port to choose.
-REACH: Final = {"pty": "serial:{}", "ws-server": "ws-client:ws://{}"}
 COMMAND_S: Final = 5.0  # a controller answers in milliseconds
 
 
@@ -55,10 +53,10 @@ async def open_radio(
     """The radio that `spec` names, switched on; raises a `RadioError` or a `DoorError` that says what is in the way."""
     # What Bumble logs is for whoever debugs it; what a person must know comes as an error.
     logging.getLogger("bumble").addHandler(logging.NullHandler())
+    check_spec(spec, FOR_PENS)
     kind, _, where = spec.partition(":")
     async with contextlib.AsyncExitStack() as stack:
-        if kind not in (IN_PROCESS, *TO_HOSTS):
-            _must_be_known(spec, kind)
+        if kind in TO_CONTROLLERS:
             _refuse_air(spec, air)
             try:
                 pair = await stack.enter_async_context(open_controller(spec))
@@ -77,7 +75,7 @@ async def open_radio(
             # It is both ends of the way to itself, which Bumble's types leave out.
             device = _device(serial_number, cast("TransportSource", controller), cast("TransportSink", controller))
             ends: asyncio.Future[None] | None = None
-            if kind == IN_PROCESS:
+            if kind == AIR:
                 stack.enter_context(published_air(where, room))
                 reach = spec
             else:
@@ -85,21 +83,10 @@ async def open_radio(
                     serve_controllers(spec, room, listen=_listening(beyond_this_machine))
                 )
                 reach, ends = served.reach, served.lost
-                if kind in REACH:
-                    reach = REACH[kind].format(where)
             radio = Radio(spec, device, reach, ends)
         device.command_timeout = COMMAND_S
         await switch_on(device)
         yield radio
-
-
-def _must_be_known(spec: str, kind: str) -> None:
-    if kind not in TO_CONTROLLERS:
-        raise BadRadioSpec(
-            f"The radio {spec!r} was refused",
-            limit=f"it begins with {', '.join(TO_HOSTS)} (hosts come), {', '.join(TO_CONTROLLERS)} (a radio)",
-            advice="For example tcp-server:127.0.0.1:7323, vhci or usb:0",
-        )
 
 
 def _refuse_air(spec: str, air: str | None) -> None:

@@ -21,15 +21,17 @@ def backends(spec: str) -> "tuple[type[BaseBleakClient], type[BaseBleakScanner]]
 
     Raises `BadRadioSpec` or `BumbleMissing`; whether the radio is there shows when it is first used.
     """
+    from dermalink_simulator.radio.bleak_options import read_options
+
+    radio = read_options(spec)
     try:
         import bumble  # noqa: F401
     except ImportError:
         raise BumbleMissing from None
     from dermalink_simulator.radio.bleak_client import BumbleBleakClient
-    from dermalink_simulator.radio.bleak_options import read_options
     from dermalink_simulator.radio.bleak_scanner import BumbleBleakScanner
 
-    shared: dict[str, object] = {"radio": read_options(spec), "__module__": __name__}
+    shared: dict[str, object] = {"radio": radio, "__module__": __name__}
     return (
         type("BleakClientBumble", (BumbleBleakClient,), {**shared, "__doc__": BumbleBleakClient.__doc__}),
         type("BleakScannerBumble", (BumbleBleakScanner,), {**shared, "__doc__": BumbleBleakScanner.__doc__}),

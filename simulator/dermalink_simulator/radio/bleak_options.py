@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from dermalink_simulator.radio.errors import BadRadioSpec
-from dermalink_simulator.radio.transports import TO_CONTROLLERS, TO_HOSTS
+from dermalink_simulator.radio.specs import FOR_HOSTS, check_spec, find_brackets
 
 T = TypeVar("T")
 
@@ -30,7 +30,6 @@ SUPERVISION_MS: Final = 720  # Bumble's and macOS's; Linux has 420, which a burs
 
 KEYS: Final = ("address", "host", "interval", "latency", "supervision", "mtu")
 
-_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _STATIC_BITS: Final = 0xC0  # Core 5.4, Vol 6, Part B, 1.3.2.1: the top bits of a static random address
 
@@ -55,11 +54,8 @@ class RadioOptions:
 
 def read_options(spec: str) -> RadioOptions:
     """Take a specification apart; raises `BadRadioSpec`."""
-    scheme = spec.partition(":")[0]
-    if scheme not in ("air", *TO_CONTROLLERS):
-        what = "waits for hosts, and this side is one" if scheme in TO_HOSTS else "is no way to a controller"
-        raise _bad(spec, f"{scheme!r} {what}: use air, {', '.join(TO_CONTROLLERS)}")
     brackets = _Brackets(spec)
+    check_spec(brackets.rest, FOR_HOSTS, whole=spec)
     options = RadioOptions(
         spec=spec,
         transport=brackets.rest,
@@ -83,14 +79,14 @@ class _Brackets:
     def __init__(self, spec: str) -> None:
         self._spec = spec
         self._ours: dict[str, str] = {}
-        scheme, colon, after = spec.partition(":")
-        found = _BRACKETS.search(after)
+        kind, colon, words = spec.partition(":")
+        found = find_brackets(words)
         if not found:
             self.rest = spec
             return
-        others = [entry for entry in found.group(1).split(",") if entry and not self._is_ours(entry)]
+        others = [entry for entry in found.entries if not self._is_ours(entry)]
         kept = f"[{','.join(others)}]" if others else ""
-        self.rest = scheme + colon + after[: found.start()] + kept + after[found.end() :]
+        self.rest = kind + colon + found.before + kept + found.after
 
     def _is_ours(self, entry: str) -> bool:
         key, equals, value = entry.partition("=")

@@ -11,6 +11,10 @@ class BadRadioSpec(RadioError, ValueError):
     """The words that should name a radio do not."""
 
 
+class BeyondThisMachine(RadioError):
+    """The radio would let in hosts from other machines, which nobody asked for."""
+
+
 class NoSuchRadio(RadioError):
     """The radio that was named is not there, or does not let this process in."""
 

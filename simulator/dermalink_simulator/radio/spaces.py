@@ -2,23 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dermalink_simulator.radio.errors import BadRadioSpec, NoSuchRadio
+from dermalink_simulator.radio.specs import AIR_NAME_MAX, is_air_name
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
 
-NAME_MAX: Final = 64
 _published: "dict[str, Air]" = {}
 
 
 @contextmanager
 def published_air(name: str, air: "Air") -> Iterator["Air"]:
     """Let others in this process find `air` as `air:NAME` while this lasts."""
-    if not name.isprintable() or not 0 < len(name) <= NAME_MAX or name != name.strip():
+    if not is_air_name(name):
         raise BadRadioSpec(
-            f"An air named {name!r} was refused", limit=f"a name is 1 to {NAME_MAX} characters that can be printed"
+            f"An air named {name!r} was refused",
+            limit=f"a name is 1 to {AIR_NAME_MAX} characters that can be printed",
+            advice="For example air:bench",
         )
     if name in _published:
         raise BadRadioSpec(

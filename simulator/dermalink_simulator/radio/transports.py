@@ -9,16 +9,24 @@ closing are bounded, and leave nothing behind.
 import asyncio
 import contextlib
 import importlib.util
-import ipaddress
 import itertools
-import sys
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioGone
+from dermalink_simulator.radio.listening import (
+    VHCI,
+    listen_here,
+    must_be_free,
+    must_have_room,
+    must_have_vhci,
+    real_address,
+)
 from dermalink_simulator.radio.spaces import find_air
+from dermalink_simulator.radio.specs import AIR, FOR_HOSTS, TO_HOSTS, as_bumble_writes, check_spec
 
 if TYPE_CHECKING:
     from bumble.transport.common import Transport, TransportSink, TransportSource
@@ -28,18 +36,11 @@ if TYPE_CHECKING:
 
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 2.0
-# Bumble's transports at whose far end is a controller, and those at which hosts arrive.
-TO_CONTROLLERS: Final = (
-    "tcp-client", "usb", "pyusb", "hci-socket", "serial", "android-netsim", "android-emulator", "ws-client", "udp",
-    "unix", "unix-client", "file",
-)  # fmt: skip
-TO_HOSTS: Final = ("tcp-server", "vhci", "pty", "ws-server")
 CLIENTS_MAX: Final = 16
 # One client's bytes between two looks at everybody else, so that a flood delays no Stop: two full data packets.
 READ_BYTES: Final = 512
 # What a client that does not read may leave lying here: HCI knows no way to make a controller wait.
 UNREAD_BYTES: Final = 1 << 18
-VHCI: Final = "/dev/vhci"
 
 _numbers = itertools.count(1)
 
@@ -80,20 +81,13 @@ class Served:
 @asynccontextmanager
 async def open_controller(spec: str) -> AsyncIterator[HciPair]:
     """The controller that `spec` names, while this lasts; raises `BadRadioSpec`, `NoSuchRadio` or `BumbleMissing`."""
+    check_spec(spec, FOR_HOSTS)
     must_have_bumble()
-    scheme, _, rest = spec.partition(":")
-    if scheme == "air":
+    kind, _, rest = spec.partition(":")
+    if kind == AIR:
         async with _in_air(rest) as pair:
             yield pair
         return
-    if scheme in TO_HOSTS:
-        raise BadRadioSpec(
-            f"The radio {spec!r} was refused",
-            limit=f"{scheme} waits for hosts, and this side is one",
-            advice="Serve a pen there; a host uses tcp-client:HOST:PORT, usb:0 or another controller",
-        )
-    if scheme not in TO_CONTROLLERS:
-        raise _unknown(spec, ("air", *TO_CONTROLLERS))
     transport = await _open(spec)
     try:
         yield HciPair(transport.source, transport.sink)
@@ -105,36 +99,30 @@ async def open_controller(spec: str) -> AsyncIterator[HciPair]:
 async def serve_controllers(spec: str, air: "Air", *, listen: Listen | None = None) -> AsyncIterator[Served]:
     """Controllers in `air` for hosts that come to `spec`, while this lasts.
 
-    `listen` decides where may be listened; without it that is this machine only. Raises as `open_controller` does.
+    `listen` decides where a tcp-server may listen; without it that is this machine only. Raises as `open_controller`
+    does, or `BeyondThisMachine`.
     """
+    check_spec(spec, TO_HOSTS)
     must_have_bumble()
-    scheme, _, rest = spec.partition(":")
-    if scheme == "tcp-server":
+    kind, _, rest = spec.partition(":")
+    if kind == "tcp-server":
         async with _tcp_server(rest, air, listen or listen_here) as served:
             yield served
-    elif scheme in TO_HOSTS:
-        if scheme == "vhci":
-            _must_have_vhci(rest or VHCI)
-        elif scheme == "ws-server":
-            must_be_here(rest)
-        async with _one_controller(spec, air) as served:
-            yield served
+        return
+    if kind == "vhci":
+        must_have_vhci(rest or VHCI)
+    elif kind == "pty":
+        must_have_room(rest)
     else:
-        raise _unknown(spec, TO_HOSTS)
+        spec = f"{kind}:{await must_be_free(rest)}"
+    async with _one_controller(spec, air) as served:
+        yield served
 
 
 def must_have_bumble() -> None:
     """Raise `BumbleMissing` where it is not installed."""
     if importlib.util.find_spec("bumble") is None:
         raise BumbleMissing
-
-
-def _unknown(spec: str, known: tuple[str, ...]) -> BadRadioSpec:
-    return BadRadioSpec(
-        f"The radio {spec!r} was refused",
-        limit=f"it should begin with one of {', '.join(known)}",
-        advice="For example tcp-client:127.0.0.1:7323 or usb:0",
-    )
 
 
 @asynccontextmanager
@@ -155,7 +143,7 @@ async def _open(spec: str) -> "Transport":
 
     try:
         async with asyncio.timeout(OPEN_S):
-            return await open_transport(spec)
+            return await open_transport(as_bumble_writes(spec))
     except TransportSpecError as error:
         raise BadRadioSpec(f"The radio {spec!r} was refused", limit=str(error)) from error
     except TimeoutError as error:
@@ -165,9 +153,17 @@ async def _open(spec: str) -> "Transport":
     except Exception as error:
         raise NoSuchRadio(
             f"The radio {spec!r} can't be opened",
-            limit=str(error) or type(error).__name__,
+            limit=_words(error),
             advice="Is it plugged in or being served, and may this user open it?",
         ) from error
+
+
+def _words(error: Exception) -> str:
+    """What the system says, without what a library puts around it; else what the library says."""
+    said = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        said = os.strerror(error.errno or 0)
+    return (said or str(error) or type(error).__name__).rstrip(".")
 
 
 async def _close(transport: "Transport") -> None:
@@ -176,7 +172,8 @@ async def _close(transport: "Transport") -> None:
             await transport.close()
             await _close_server(transport)
             stream = getattr(transport.sink, "transport", None)
-            if isinstance(stream, asyncio.Transport) and stream.get_extra_info("socket") is not None:
+            socket = stream.get_extra_info("socket") if isinstance(stream, asyncio.BaseTransport) else None
+            if socket is not None and socket.type == SOCK_STREAM:  # a source of datagrams is told of no end
                 await transport.source.terminated  # the socket is closed once asyncio has said so
 
 
@@ -189,37 +186,6 @@ async def _close_server(transport: "Transport") -> None:
 
 
 # Hosts come to us
-
-
-def must_be_here(address: str) -> tuple[str, int]:
-    """Host and port of an address on this machine; raises `BadRadioSpec` for any other."""
-    host, colon, port = address.rpartition(":")
-    host = host.strip("[]") or ("127.0.0.1" if colon else "")
-    try:
-        here = host == "localhost" or ipaddress.ip_address(host).is_loopback
-        number = int(port)
-    except ValueError as error:
-        raise BadRadioSpec(
-            f"{address!r} is no address", limit="HOST:PORT with a port from 0 to 65535", advice="Use 127.0.0.1:7323"
-        ) from error
-    if not here:
-        raise BadRadioSpec(
-            f"Listening on {address} was refused",
-            limit="other machines reach that address, and nobody asks them who they are",
-            advice="Use 127.0.0.1",
-        )
-    return "127.0.0.1" if host == "localhost" else host, number
-
-
-async def listen_here(factory: Callable[[], asyncio.BaseProtocol], address: str) -> tuple[asyncio.Server, str]:
-    """Listen on this machine only."""
-    host, number = must_be_here(address)
-    try:
-        server = await asyncio.get_running_loop().create_server(factory, host, number)
-    except (OSError, OverflowError) as error:
-        raise NoSuchRadio(f"Listening on {address} failed", limit=str(error), advice="Choose another port") from error
-    name = server.sockets[0].getsockname()
-    return server, f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 @asynccontextmanager
@@ -245,8 +211,8 @@ async def _one_controller(spec: str, air: "Air") -> AsyncIterator[Served]:
     """A single controller: an adapter of this system's own, the far end of a PTY, or of a WebSocket."""
     from dermalink_simulator.radio.corrections import make_controller
 
-    served = Served()
     transport = await _open(spec)
+    served = Served(_reach(spec, transport))
     controller = make_controller(spec, air)
     served.controllers.append(controller)
     controller.set_packet_sink(transport.sink)
@@ -259,27 +225,10 @@ async def _one_controller(spec: str, air: "Air") -> AsyncIterator[Served]:
         await _close(transport)
 
 
-def _must_have_vhci(path: str) -> None:
-    """Say what is missing for an adapter of this system's own."""
-    system: str = sys.platform
-    if not system.startswith("linux"):
-        raise NoSuchRadio(
-            "The radio 'vhci' can't be opened",
-            limit="virtual adapters are Linux's alone",
-            advice="Use tcp-server:127.0.0.1:7323, and tcp-client:127.0.0.1:7323 on the host's side",
-        )
-    if not Path(path).exists():
-        raise NoSuchRadio(
-            "The radio 'vhci' can't be opened",
-            limit=f"there is no {path}: the kernel's module hci_vhci is not loaded",
-            advice="Run: sudo modprobe hci_vhci. A container sees it only when it was given the device",
-        )
-    try:
-        with Path(path).open("r+b", buffering=0):
-            pass
-    except OSError as error:
-        raise NoSuchRadio(
-            "The radio 'vhci' can't be opened",
-            limit=f"{path}: {error.strerror}",
-            advice=f"It belongs to root: run as root, or: sudo setfacl -m u:$USER:rw {path}",
-        ) from error
+def _reach(spec: str, transport: "Transport") -> str:
+    """What a host is to be told; nothing where it uses an adapter of the system's."""
+    kind, _, rest = spec.partition(":")
+    if kind == "pty":
+        return f"serial:{rest}"
+    server = getattr(transport, "server", None)
+    return "" if server is None else f"ws-client:ws://{real_address(server)}"

@@ -14,10 +14,18 @@ from bumble.device import Device
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.hardware.air import PERFECT
-from dermalink_simulator.radio import corrections, transports
+from dermalink_simulator.radio import corrections, listening, transports
 from dermalink_simulator.radio.air import Air
+from dermalink_simulator.radio.bleak_options import read_options
 from dermalink_simulator.radio.corrections import make_device, static_address, switch_on
-from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioError, RadioGone
+from dermalink_simulator.radio.errors import (
+    BadRadioSpec,
+    BeyondThisMachine,
+    BumbleMissing,
+    NoSuchRadio,
+    RadioError,
+    RadioGone,
+)
 from dermalink_simulator.radio.spaces import find_air, published_air
 from dermalink_simulator.radio.transports import CLIENTS_MAX, Served, open_controller, serve_controllers
 from tests.air.radio.rig import PEN_ADDRESS, advertise, bare, initiate, linked
@@ -112,7 +120,7 @@ def test_what_leads_to_no_controller_is_refused(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["tcp-client:127.0.0.1:1", "tcp-client:nowhere", "serial:/nowhere", "file:/nowhere", "usb:ffff:ffff"]
+    "spec", ["tcp-client:127.0.0.1:1", "tcp-client:nowhere:1", "serial:/nowhere", "file:/nowhere", "usb:ffff:ffff"]
 )
 def test_a_controller_that_is_not_there_is_an_error_that_says_so(spec: str) -> None:
     async def run() -> None:
@@ -147,24 +155,86 @@ def test_what_no_host_comes_to_is_refused(spec: str) -> None:
     in_real_time(run)()
 
 
-@pytest.mark.parametrize(
-    "address", ["0.0.0.0:0", "192.0.2.1:0", "_:0", "[::]:0", "example.com:0", "127.0.0.1:x", "127"]
-)
-def test_only_this_machine_is_listened_on_and_only_on_an_address(address: str) -> None:
+@pytest.mark.parametrize("kind", ["tcp-server", "ws-server"])
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:0", "_:0", "[::]:0", "example.com:0"])
+def test_only_this_machine_is_listened_on(kind: str, address: str) -> None:
     async def run() -> None:
-        with pytest.raises(BadRadioSpec):
-            async with serve_controllers(f"tcp-server:{address}", Air()):
+        with pytest.raises(BeyondThisMachine, match="other machines"):
+            async with serve_controllers(f"{kind}:{address}", Air()):
                 pass
 
     in_real_time(run)()
 
 
+@pytest.mark.parametrize("kind", ["tcp-server", "ws-server"])
+def test_a_port_that_is_taken_is_an_error_and_leaves_nothing(kind: str) -> None:
+    async def run() -> None:
+        async with served(Air()) as (_, host, port):
+            before = asyncio.all_tasks()
+            with pytest.raises(NoSuchRadio, match="another program listens there"):
+                async with serve_controllers(f"{kind}:{host}:{port}", Air()):
+                    pass
+            assert asyncio.all_tasks() == before
+
+    in_real_time(run)()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reach"),
+    [
+        ("tcp-server:localhost:0", "tcp-client:127.0.0.1:"),
+        ("tcp-server::0", "tcp-client:127.0.0.1:"),
+        ("tcp-server:[::1]:0", "tcp-client:[::1]:"),
+        ("ws-server:127.0.0.1:0", "ws-client:ws://127.0.0.1:"),
+        ("ws-server:localhost:0", "ws-client:ws://127.0.0.1:"),
+        ("ws-server:[::1]:0", "ws-client:ws://[::1]:"),
+    ],
+)
+def test_what_a_host_is_told_leads_to_the_port_that_the_system_chose(spec: str, reach: str) -> None:
+    async def run() -> None:
+        air = Air(PERFECT)
+        pen = bare("pen", air, PEN_ADDRESS)
+        async with serve_controllers(spec, air) as all_of_it:
+            assert all_of_it.reach.startswith(reach)
+            advertise(pen, interval=32)
+            async with host_on(read_options(all_of_it.reach).transport, "host") as host:
+                await host.connect(PEN_ADDRESS, timeout=WAIT_S)
+        air.close()
+
+    if "::1" in spec:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    in_real_time(run)()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no PTY there")
+def test_a_link_to_a_terminal_is_made_only_where_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+
+    async def run() -> None:
+        for path, why in [("mine", "lies there already"), ("nowhere/radio", "no folder")]:
+            with pytest.raises(NoSuchRadio, match=why):
+                async with serve_controllers(f"pty:{tmp_path / path}", Air()):
+                    pass
+
+    in_real_time(run)()
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_on_windows_there_are_no_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(NoSuchRadio, match="Windows has no pseudo-terminals"):
+        listening.must_have_room("radio")
+
+
 @in_real_time
-async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing() -> None:
-    async with served(Air()) as (_, host, port):
-        with pytest.raises(NoSuchRadio, match="failed"):
-            async with serve_controllers(f"tcp-server:{host}:{port}", Air()):
-                pass
+async def test_a_socket_for_datagrams_is_closed_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    async with open_controller("udp:127.0.0.1:0,127.0.0.1:9"):
+        began = loop.time()
+    assert loop.time() - began < transports.CLOSE_S / 2
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="said by its own sentence elsewhere")
@@ -184,7 +254,7 @@ def test_without_the_kernels_module_it_says_what_to_load(tmp_path: Path) -> None
 def test_elsewhere_than_on_linux_there_are_no_virtual_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(NoSuchRadio, match="Linux's alone"):
-        transports._must_have_vhci("/dev/vhci")
+        listening.must_have_vhci("/dev/vhci")
 
 
 def test_without_bumble_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,9 +451,6 @@ def test_a_host_at_the_far_end_of_a_websocket_finds_the_pen_and_nothing_listens_
                 await host.connect(PEN_ADDRESS, timeout=WAIT_S)
         with pytest.raises(NoSuchRadio):
             async with open_controller(f"ws-client:ws://127.0.0.1:{port}"):
-                pass
-        with pytest.raises(BadRadioSpec, match="other machines"):
-            async with serve_controllers(f"ws-server:0.0.0.0:{port}", air):
                 pass
         air.close()
 

@@ -264,7 +264,7 @@ async def test_a_link_that_is_stuck_blocks_no_other() -> None:
         ("", None, BadRadioSpec),
         ("air:x", "foggy", BadRadioSpec),
         ("usb:0", "room", BadRadioSpec),
-        ("tcp-server:nowhere", None, AddressRefusedError),
+        ("tcp-server:nowhere", None, BadRadioSpec),
         ("tcp-server:0.0.0.0:0", None, AddressRefusedError),
         ("tcp-client:127.0.0.1:1", None, NoSuchRadio),
         ("hci-socket:77", None, NoSuchRadio),

@@ -113,7 +113,8 @@ def _say_words(event: str, **facts: object) -> None:
     for url in urls:
         click.echo(f"  connect   dermalink info --pen {shlex.quote(url)}")
     if facts["radio"]:
-        click.echo(f"  radio     for every ble: URL without one: export DERMALINK_RADIO={facts['radio']}")
+        radio = shlex.quote(str(facts["radio"]))
+        click.echo(f"  radio     for every ble: URL without one: export DERMALINK_RADIO={radio}")
     if facts["control"]:
         click.echo(f"  control   dermalink-sim control --at {facts['control']} truth")
     if facts["state"]:
