@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from dermalink.cli.options import PEN_VARIABLE, verbosity
 from dermalink.cli.tracing import trace
 from dermalink.connecting import serial_text
-from dermalink.errors import CannotOpen, NoSuchPort, Timeout
+from dermalink.errors import BadUrl, CannotOpen, NoSuchPort, Timeout
 from dermalink.pen import Pen
 
 if TYPE_CHECKING:
-    from dermalink.discovery import Discovery
+    from dermalink.discovery import Discovery, Silent
 
 
 class NotAPen(CannotOpen):
@@ -70,11 +70,21 @@ async def the_one_pen() -> str:
         raise NoSuchPort(f"{len(near)} pens are heard: {_named(near)}", advice=name_it)
     if near:
         return near[0][0]
+    if wrong := badly_named(heard):
+        raise wrong[0].why
     raise none_found(heard, f"Plug it in, or bring it near, and switch it on. {name_it}")
 
 
-def none_found(heard: "Discovery", advice: str) -> NoSuchPort:
-    """That no pen answers on a cable, and why none is heard on the air."""
+def badly_named(found: "Discovery") -> list["Silent"]:
+    """What was not looked at since the words that should name it do not: a mistake in the command, not in the pen."""
+    return [silent for silent in found.others if isinstance(silent.why, BadUrl)]
+
+
+def none_found(heard: "Discovery", advice: str) -> NoSuchPort | BadUrl:
+    """That no pen answers on a cable, and why none is heard on the air; or that the words for the radio name none."""
+    if wrong := badly_named(heard):
+        why = wrong[0].why
+        return BadUrl(why.refused, rule=why.rule, limit=why.limit, advice=f"{why.advice}. {advice}")
     said = "No pen answers on any serial port, and none is heard on the air"
     held = [f"this computer is connected to {each.name or each.url} already" for each in heard.nearby if each.held]
     broken = [silent.why.limit or silent.why.refused for silent in heard.others]

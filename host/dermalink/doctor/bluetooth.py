@@ -13,7 +13,7 @@ from dermalink.discovery import BLE, Nearby, Silent
 from dermalink.doctor.bluetooth_linux import check_linux
 from dermalink.doctor.bluetooth_others import check_mac, check_windows, would_ask
 from dermalink.doctor.findings import Finding, Level, error, ok, warning
-from dermalink.links.ble_radio import ENVIRONMENT
+from dermalink.links.ble_radio import ENVIRONMENT, must_name_a_radio
 
 Bad = Callable[[str, str, str], Finding]
 
@@ -46,6 +46,12 @@ def named_radio(url: str | None, option: str | None) -> str:
     """The radio in place of the system's adapter: in the URL, or the option, or the environment; else empty."""
     in_url = re.search(r"[?&]radio=([^&]*)", url) if url and url.startswith(BLE) else None
     return unquote(in_url[1]) if in_url else (option or os.environ.get(ENVIRONMENT, "")).strip()
+
+
+def must_be_well_named(url: str | None, option: str | None) -> None:
+    """Raise `BadUrl` where a radio is named in place of the system's adapter, and the words name none."""
+    in_url = url is not None and url.startswith(BLE) and "radio=" in url
+    must_name_a_radio(named_radio(url, option) if in_url else option)
 
 
 def check_bleak(bad: Bad) -> Iterator[Finding]:

@@ -41,8 +41,24 @@ def radio_of(url_option: str | None = None) -> Radio:
     if url_option is not None and not url_option.strip():
         advice = "Write ?radio=tcp-client:127.0.0.1:7322, or leave it away to use this computer's adapter"
         raise BadUrl("The radio was refused", limit="?radio= names none", advice=advice)
-    spec = (url_option or os.environ.get(ENVIRONMENT, "")).strip()
-    return Radio() if not spec else _brought(spec)
+    if url_option is not None:
+        return _brought(url_option.strip())
+    spec = os.environ.get(ENVIRONMENT, "").strip()
+    try:
+        return _brought(spec) if spec else Radio()
+    except BadUrl as error:
+        advice = f"{error.advice}. It stands in {ENVIRONMENT}"
+        raise BadUrl(error.refused, rule=error.rule, limit=error.limit, advice=advice) from error
+
+
+def must_name_a_radio(url_option: str | None = None) -> None:
+    """Raise `BadUrl` for words that name no radio, as `radio_of` does; why one cannot be used shows when it is."""
+    try:
+        radio_of(url_option)
+    except BadUrl:
+        raise
+    except Exception:  # noqa: BLE001 (a binding to the system may raise anything when it is loaded)
+        return
 
 
 def _brought(spec: str) -> Radio:

@@ -38,11 +38,15 @@ async def scan(*, urls: tuple[str, ...], serial: bool, ble: bool, radio: str | N
     Nobody connects to a pen on the air, so one in use is not disturbed. What is broken, busy or switched off is
     named on stderr, and stops nothing else.
     """
+    from dermalink.cli.connecting import badly_named
     from dermalink.discovery import discover, with_radio
+    from dermalink.links.ble_radio import must_name_a_radio
 
     if urls and (serial or ble):
         raise click.UsageError("Name URLs, or look by --serial and --ble; not both")
     both = serial == ble
+    if not urls and (ble or both):
+        must_name_a_radio(radio)
     asked = [with_radio(url, radio) for url in urls] or None
     found = await discover(asked, serial=serial or both, ble=ble or both, radio=radio)
     rows = [*pen_rows(found)]
@@ -53,6 +57,8 @@ async def scan(*, urls: tuple[str, ...], serial: bool, ble: bool, radio: str | N
             click.echo(json.dumps(Row(kind_of(silent.url), silent.url, why=str(silent.why))._asdict()))
         else:
             click.echo(f"{silent.url}   no pen: {silent.why}", err=True)
+    if badly_named(found):
+        return ExitCode.USAGE
     if not rows:
         click.echo("No pen is found. `dermalink doctor` looks closer.", err=True)
         return ExitCode.NO_PEN
