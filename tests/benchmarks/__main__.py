@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Missing, Row
 
-ROOMS = ("codec", "stream", "wire", "round_trip", "session", "bluetooth", "start_up")
+ROOMS = ("codec", "stream", "wire", "sealing", "round_trip", "session", "bluetooth", "start_up")
 LONG = "lease_margin"
 HEAD = ("| what | ours | against | ratio | aim |", "| --- | --- | --- | --- | --- |")
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
