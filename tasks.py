@@ -213,6 +213,7 @@ def lock(arguments: Arguments = ()) -> None:
     compile_lock("build", LOCKS / "build.in", *pinned)
     compile_lock("runtime", "pyproject.toml", *pinned)
     compile_lock("test", "pyproject.toml", "--extra", "test", *pinned)
+    compile_lock("test-simulator", "pyproject.toml", "--extra", "test", "--extra", "simulator", *pinned)
     with tempfile.TemporaryDirectory() as folder:
         options = ("-qq", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--dest", folder)
         python("-m", "pip", "download", *options, "-r", LOCKS / "bootstrap.txt")
