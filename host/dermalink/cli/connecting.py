@@ -1,11 +1,12 @@
 """From `--pen` to a connected pen: the URL that was given, or the one pen that answers."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dermalink.cli.options import PEN_VARIABLE, verbosity
+from dermalink.cli.progress import progress
 from dermalink.cli.tracing import trace
 from dermalink.connecting import serial_text
 from dermalink.errors import BadUrl, CannotOpen, NoSuchPort, Timeout
@@ -21,17 +22,22 @@ class NotAPen(CannotOpen):
 
 @contextlib.asynccontextmanager
 async def connected(url: str | None, *, inspect_only: bool = False, journal: Path | None = None) -> AsyncIterator[Pen]:
-    """A pen, stopped and closed on every way out. Raises what `Pen.connect` raises, or `NotAPen`."""
-    pen = await connect(url, inspect_only=inspect_only, journal=journal)
+    """A pen, stopped and closed on every way out; what is done until it is there is shown.
+
+    Raises what `Pen.connect` raises, or `NotAPen`.
+    """
+    with progress() as doing:
+        wanted = url or await the_one_pen(doing.say)
+        doing.say(f"Listening for {wanted}, and connecting" if wanted.startswith("ble:") else f"Connecting to {wanted}")
+        pen = await connect(wanted, inspect_only=inspect_only, journal=journal)
     async with pen:
         yield pen
 
 
-async def connect(url: str | None, *, inspect_only: bool = False, journal: Path | None = None) -> Pen:
-    """The same pen, for the caller to close."""
+async def connect(url: str, *, inspect_only: bool = False, journal: Path | None = None) -> Pen:
+    """The same pen, for the caller to close, with nothing shown."""
     from dermalink.discovery import look_again
 
-    wanted = url or await the_one_pen()
     level = verbosity()
     kept = None
     if journal is not None:
@@ -40,30 +46,32 @@ async def connect(url: str | None, *, inspect_only: bool = False, journal: Path 
         kept = FileJournal(journal)
     try:
         return await Pen.connect(
-            wanted, journal=kept, inspect_only=inspect_only, trace=lambda connection: trace(connection, level)
+            url, journal=kept, inspect_only=inspect_only, trace=lambda connection: trace(connection, level)
         )
     except Timeout as error:
         raise NotAPen(
-            f"Nothing on {wanted} answers as a pen does",
+            f"Nothing on {url} answers as a pen does",
             limit=error.limit,
-            advice=f"{look_again(wanted)}; `dermalink doctor` looks closer",
+            advice=f"{look_again(url)}; `dermalink doctor` looks closer",
         ) from error
 
 
-async def the_one_pen() -> str:
+async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str:
     """The URL of the only pen that answers on a cable, or else of the only one that is heard on the air.
 
     A cable is plugged in on purpose, so it goes first, and nobody listens for long who has one. Raises `NoSuchPort`
-    when there is none, or more than one.
+    when there is none, or more than one. `say` is told what is being done.
     """
-    from dermalink.discovery import discover
+    from dermalink.discovery import LISTEN_S, discover
 
     name_it = f"Name it: --pen URL, or set {PEN_VARIABLE}"
+    say("Asking every serial port for a pen")
     pens = [(pen.url, serial_text(pen.hello)) for pen in (await discover(ble=False)).pens]
     if len(pens) > 1:
         raise NoSuchPort(f"{len(pens)} pens answer: {_named(pens)}", advice=name_it)
     if pens:
         return pens[0][0]
+    say(f"No pen on a cable; listening for one on the air, {LISTEN_S:.0f} s")
     heard = await discover(serial=False)
     near = [(each.url, each.serial_number or each.name) for each in heard.nearby if not each.held]
     if len(near) > 1:

@@ -32,12 +32,14 @@ async def doctor(*, pen: str | None, radio: str | None, as_json: bool) -> int:
     What it prints is one block to paste into an issue. It ends with 9 when it found an error, and with 2, unlooked,
     where the name of a radio is none.
     """
+    from dermalink.cli.progress import progress
     from dermalink.doctor.bluetooth import must_be_well_named
     from dermalink.doctor.findings import Level
     from dermalink.doctor.report import as_text, examine, worst
 
     must_be_well_named(pen, radio)
-    findings = await examine(pen, radio)
+    with progress(f"Checking this computer and {pen}" if pen else "Checking this computer, and looking for pens"):
+        findings = await examine(pen, radio)
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in findings]))
     else:

@@ -39,6 +39,7 @@ async def scan(*, urls: tuple[str, ...], serial: bool, ble: bool, radio: str | N
     named on stderr, and stops nothing else.
     """
     from dermalink.cli.connecting import badly_named
+    from dermalink.cli.progress import progress
     from dermalink.discovery import discover, with_radio
     from dermalink.links.ble_radio import must_name_a_radio
 
@@ -48,7 +49,8 @@ async def scan(*, urls: tuple[str, ...], serial: bool, ble: bool, radio: str | N
     if not urls and (ble or both):
         must_name_a_radio(radio)
     asked = [with_radio(url, radio) for url in urls] or None
-    found = await discover(asked, serial=serial or both, ble=ble or both, radio=radio)
+    with progress("Looking for pens"):
+        found = await discover(asked, serial=serial or both, ble=ble or both, radio=radio)
     rows = [*pen_rows(found)]
     for row in rows:
         click.echo(json.dumps(row._asdict()) if as_json else row.sentence())

@@ -28,17 +28,20 @@ async def stop(*, pen: str | None, as_json: bool) -> int:
     Anybody may stop a pen, in every state. Without --pen every pen is stopped as soon as it is found. If the stop can't
     be sent or confirmed, lift the pen straight off the skin and press its button.
     """
+    from dermalink.cli.progress import progress
     from dermalink.cli.stopping import StopResult, stop_pens
 
     codes: list[ExitCode] = []
 
     def tell(result: StopResult) -> None:
         codes.append(result.code)
-        click.echo(result.as_json() if as_json else result.sentence())
+        with doing.aside():
+            click.echo(result.as_json() if as_json else result.sentence())
 
     click.get_current_context().meta[TELLS_KEY] = True
     try:
-        await stop_pens(pen, tell)
+        with progress(f"Stopping {pen}" if pen else "Looking for pens, and stopping each as it is found") as doing:
+            await stop_pens(pen, tell)
     except asyncio.CancelledError:
         if ExitCode.NOT_CONFIRMED in codes:
             return ExitCode.NOT_CONFIRMED
