@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [ROOM ...] [--json FILE] [--write PAGE]`: measures, and prints one table.
 
 Nothing passes or fails. `lease_margin` takes long, so it runs only when it is named, and has a table of its own:
-`python -m tests.benchmarks lease_margin [--hours H] [--kept FILE] [--write PAGE]`.
+`python -m tests.benchmarks lease_margin [--hours H] [--kept FILE] [--jobs N] [--write PAGE]`.
 """
 
 import argparse
@@ -22,6 +22,7 @@ BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 LEASE_BEGIN, LEASE_END = "<!-- lease margin: begin -->", "<!-- lease margin: end -->"
 
 HOURS_MAX = 1_000
+JOBS_MAX = 61  # what Windows can wait for
 
 
 def show(row: Row) -> str:
@@ -74,23 +75,26 @@ def said(lines: Iterable[str]) -> list[str]:
     return kept
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the rooms asked for, by default all but the long one."""
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """What was asked for; ends the program where that can't be."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; or {LONG}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put each table between its marks on this page")
     parser.add_argument("--hours", type=float, default=0.2, help=f"of {LONG}: simulated hours a kind of air (0.2)")
     parser.add_argument("--kept", type=Path, metavar="FILE", help=f"of {LONG}: go on from the results in this file")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=cores, help=f"of {LONG}: processes side by side ({cores})")
     options = parser.parse_args(arguments)
     unknown = set(options.rooms) - {*ROOMS, LONG}
     if unknown:
         parser.error(f"no such room: {', '.join(sorted(unknown))}; there are {', '.join((*ROOMS, LONG))}")
     if not 0 < options.hours <= HOURS_MAX:
         parser.error(f"--hours {options.hours:g} was refused: more than 0, and {HOURS_MAX} at most")
-    rooms = [room for room in options.rooms or ROOMS if room != LONG]
-    long = LONG in options.rooms
+    if not 0 < options.jobs <= JOBS_MAX:
+        parser.error(f"--jobs {options.jobs} was refused: 1 to {JOBS_MAX}")
     if options.write:
+        rooms, long = rooms_of(options)
         try:
             page = options.write.read_text(encoding="utf-8")  # before minutes are spent
             if rooms:
@@ -99,6 +103,13 @@ def main(arguments: list[str] | None = None) -> int:
                 with_table(page, [], LEASE_BEGIN, LEASE_END)
         except (OSError, ValueError) as error:
             parser.error(f"{options.write}: {error}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the rooms asked for, by default all but the long one."""
+    options = options_of(arguments)
+    rooms, long = rooms_of(options)
     print(f"{machine()}\n")
     if rooms:
         found, lines = measure(rooms)
@@ -110,10 +121,15 @@ def main(arguments: list[str] | None = None) -> int:
     if long:
         from tests.benchmarks import lease_margin
 
-        lines = said(lease_margin.lines(options.hours, options.kept))
+        lines = said(lease_margin.lines(options.hours, options.kept, options.jobs))
         if options.write:
             write(options.write, lines, LEASE_BEGIN, LEASE_END)
     return 0
+
+
+def rooms_of(options: argparse.Namespace) -> tuple[list[str], bool]:
+    """The rooms that are asked for, and whether the long one is."""
+    return [room for room in options.rooms or ROOMS if room != LONG], LONG in options.rooms
 
 
 def write(file: Path, lines: list[str], begins: str, ends: str) -> None:

@@ -344,11 +344,16 @@ class LeasedLink:
 async def renew_for(seconds: float, conditions: AirConditions, seed: int, stops: Stops) -> float:
     """One pass of so many seconds over one link, or until that is lost; returns how long it was."""
     random = Random(f"lease/{seed}")
-    began_s = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    mistakes: list[object] = []
+    loop.set_exception_handler(lambda _, context: mistakes.append(context))  # a mistake must not pass for bad air
+    began_s = loop.time()
     phase_s = random.uniform(0, BATCH_S)
     link = LeasedLink(conditions, seed, stops, hold_ups=HoldUps(random))
     try:
         await link.run(began_s + phase_s, began_s + seconds)
     finally:
         await link.close()
-    return asyncio.get_running_loop().time() - began_s
+    if mistakes:
+        raise RuntimeError(f"the model failed: {mistakes}")
+    return loop.time() - began_s

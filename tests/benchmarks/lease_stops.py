@@ -17,7 +17,8 @@ class Stops:
 
     `gaps` is how long leases had to last, to the millisecond, and `lapses` which of `leases_ms` would have lapsed how
     often; `silences` how long the host heard no batch, and `alarms` how often its own watch over telemetry stopped.
-    A pen that has stopped is not stopped by the next gap as well: it goes on a second later.
+    `stops` counts what is either a lapse of the shortest of `leases_ms` or an alarm, once where it is both. A pen that
+    has stopped is not stopped by the next gap as well: it goes on a second later.
     """
 
     STANDS_S: Final = 1.0
@@ -26,12 +27,15 @@ class Stops:
         self.gaps: Counter[int] = Counter()
         self.silences: Counter[int] = Counter()
         self.lapses = dict.fromkeys(leases_ms, 0)
-        self.alarms = 0
+        self.alarms = self.stops = 0
+        self._shortest_ms = leases_ms[0]
+        self._stopped_s = float("-inf")
         self._last_s = dict.fromkeys(leases_ms, float("-inf"))
 
     def begin(self) -> None:
         """Another link, whose clock begins anew."""
         self._last_s = dict.fromkeys(self._last_s, float("-inf"))
+        self._stopped_s = float("-inf")
 
     def gap(self, gap_ms: int, now_s: float) -> None:
         """One more."""
@@ -43,6 +47,18 @@ class Stops:
             if now_s - last_s > self.STANDS_S:
                 self.lapses[lease_ms] += 1
                 last[lease_ms] = now_s
+        if gap_ms >= self._shortest_ms:
+            self._stop(now_s)
+
+    def alarm(self, now_s: float) -> None:
+        """The host's own watch stopped the pen."""
+        self.alarms += 1
+        self._stop(now_s)
+
+    def _stop(self, now_s: float) -> None:
+        if now_s - self._stopped_s > self.STANDS_S:
+            self.stops += 1
+            self._stopped_s = now_s
 
 
 class Watch:
@@ -66,7 +82,7 @@ class Watch:
         self._guardian.offer(batch)
 
     def _alarmed(self, _: DermalinkError) -> None:
-        self._stops.alarms += 1
+        self._stops.alarm(self._loop.time())
         self._again = self._loop.call_later(Stops.STANDS_S, self._guardian.begin, SETTING_UM)
 
     def end(self, _: LinkError) -> None:
