@@ -28,6 +28,10 @@ class PortOfAPen(Protocol):
     on_hang_up: Callable[[], None] | None
     closed: bool
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the session's owner, which gives way to nobody."""
+
     def write(self, data: bytes) -> None:
         """Bytes for the pen."""
 
@@ -97,6 +101,11 @@ class RunningPort:
         self.host = host
         self._runner, self._port = runner, port
         self._open = True
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the session's owner, which gives way to nobody."""
+        return self._open and self._port.is_owner
 
     def feed(self, data: bytes) -> None:
         """Bytes for the pen; Stop takes effect before this returns. On a link that is gone they are lost."""

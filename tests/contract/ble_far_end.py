@@ -27,6 +27,8 @@ _numbers = count()
 class RawGattPort:
     """The pen's end of a `ble:` link, without a pen: frames in the test's hand."""
 
+    is_owner = False
+
     def __init__(self) -> None:
         self.on_output: Callable[[bytes], None] | None = None
         self.on_hang_up: Callable[[], None] | None = None

@@ -195,6 +195,8 @@ async def memory() -> AsyncIterator[FarEnd]:
 class RawPort:
     """The pen's end of a `sim:` link, without a pen: bytes in the test's hand."""
 
+    is_owner = False
+
     def __init__(self) -> None:
         self.on_output: Callable[[bytes], None] | None = None
         self.on_hang_up: Callable[[], None] | None = None

@@ -18,6 +18,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.ble_advertiser import Advertiser
 from dermalink_simulator.doors.ble_l2cap import offer_attributes_only
 from dermalink_simulator.doors.ble_link import BleLink
+from dermalink_simulator.doors.ble_places import Places
 from dermalink_simulator.doors.ble_radio import Radio, open_radio
 from dermalink_simulator.doors.ble_server import PenServer
 from dermalink_simulator.doors.ble_table import make_table
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from bumble.device import Connection, Device
     from bumble.gatt import Characteristic
 
-# As many as the pen has ports: more would only push each other out. With one to spare a stranger reaches Stop.
-LINKS_MAX: Final = 8
+LOW_RESOURCES: Final = hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR
+POWER_OFF: Final = hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OFF_ERROR
 # How long the hosts may take to be told, when the door closes, before it closes on them.
 PARTING_S: Final = 2.0
 # How often a host that asked to be told of the battery or the clock is told at most.
@@ -49,6 +50,7 @@ class BleDoor:
         self._device: Device = radio.device
         self._table = make_table(runner.read_gatt, device_name(serial_number))
         self._server = PenServer(radio.device, self._table)
+        self._places = Places(self._server.links, lambda link: self._hang_up(link, LOW_RESOURCES))
         self._advertiser = Advertiser(
             radio.device,
             advertisement(),
@@ -139,6 +141,7 @@ class BleDoor:
             self._runner.after.remove(self._look)
         if self._runner.radio is self:
             self._runner.radio = None
+        self._places.close()
         await self._advertiser.close()
         for link in list(self._server.links.values()):
             self._hang_up(link, hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
@@ -156,13 +159,14 @@ class BleDoor:
         if connection.role != hci.Role.PERIPHERAL:
             return
         self._advertiser.taken()
+        had_room = self._places.free
         link = BleLink(connection, self._runner, self._table, self._hang_up)
         self._server.links[connection] = link
         self._empty.clear()
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._gone(link))
-        if self._closed or len(self._server.links) > LINKS_MAX:
+        if self._closed or not had_room:
             self.turned_away += 1
-            self._hang_up(link, hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR)
+            self._hang_up(link, LOW_RESOURCES)
             return
         try:
             link.open()
@@ -177,19 +181,15 @@ class BleDoor:
             return
         link.close()
         if not reason:
-            reason = (
-                hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR
-                if self._powered
-                else hci.HCI_REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OFF_ERROR
-            )
+            reason = LOW_RESOURCES if self._powered else POWER_OFF
         task = asyncio.get_running_loop().create_task(self._disconnect(link.connection, reason))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _disconnect(self, connection: "Connection", reason: int) -> None:
         command = hci.HCI_Disconnect_Command(connection_handle=connection.handle, reason=reason)
-        with contextlib.suppress(BaseBumbleError):  # it is gone already, or the radio is
-            await self._device.send_async_command(command)
+        with contextlib.suppress(BaseBumbleError):  # the radio is gone
+            await self._device.send_async_command(command, check_status=False)  # the link may be gone already
 
     def _gone(self, link: BleLink) -> None:
         """The connection has ended, whoever ended it."""
@@ -217,7 +217,9 @@ class BleDoor:
 
     def _look(self) -> None:
         """The pen may have changed."""
-        self._advertiser.want(on=not self._closed and self._powered and len(self._server.links) < LINKS_MAX)
+        self._advertiser.want(on=not self._closed and self._powered and self._places.free)
+        if not self._closed:
+            self._places.look(refused=self._advertiser.blocked)
         if self._runner.pen.now_ms >= self._tell_from_ms and self._listeners():
             self._tell_from_ms = self._runner.pen.now_ms + CHANGE_MS
             asyncio.get_running_loop().call_soon(self._tell)

@@ -30,7 +30,7 @@ class Advertiser:
         failed: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
-        """`failed` is told, once, that the controller doesn't answer any more; `changed`, that `on` has changed."""
+        """`failed` is told, once, that the controller answers no more; `changed`, that `on` or `blocked` is another."""
         self._device = device
         self._data, self._scan_response = data, scan_response
         self._failed, self._tell_change = failed, changed
@@ -39,6 +39,11 @@ class Advertiser:
         self.refused = ""
         self._changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it should be on, and the controller refused: it may have no link left."""
+        return self._wanted and bool(self.refused)
 
     def want(self, *, on: bool) -> None:
         """Advertise from now on, or don't."""
@@ -68,9 +73,9 @@ class Advertiser:
         """Set what is wanted, whenever that or what is has changed."""
         while True:
             self._changed.clear()
-            before = self.on
+            before = self.on, self.blocked
             answered = await self._set()
-            if self.on != before:
+            if (self.on, self.blocked) != before:
                 self._tell_change()
             if not answered:
                 return

@@ -13,6 +13,7 @@ from bumble import att, gatt, hci
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.errors import DermalinkError
+from dermalink_simulator.doors.ble_places import STOP_ANSWERED_S, STOP_SPARED_EVERY_S
 from dermalink_simulator.runner import PenRunner, RunningPort
 from dermalink_simulator.seam import PortKind
 
@@ -56,6 +57,10 @@ class BleLink:
         self.long_value: tuple[int, bytes] = (0, b"")
         self.mtu_agreed = False
         self.unsolicited = 0
+        self._loop = asyncio.get_running_loop()
+        self.spoke = False
+        self.heard_s = self._loop.time()
+        self.ended_s = self.spared_until_s = self._spared_again_s = 0.0
         self._table = table
         self._hang_up = hang_up
         self._runner = runner
@@ -64,7 +69,6 @@ class BleLink:
         self._stops: deque[tuple[int, bytes]] = deque()
         self._others: deque[tuple[int, bytes]] = deque()
         self._out: deque[tuple[int, bytes]] = deque()
-        self._loop = asyncio.get_running_loop()
         self._awaited: asyncio.TimerHandle | None = None
         self._handling = False
         self._clogged = False
@@ -78,7 +82,8 @@ class BleLink:
 
     def close(self) -> None:
         """The connection is gone; may be called twice."""
-        self.gone = True
+        if not self.gone:
+            self.gone, self.ended_s = True, self._loop.time()
         self._stops.clear()
         self._others.clear()
         self._out.clear()
@@ -96,6 +101,11 @@ class BleLink:
         """End the connection, with that reason for the host."""
         self._hang_up(self, reason)
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether the pen keeps this link whoever comes: it is the session's owner."""
+        return self._port is not None and self._port.is_owner
+
     # What the host does
 
     def write(self, channel: Channel, segment: bytes) -> int:
@@ -106,8 +116,15 @@ class BleLink:
             return self._last_words(channel, value)
         refusal = port.refusal(value)
         if not refusal:
+            self._heard(channel)
             port.feed(value)
         return refusal
+
+    def _heard(self, channel: Channel) -> None:
+        self.spoke, self.heard_s = True, self._loop.time()
+        if channel is Channel.STOP and self.heard_s >= self._spared_again_s:
+            self.spared_until_s = self.heard_s + STOP_ANSWERED_S
+            self._spared_again_s = self.heard_s + STOP_SPARED_EVERY_S
 
     def _last_words(self, channel: Channel, value: bytes) -> int:
         """A write on a link that is being ended, or never had a port: of these the pen still takes Stop (SR-STOP-4)."""
@@ -255,7 +272,7 @@ class BleLink:
         while queue := self._stops or self._others:
             handle, segment = queue.popleft()
             if self._configured.get(handle, NOT_CONFIGURED)[0] & INDICATION_BIT:
-                self._awaited = asyncio.get_running_loop().call_later(CONFIRMED_WITHIN_S, self._never_confirmed)
+                self._awaited = self._loop.call_later(CONFIRMED_WITHIN_S, self._never_confirmed)
                 self._send(bytes(att.ATT_Handle_Value_Indication(handle, segment)))
                 return
 

@@ -126,7 +126,7 @@ class Board:
             raise PenOffError("A connection was refused", limit="the pen has no power", advice="Restore its power")
         number = next((free for free in range(1, PORTS_MAX + 1) if free not in self.ports), 0)
         if number == 0:
-            number = self._give_up_one(self.firmware)
+            number = self._give_up_one()
         port = PenPort(number, kind, self._line_random, self)
         port.heard_ms = self.now_ms
         self.ports[number] = port
@@ -137,9 +137,13 @@ class Board:
         self.serve()
         return port
 
-    def _give_up_one(self, firmware: Firmware) -> int:
+    def keeps(self, port: PenPort) -> bool:
+        """Whether this connection is the session's owner, which gives way to nobody."""
+        return self.firmware is not None and self.firmware.keeps(port.number)
+
+    def _give_up_one(self) -> int:
         """Hang up on a port that never spoke, or was silent for longest, of those that may go; gives its number."""
-        spare = [port for port in self.ports.values() if not firmware.keeps(port.number)]
+        spare = [port for port in self.ports.values() if not self.keeps(port)]
         longest = min(spare, key=lambda port: (port.spoke, port.heard_ms, port.number))
         self.lost(longest)
         return longest.number

@@ -27,6 +27,9 @@ class PortKeeper(Protocol):
     def drop(self, port: "PenPort") -> None:
         """The host is gone."""
 
+    def keeps(self, port: "PenPort") -> bool:
+        """Whether the firmware keeps this connection whoever comes."""
+
     def serve(self) -> None:
         """There is room again for what the firmware has to say."""
 
@@ -97,6 +100,11 @@ class PenPort:
         """The far end switched a channel's notifications or indications on or off."""
         if not self.closed:
             self._keeper.subscribe(self, int(channel), int(on))
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the session's owner, which gives way to nobody."""
+        return not self.closed and self._keeper.keeps(self)
 
     @property
     def has_room(self) -> bool:

@@ -18,6 +18,7 @@ class EchoPort:
     """Keeps what it has to say while its link is clogged, up to `KEEPS` bytes, and counts what it drops."""
 
     KEEPS = 1_000
+    is_owner = False
 
     def __init__(self, pen: "EchoPen") -> None:
         self.pen = pen

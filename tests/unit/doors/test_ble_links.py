@@ -12,7 +12,7 @@ from dermalink_protocol.channels import SERIAL_NUMBER, Channel
 from dermalink_protocol.codewords import State
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.messages import identity
-from dermalink_simulator.doors.ble import LINKS_MAX, BleDoor
+from dermalink_simulator.doors.ble import BleDoor
 from dermalink_simulator.doors.ble_link import (
     CONFIRMED_WITHIN_S,
     INDICATIONS_WAIT_MAX,
@@ -20,6 +20,7 @@ from dermalink_simulator.doors.ble_link import (
     PACKETS_WAIT_MAX,
     BleLink,
 )
+from dermalink_simulator.doors.ble_places import LINKS_MAX
 from dermalink_simulator.doors.errors import AddressRefusedError
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import PenOffError
@@ -90,13 +91,13 @@ async def test_an_hour_passes_with_the_link_up() -> None:
 
 
 @in_virtual_time
-async def test_as_many_hosts_as_the_pen_has_ports_and_then_none_are_offered_a_link() -> None:
+async def test_as_many_hosts_as_the_pen_has_ports_are_offered_a_link_and_none_while_they_have_just_come() -> None:
     async with bench() as pen, AsyncExitStack() as stack:
         hosts: list[RawCentral] = []
         for number in range(1, LINKS_MAX + 1):
             assert await _advertising_soon(pen.door)
             hosts.append(await stack.enter_async_context(pen.host(number)))
-        await asyncio.sleep(2)
+        await asyncio.sleep(0.2)
         assert pen.door.links == LINKS_MAX == pen.runner.links
         assert not pen.door.advertising
         for host in hosts:
