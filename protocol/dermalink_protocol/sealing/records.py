@@ -18,10 +18,11 @@ each other on the air and records within one hardly do. A lost record costs itse
 
 **Epochs.** The counter's upper 16 bits are the epoch of the key, so nobody has to say when it changes: epoch 0 has
 the handshake's key, each later one the `REKEY` of the key before, and a key seals 65 536 records at most. The sender
-forgets a key with its last record. The receiver goes on to the next epoch with its first authentic record, and
-keeps the key before until a record with a lower half of 64 or more was authentic; what comes later under the old key
-is too old. It looks one epoch ahead and no further: the one key that a forged counter makes it compute is kept, so a
-flood costs no more. (Whoever loses 65 536 records in a row has lost the connection long before.)
+forgets a key with the first record under the next. The receiver goes on to the next epoch with its first authentic
+record, and keeps the key before until a record with a lower half of 64 or more was authentic; what comes later under
+the old key is too old. It looks one epoch ahead and no further: the one key that a forged counter makes it compute is
+kept, so a flood costs no more. (A receiver that opened nothing of a whole epoch opens nothing after it: with 65 536
+records lost in a row the connection is over.)
 
 **Dropped records** change nothing, whatever is wrong with them; they are counted, and no answer goes back. The order
 of the questions is the order of their cost: length, epoch, window, seal.
