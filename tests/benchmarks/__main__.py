@@ -1,6 +1,7 @@
-"""`python -m tests.benchmarks [ROOM ...] [--json FILE] [--write PAGE]`: measures, and prints one table.
+"""`python -m tests.benchmarks [ROOM ...] [--json FILE] [--write PAGE]`: measures, and prints a table or two.
 
-Nothing passes or fails. `lease_margin` takes long, so it runs only when it is named, and has a table of its own:
+Nothing passes or fails. What is written to a page is a whole table from one run. `lease_margin` takes long, so it runs
+only when it is named, and has a table of its own:
 `python -m tests.benchmarks lease_margin [--hours H] [--kept FILE] [--jobs N] [--write PAGE]`.
 """
 
@@ -15,10 +16,14 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Missing, Row
 
-ROOMS = ("codec", "stream", "wire", "sealing", "round_trip", "session", "bluetooth", "start_up")
+MAIN = ("codec", "stream", "wire", "sealing", "round_trip", "session", "start_up")
+BLUETOOTH = ("bluetooth",)
+ROOMS = (*MAIN, *BLUETOOTH)
 LONG = "lease_margin"
 HEAD = ("| what | ours | against | ratio | aim |", "| --- | --- | --- | --- | --- |")
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+BLUETOOTH_BEGIN, BLUETOOTH_END = "<!-- bluetooth: begin -->", "<!-- bluetooth: end -->"
+TABLES = ((MAIN, BEGIN, END), (BLUETOOTH, BLUETOOTH_BEGIN, BLUETOOTH_END))
 LEASE_BEGIN, LEASE_END = "<!-- lease margin: begin -->", "<!-- lease margin: end -->"
 
 HOURS_MAX = 1_000
@@ -94,13 +99,8 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     if not 0 < options.jobs <= JOBS_MAX:
         parser.error(f"--jobs {options.jobs} was refused: 1 to {JOBS_MAX}")
     if options.write:
-        rooms, long = rooms_of(options)
         try:
-            page = options.write.read_text(encoding="utf-8")  # before minutes are spent
-            if rooms:
-                with_table(page, [])
-            if long:
-                with_table(page, [], LEASE_BEGIN, LEASE_END)
+            look_at_page(options)
         except (OSError, ValueError) as error:
             parser.error(f"{options.write}: {error}")
     return options
@@ -111,13 +111,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = options_of(arguments)
     rooms, long = rooms_of(options)
     print(f"{machine()}\n")
-    if rooms:
-        found, lines = measure(rooms)
-        if options.json:
-            rows = [row._asdict() for row in found]
-            options.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+    found: list[Row] = []
+    for chosen, begins, ends in tables_of(rooms):
+        rows, lines = measure(chosen)
+        found += rows
+        print(flush=True)
         if options.write:
-            write(options.write, [f"{machine()}:", "", *lines], BEGIN, END)
+            write(options.write, [f"{machine()}:", "", *lines], begins, ends)
+    if options.json:
+        rows_as_json = [row._asdict() for row in found]
+        options.json.write_text(json.dumps(rows_as_json, indent=1, ensure_ascii=False), encoding="utf-8")
     if long:
         from tests.benchmarks import lease_margin
 
@@ -130,6 +133,25 @@ def main(arguments: list[str] | None = None) -> int:
 def rooms_of(options: argparse.Namespace) -> tuple[list[str], bool]:
     """The rooms that are asked for, and whether the long one is."""
     return [room for room in options.rooms or ROOMS if room != LONG], LONG in options.rooms
+
+
+def tables_of(rooms: list[str]) -> list[tuple[list[str], str, str]]:
+    """The tables that these rooms make, each with its marks; a room that is named twice is measured once."""
+    tables = [([room for room in whole if room in rooms], begins, ends) for whole, begins, ends in TABLES]
+    return [table for table in tables if table[0]]
+
+
+def look_at_page(options: argparse.Namespace) -> None:
+    """Before minutes are spent: whether the page can be written; raises OSError or ValueError."""
+    page = options.write.read_text(encoding="utf-8")
+    rooms, long = rooms_of(options)
+    for chosen, begins, ends in tables_of(rooms):
+        with_table(page, [], begins, ends)
+        (whole,) = (each for each, mark, _ in TABLES if mark == begins)
+        if missing := set(whole) - set(chosen):
+            raise ValueError(f"a part of a table is not written; {', '.join(sorted(missing))} would be lost")
+    if long:
+        with_table(page, [], LEASE_BEGIN, LEASE_END)
 
 
 def write(file: Path, lines: list[str], begins: str, ends: str) -> None:

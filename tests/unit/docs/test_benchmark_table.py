@@ -1,8 +1,12 @@
-"""The benchmarks' table goes between its marks, and nothing else of the page is touched."""
+"""The benchmarks' tables go between their marks, each whole from one run; nothing else of the page is touched."""
+
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.__main__ import BEGIN, END, main, with_table
+from tests.benchmarks import __main__ as benchmarks
+from tests.benchmarks.__main__ import BEGIN, BLUETOOTH_BEGIN, BLUETOOTH_END, END, main, with_table
+from tests.benchmarks.measure import Row
 
 PAGE = f"before\n\n{BEGIN}\n\nold\nlines\n\n{END}\n\nafter\n"
 
@@ -26,5 +30,36 @@ def test_a_page_that_can_not_be_written_is_refused_before_anything_is_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        main(["wire", "--write", "no-such-page.md"])
+        main(["--write", "no-such-page.md"])
     assert "no-such-page.md" in capsys.readouterr().err
+
+
+def test_a_part_of_a_table_is_not_written_in_place_of_the_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["wire", "--write", str(page)])
+    assert "codec" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == PAGE
+
+
+@pytest.mark.parametrize(("rooms", "main_too"), [([], True), (["bluetooth"], False)])
+def test_bluetooth_s_rows_are_written_by_the_run_that_measured_them(
+    rooms: list[str], main_too: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(chosen: list[str]) -> tuple[list[Row], list[str]]:
+        return [], [f"| {room} |" for room in chosen]
+
+    monkeypatch.setattr(benchmarks, "measure", measured)
+    page = tmp_path / "page.md"
+    page.write_text(f"{PAGE}{BLUETOOTH_BEGIN}\n\nold rows\n\n{BLUETOOTH_END}\nend\n", encoding="utf-8")
+    assert main([*rooms, "--write", str(page)]) == 0
+    written = page.read_text(encoding="utf-8")
+    first, second = written.split("after")
+    assert "| bluetooth |" in second
+    assert "old rows" not in second
+    assert "| bluetooth |" not in first
+    assert ("| codec |\n| stream |" in first) is main_too
+    assert ("old\nlines" in first) is not main_too
