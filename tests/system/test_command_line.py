@@ -111,7 +111,9 @@ def test_monitor_watches_for_as_long_as_it_is_told() -> None:
     assert said[-1]["clock"]["error_ms"] < 100
     text = run("monitor", "--pen", SIM, "--seconds", "1.3").output
     assert "depth    0 µm" in text
-    assert re.search(r"link  answers in [0-9.]+ ms, .*, no lease was seen running$", text.strip())
+    assert re.search(r"link  answers in [0-9.]+ ms, .*, no lease was seen running\n +answers:\n", text)
+    assert re.search(r"-[0-9.]+ ms  #{30} +\d+$", text, re.MULTILINE)
+    assert re.search(r"0\.10 s  idle$", text, re.MULTILINE)
 
 
 def test_monitor_tells_of_the_link_while_it_watches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from dermalink.display.link import link_words
+from dermalink.display.link import link_picture, link_words
 from dermalink.errors import LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.notifications import Subscription
 from dermalink.pen import Pen
@@ -39,6 +39,9 @@ async def watch(pen: Pen, seconds: float | None, *, as_json: bool) -> None:
         asking.cancel()
         await asyncio.wait([asking])
         _say(link(pen), as_json=as_json)
+        if not as_json:
+            for drawn in link_picture(link(pen)):
+                click.echo(f"{'':>12}  {drawn}")
 
 
 async def _ask(pen: Pen) -> None:
@@ -95,7 +98,8 @@ def line(found: dict[str, Any]) -> str:
         return f"{'link':>12}  {link_words(found)}"
     seconds = f"{found['tick_ms'] / 1000:10.2f} s"
     if found["event"] == "state":
-        return f"{seconds}  {found['state'].replace('_', ' ')}: {found['words']}"
+        why = "" if found["reason"] == "none" else f": {found['words']}"
+        return f"{seconds}  {found['state'].replace('_', ' ')}{why}"
     where = "on the skin" if found["contact"] else "off the skin"
     needles = "needles out" if found["needles_out"] else "needles in"
     return (

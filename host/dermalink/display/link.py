@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dermalink.display.units import count
+from dermalink.margin.histogram import BAR, Bucket
 
+ROWS: Final = 8
+CELLS: Final = 30
 RATE_KNOWN_PPM: Final = 200.0  # a rate that is known no better says nothing of a crystal
 
 
@@ -57,3 +60,20 @@ def link_words(link: Mapping[str, Any]) -> str:
     if link["unanswered"]:
         said.append(f"{link['unanswered']} unanswered")
     return ", ".join(said)
+
+
+def link_picture(link: Mapping[str, Any]) -> list[str]:
+    """How long answers took and what was left of each lease, as histograms; what was never measured has none."""
+    shown = (("answers", link["round_trip"]), ("lease left", link["lease_left"]))
+    return [line for title, held in shown if held["count"] for line in (f"{title}:", *histogram_lines(held))]
+
+
+def histogram_lines(histogram: Mapping[str, Any]) -> list[str]:
+    """A line for each bucket that holds any, neighbours joined until they fit; `histogram` is one's `as_dict()`."""
+    held = [Bucket(*bucket) for bucket in histogram["buckets"]]
+    step = -(-len(held) // ROWS) or 1
+    parts = [held[at : at + step] for at in range(0, len(held), step)]
+    rows = [Bucket(part[0].low_ms, part[-1].high_ms, sum(bucket.held for bucket in part)) for part in parts]
+    most = max((row.held for row in rows), default=1)
+    wide = max((len(row.words) for row in rows), default=0)
+    return [f"  {row.words:>{wide}} ms  {BAR * -(-row.held * CELLS // most):<{CELLS}} {row.held}" for row in rows]

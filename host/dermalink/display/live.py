@@ -40,6 +40,7 @@ NO_PROGRESS: Final = Progress(
     contact=False,
     battery_percent=0,
     lease_margin_ms=0,
+    lowest_lease_margin_ms=0,
     lease_ms=0,
     round_trip_ms=0.0,
     lost=0,
@@ -165,7 +166,8 @@ def progress_line(event: Progress) -> str:
     return (
         f"about {event.coverage_percent} % covered, {count(event.punctures)} of {count(event.budget)} punctures,"
         f" depth {um(event.peak_um)} of {um(event.cap_um)}, {newton(event.force_mn)}, {event.rate_hz} Hz,"
-        f" battery {event.battery_percent} %, lease {event.lease_margin_ms} of {event.lease_ms} ms left"
+        f" battery {event.battery_percent} %, lease {event.lease_margin_ms} of {event.lease_ms} ms left,"
+        f" {event.lowest_lease_margin_ms} at least"
     )
 
 
@@ -185,7 +187,7 @@ def progress_panel(event: Progress, keys: str) -> RenderableType:
     now = f"depth {um(event.depth_um)}, {newton(event.force_mn)}, {event.rate_hz} Hz, {contact}"
     link = (
         f"battery {event.battery_percent} %, link {event.round_trip_ms:.0f} ms, lease {event.lease_margin_ms}"
-        f" of {event.lease_ms} ms left, {event.lost} lost"
+        f" of {event.lease_ms} ms left, {event.lowest_lease_margin_ms} at least, {event.lost} lost"
     )
     if event.coverage_percent >= COVERED_PERCENT:
         keys = "covered, by the estimate: lift the pen off to end this pass"

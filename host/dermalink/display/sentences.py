@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from dermalink.display.link import clock_words, lease_words, trip_words
+from dermalink.display.link import clock_words, lease_words, link_picture, trip_words
 from dermalink.display.units import count, duration, name, um
 from dermalink.session import events
 from dermalink.session.aftercare import DAY_S
@@ -112,6 +112,7 @@ def _session_over(event: events.SessionOver) -> str:
         f"  {done} in {duration(event.seconds)}, {count(event.punctures)} punctures, deepest {um(event.peak_um)}.",
         f"  Link: {lease_words(event.link)}, {event.lost} lost.",
         f"  Link: {trip_words(event.link)}, {clock_words(event.link)}.",
+        *(f"  {line}" for line in link_picture(event.link)),
     ]
     if event.aftercare:
         lines += ["", "Afterwards:", *(f"  - {line}" for line in event.aftercare)]

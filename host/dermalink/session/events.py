@@ -132,7 +132,10 @@ class LinkBack(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
-    """How a running pass stands. `coverage_percent` is an estimate; `cap_um` is this pass's setting."""
+    """How a running pass stands. `coverage_percent` is an estimate; `cap_um` is this pass's setting.
+
+    `lease_margin_ms` is what was left of the lease at the last renewal, `lowest_lease_margin_ms` the least so far.
+    """
 
     step: PassPlan
     state: State
@@ -147,6 +150,7 @@ class Progress(Event):
     contact: bool
     battery_percent: int
     lease_margin_ms: int
+    lowest_lease_margin_ms: int
     lease_ms: int
     round_trip_ms: float
     lost: int

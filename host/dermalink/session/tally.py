@@ -72,6 +72,7 @@ class PassTally:
             contact=self._contact,
             battery_percent=self._battery_percent,
             lease_margin_ms=margin or 0,
+            lowest_lease_margin_ms=(lease.lowest_margin_ms if lease is not None else None) or 0,
             lease_ms=int(lease.lease_ms) if lease is not None else 0,
             round_trip_ms=round((trip or 0.0) * 1_000, 1),
             lost=lost,

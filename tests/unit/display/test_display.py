@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from dermalink.display import units
+from dermalink.display.link import histogram_lines
 from dermalink.display.live import JsonDisplay, LineDisplay, LiveDisplay, display_for, progress_panel
 from dermalink.display.sentences import sentence
 from dermalink.margin.margin import LinkMargin
@@ -66,7 +67,7 @@ def progress(**changes: Any) -> events.Progress:
     values: dict[str, Any] = {
         "step": STEP, "state": State.RUNNING, "coverage_percent": 58, "depth_um": 120, "peak_um": 241, "cap_um": 250,
         "punctures": 6_960, "budget": 12_000, "force_mn": 940, "rate_hz": 100, "contact": True, "battery_percent": 93,
-        "lease_margin_ms": 412, "lease_ms": 500, "round_trip_ms": 3.4, "lost": 0,
+        "lease_margin_ms": 412, "lowest_lease_margin_ms": 377, "lease_ms": 500, "round_trip_ms": 3.4, "lost": 0,
     }  # fmt: skip
     return events.Progress(**values | changes)
 
@@ -101,11 +102,45 @@ def test_every_event_is_one_line_of_json_with_names_for_words(event: events.Even
         assert said["step"]["direction"] == "horizontal"
 
 
+def test_how_near_the_lease_came_is_seen_while_it_runs_and_drawn_when_the_session_is_over() -> None:
+    panel = io.StringIO()
+    Console(file=panel, width=80).print(progress_panel(progress(), "keys"))
+    assert "lease 412 of 500 ms left, 377 at least" in panel.getvalue()
+    assert "lease 412 of 500 ms left, 377 at least" in shown(LineDisplay, [progress()])
+    margin = LinkMargin()
+    for left_ms in (377, 380, 410):
+        margin.renewed(left_ms, 500)
+    lines = sentence(events.SessionOver(**SESSION | {"link": margin.as_dict()})).splitlines()
+    drawn = lines.index("  lease left:")
+    assert lines[drawn + 1 : drawn + 3] == [
+        f"    375-400 ms  {'#' * 30} 2",
+        f"    400-425 ms  {'#' * 15:<30} 1",
+    ]
+    assert "  answers:" not in lines
+
+
+def test_a_histogram_of_many_buckets_is_joined_to_eight_lines() -> None:
+    margin = LinkMargin()
+    for left_ms in range(-100, 1_000, 25):
+        margin.renewed(left_ms, 500)
+    lines = histogram_lines(margin.as_dict()["lease_left"])
+    assert len(lines) <= 8
+    assert sum(int(line.rpartition(" ")[2]) for line in lines) == 44
+    assert lines[0].split(" ms ")[0].strip() == "under 125"
+    assert histogram_lines(LinkMargin().as_dict()["lease_left"]) == []
+
+
 @pytest.mark.parametrize("settings", [{"force_terminal": True}, {"force_terminal": True, "no_color": True}, {}])
 def test_the_panel_fits_80_columns(settings: dict[str, Any]) -> None:
     out = io.StringIO()
     extreme = progress(
-        state=State.SPIN_UP, punctures=180_000, budget=180_000, lease_margin_ms=1_000, lease_ms=1_000, lost=9
+        state=State.SPIN_UP,
+        punctures=180_000,
+        budget=180_000,
+        lease_margin_ms=1_000,
+        lowest_lease_margin_ms=1_000,
+        lease_ms=1_000,
+        lost=9,
     )
     Console(file=out, width=200, **settings | {"force_terminal": False}).print(progress_panel(extreme, "keys"))
     assert max(map(len, out.getvalue().splitlines())) <= 80
