@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from bumble.device import Device, DeviceConfiguration
 
 from dermalink_simulator.doors.address import listen, parse_address
-from dermalink_simulator.doors.ble_dongle import explained
 from dermalink_simulator.hardware.air import AIR_PROFILES
 from dermalink_simulator.radio.air import Air
 from dermalink_simulator.radio.corrections import make_controller, make_device, static_address, switch_on
-from dermalink_simulator.radio.errors import BadRadioSpec, NoSuchRadio, RadioGone
+from dermalink_simulator.radio.errors import BadRadioSpec, RadioGone
 from dermalink_simulator.radio.spaces import published_air
 from dermalink_simulator.radio.specs import AIR, FOR_PENS, TO_CONTROLLERS, check_spec
 from dermalink_simulator.radio.transports import Listen, open_controller, serve_controllers
@@ -51,17 +49,12 @@ async def open_radio(
     spec: str, pen: "SimulatedPen | None", *, serial_number: str, seed: int, air: str | None, beyond_this_machine: bool
 ) -> AsyncIterator[Radio]:
     """The radio that `spec` names, switched on; raises a `RadioError` or a `DoorError` that says what is in the way."""
-    # What Bumble logs is for whoever debugs it; what a person must know comes as an error.
-    logging.getLogger("bumble").addHandler(logging.NullHandler())
     check_spec(spec, FOR_PENS)
     kind, _, where = spec.partition(":")
     async with contextlib.AsyncExitStack() as stack:
         if kind in TO_CONTROLLERS:
             _refuse_air(spec, air)
-            try:
-                pair = await stack.enter_async_context(open_controller(spec))
-            except NoSuchRadio as error:
-                raise explained(spec, error) from error.__cause__
+            pair = await stack.enter_async_context(open_controller(spec))
             device = _device(serial_number, pair.source, pair.sink)
             radio = Radio(spec, device, "", getattr(pair.source, "terminated", None))
         else:

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import importlib.util
 import itertools
-import os
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from dermalink_simulator.radio.dongles import not_opened
 from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioGone
 from dermalink_simulator.radio.listening import (
     VHCI,
@@ -43,6 +44,9 @@ READ_BYTES: Final = 512
 UNREAD_BYTES: Final = 1 << 18
 
 _numbers = itertools.count(1)
+
+# What Bumble logs is for whoever debugs it and asks for it; what a person must know comes as an error.
+logging.getLogger("bumble").addHandler(logging.NullHandler())
 
 
 class HciPair(NamedTuple):
@@ -151,19 +155,7 @@ async def _open(spec: str) -> "Transport":
             f"The radio {spec!r} can't be opened", limit=f"it did not answer within {OPEN_S:g} s"
         ) from error
     except Exception as error:
-        raise NoSuchRadio(
-            f"The radio {spec!r} can't be opened",
-            limit=_words(error),
-            advice="Is it plugged in or being served, and may this user open it?",
-        ) from error
-
-
-def _words(error: Exception) -> str:
-    """What the system says, without what a library puts around it; else what the library says."""
-    said = error.strerror if isinstance(error, OSError) else None
-    if isinstance(error, OSError) and (error.errno or 0) > 0:
-        said = os.strerror(error.errno or 0)
-    return (said or str(error) or type(error).__name__).rstrip(".")
+        raise not_opened(spec, error) from error
 
 
 async def _close(transport: "Transport") -> None:

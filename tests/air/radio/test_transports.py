@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from bumble import hci
 from bumble.device import Device
+from bumble.transport.common import TransportInitError
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.hardware.air import PERFECT
@@ -143,6 +145,53 @@ async def test_opening_ends_within_its_time() -> None:
         with pytest.raises(NoSuchRadio, match="did not answer within"):
             async with open_controller("usb:0"):
                 pass
+
+
+class USBErrorAccess(Exception):
+    """As libusb's binding calls it."""
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "says"),
+    [
+        ("hci-socket:1", OSError(errno.EBUSY, "x"), "hci1 is held by bluetoothd, or is up. Run: sudo systemctl stop"),
+        ("hci-socket:0", OSError(errno.EPERM, "x"), "CAP_NET_ADMIN"),
+        (
+            "hci-socket:0",
+            Exception("Bluetooth HCI sockets not supported on this platform"),
+            "serve a pen by tcp-server",
+        ),
+        ("usb:0", USBErrorAccess("-3"), "this user may not open that USB device"),
+        ("usb:0", TransportInitError("device not found"), "there is no such USB device"),
+        ("android-netsim", ImportError("No module named 'grpc'"), "it needs grpcio. Run: pip install"),
+        ("serial:/x", OSError(errno.ENOENT, "port [Errno 2]"), "; No such file or directory. Is it plugged in"),
+        ("tcp-client:x:1", socket.gaierror(-2, "no such name"), "; no such name. Is it plugged in"),
+        ("file:/x", ValueError("for pipes only."), "; for pipes only. Is it plugged in"),
+        ("udp::0,x:1", ZeroDivisionError(), "; ZeroDivisionError. Is it plugged in"),
+    ],
+)
+def test_why_it_was_not_opened_is_said_in_words_on_either_side(spec: str, error: Exception, says: str) -> None:
+    async def broken(_: str) -> None:
+        raise error
+
+    async def run() -> None:
+        with pytest.raises(NoSuchRadio) as caught:
+            async with open_controller(spec):
+                pass
+        assert says in str(caught.value)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("bumble.transport.open_transport", broken)
+        in_real_time(run)()
+
+
+def test_bumbles_log_is_on_nobodys_screen_who_did_not_ask_for_it() -> None:
+    script = (
+        "import logging, dermalink_simulator.radio.transports\n"
+        "logging.getLogger('bumble.transport.serial').warning('could not assert DTR')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 @pytest.mark.parametrize("spec", ["", "usb:0", "air:x", "ws-client:ws://127.0.0.1:1", "tcp-client:127.0.0.1:1"])

@@ -1,14 +1,17 @@
 """Why an adapter or a dongle can't be taken over, in words: what holds it, and what to type.
 
-The pen needs the whole adapter, which on Linux the system's own Bluetooth service has by default. Each table goes by
-what the system, libusb or Bumble says; what is in none of them is said as it came.
+Pen and host need the whole adapter, which on Linux the system's own Bluetooth service has by default. Each table goes
+by what the system, libusb or Bumble says; what is in none of them is said as it came.
 """
 
 import errno
+import os
 from typing import Final
 
 from dermalink_simulator.radio.errors import NoSuchRadio
 
+IS_IT_THERE: Final = "Is it plugged in or being served, and may this user open it?"
+OTHERS: Final = "Use usb:0, or a radio in software: serve a pen by tcp-server:127.0.0.1:7323"
 STOP_BLUEZ: Final = "Run: sudo systemctl stop bluetooth, then: sudo hciconfig {} down"
 # Of `hci-socket:N`, by errno (Linux, net/bluetooth/hci_sock.c: the user channel takes an adapter that is down).
 SOCKET: Final = {
@@ -18,7 +21,7 @@ SOCKET: Final = {
     errno.EPERM: ("only who has CAP_NET_ADMIN may take {} for itself", "Run it as root"),
     errno.EACCES: ("only who has CAP_NET_ADMIN may take {} for itself", "Run it as root"),
     errno.ENODEV: ("there is no adapter {}", "Run hciconfig -a to see which there are"),
-    errno.EAFNOSUPPORT: ("this kernel has no Bluetooth", "Use usb:0, or --ble tcp-server:127.0.0.1:0"),
+    errno.EAFNOSUPPORT: ("this kernel has no Bluetooth", OTHERS),
 }
 # Of `usb:N`, by the name of libusb's error.
 USB: Final = {
@@ -37,24 +40,32 @@ SAID: Final = {
     ),
     "HCI sockets not supported": (
         "this system's Python has no Bluetooth sockets",
-        "Use usb:0, or --ble tcp-server:127.0.0.1:0",
+        OTHERS,
     ),
     "No backend available": ("libusb is missing", 'Run: pip install "dermalink[simulator]", and use usb:0'),
     "No module named 'grpc'": ("it needs grpcio", "Run: pip install grpcio protobuf"),
 }
 
 
-def explained(spec: str, error: NoSuchRadio) -> NoSuchRadio:
-    """The error with what is known about its cause; the error itself where nothing is."""
-    cause = error.__cause__
+def not_opened(spec: str, cause: Exception) -> NoSuchRadio:
+    """The error for a radio that is well named and was not opened, with what is known about the cause."""
+    known = _known(spec, cause)
+    if known is None:
+        return NoSuchRadio(f"The radio {spec!r} can't be opened", limit=_words(cause), advice=IS_IT_THERE)
+    name = f"hci{spec.partition(':')[2] or 0}"
+    return NoSuchRadio(f"The radio {spec!r} was not opened", limit=known[0].format(name), advice=known[1].format(name))
+
+
+def _known(spec: str, cause: Exception) -> tuple[str, str] | None:
     known = USB.get(type(cause).__name__)
     if known is None and isinstance(cause, OSError) and spec.startswith("hci-socket"):
         known = SOCKET.get(cause.errno or 0)
-    if known is None:
-        known = next((words for said, words in SAID.items() if said in str(cause)), None)
-    if known is None:
-        return error
-    name = f"hci{spec.partition(':')[2] or 0}"
-    told = NoSuchRadio(f"The radio {spec!r} was not opened", limit=known[0].format(name), advice=known[1].format(name))
-    told.__cause__ = cause
-    return told
+    return known or next((words for said, words in SAID.items() if said in str(cause)), None)
+
+
+def _words(error: Exception) -> str:
+    """What the system says, without what a library puts around it; else what the library says."""
+    said = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        said = os.strerror(error.errno or 0)
+    return (said or str(error) or type(error).__name__).rstrip(".")
