@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bumble.controller import Controller
 
     from dermalink_simulator.radio.advertiser import Advertiser
-    from dermalink_simulator.radio.controller import AirConnection, CorrectedController
+    from dermalink_simulator.radio.controller import CorrectedController
+    from dermalink_simulator.radio.link_end import AirConnection
 
 
 class Air(link.LocalLink):

@@ -6,17 +6,17 @@ announced.
 """
 
 import asyncio
-import dataclasses
 import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
-from bumble import controller, core, hci, ll
+from bumble import controller, core, hci
 from bumble.core import PhysicalTransport
 
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.radio.advertiser import ADVERTISING_MAX, ADVERTISING_MIN, KINDS, Advertiser
-from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Link, Parameters, parameters_of
+from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Parameters, parameters_of
+from dermalink_simulator.radio.link_end import ACL, SECOND_FRAGMENT, AirConnection
 from dermalink_simulator.radio.procedures import OneProcedureAtATime
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ DATA_US: Final = 2_120  # 251 octets, integrity check included, at 1 Mbit/s
 PACKETS: Final = 8
 OVERFLOW: Final = 8 * PACKETS  # a host that has so many under way has not listened
 HANDLE_MAX: Final = 0x0EFF
-ACL: Final = 2
-SECOND_FRAGMENT: Final = 1
-FIRST_TO_HOST: Final = 2
-COMPLETED: Final = 0x13
 
 _Event = hci.HCI_LE_Advertising_Report_Event.EventType
 SUCCESS: Final = hci.HCI_ErrorCode.SUCCESS
@@ -46,33 +42,6 @@ COMMANDS: Final = frozenset(
     if hasattr(controller.Controller, f"on_{hci.HCI_Command.command_name(op_code).lower()}")
 )
 ANNOUNCED_WRONGLY: Final = hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
-
-
-@dataclasses.dataclass
-class AirConnection(controller.Connection):
-    """A controller's end of a link."""
-
-    side: int = CENTRAL
-    air_link: Link | None = None
-
-    def send_ll_control_pdu(self, packet: ll.ControlPdu) -> None:
-        """Over the air, in its turn."""
-        if self.air_link is not None:
-            self.air_link.send_control(self.side, packet)
-
-    def passed(self) -> None:
-        """A packet of this end's host passed: there is room for another."""
-        self.owner.to_host(struct.pack("<BBBBHH", hci.HCI_EVENT_PACKET, COMPLETED, 5, 1, self.handle, 1))
-
-    def arrived(self, first: bool, data: bytes) -> None:
-        """A packet of the other end's host came."""
-        head = self.handle | (FIRST_TO_HOST if first else SECOND_FRAGMENT) << 12
-        self.owner.to_host(struct.pack("<BHH", ACL, head, len(data)) + data)
-
-    @property
-    def owner(self) -> "CorrectedController":
-        """The controller whose end this is."""
-        return cast("CorrectedController", self.controller)
 
 
 class CorrectedController(OneProcedureAtATime):

@@ -27,7 +27,7 @@ from dermalink_simulator.hardware.air import (
 )
 
 if TYPE_CHECKING:
-    from dermalink_simulator.radio.controller import AirConnection
+    from dermalink_simulator.radio.link_end import AirConnection
 
 US: Final = 1_000_000
 MS: Final = 1_000
