@@ -75,6 +75,7 @@ class Connection:
         self.on_message: Callable[[str, Envelope], None] | None = None
         self.newest_tick: int | None = None
         self.says_moving = False  # by the newest status or change of state
+        self.on_state: Final[list[Callable[[Status | StateChanged], None]]] = []  # told of each, whoever asked for it
         self._admit = admit
         self._pending: dict[int, Exchange[Any]] = {}
         self._given_up: set[int] = set()
@@ -359,6 +360,8 @@ class Connection:
         self.says_moving = moving = says_moving(news)
         if moving or self.margin.moving:
             self.margin.told_state(news, moving)
+        for told in tuple(self.on_state):
+            told(news)
 
     def _note_round_trip(self, exchange: Exchange[Any], reply: Message) -> None:
         now_s = exchange.future.get_loop().time()

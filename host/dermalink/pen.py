@@ -26,7 +26,7 @@ from dermalink.records import SessionOver, SymptomSaid
 from dermalink.refusals import not_admitted
 from dermalink.rules import Facts
 from dermalink.settling import settle_all
-from dermalink.stopping import CONFIRM_WITHIN_S, StopReport, stop_and_confirm
+from dermalink.stopping import StopReport, stop_and_confirm
 from dermalink.telemetry import TelemetryRing
 from dermalink.ticks import elapsed_ms
 from dermalink.watch import Guardian
@@ -314,8 +314,11 @@ class Pen:
         """
         return self.connection.request_now(Stop())
 
-    async def stop(self, *, within_s: float = CONFIRM_WITHIN_S) -> StopReport:
-        """Stop, and see it proved: disarmed, needles in, motor off. Raises `StopNotConfirmed` or `StopFailed`."""
+    async def stop(self, *, within_s: float | None = None) -> StopReport:
+        """Stop, and see it proved: disarmed, needles in, motor off; None is as long as the link needs.
+
+        Raises `StopNotConfirmed` or `StopFailed`.
+        """
         return await stop_and_confirm(self.connection, within_s)
 
     async def report_symptom(self, symptom: Symptom, *, within_s: float = REPLY_WITHIN_S) -> SymptomReported:

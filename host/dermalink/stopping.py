@@ -5,14 +5,18 @@ from typing import Final, NamedTuple
 
 from dermalink.connection import Connection
 from dermalink.errors import LinkError, StopFailed, StopNotConfirmed, Timeout
+from dermalink.links.link import RECEIVED, Link
 from dermalink.motion import MOVING
 from dermalink.ticks import elapsed_ms
+from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import State
-from dermalink_protocol.messages.identity import GetStatus, Status, StatusFlag
+from dermalink_protocol.envelope import decode_envelope
+from dermalink_protocol.errors import ProtocolError
+from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status, StatusFlag
 from dermalink_protocol.messages.stop import Stop, Stopped
 
-CONFIRM_WITHIN_S: Final = 1.0  # the pen has 50 ms; the rest is for a slow link
-AGAIN_AFTER_S: Final = 0.1  # Stop may be sent again, and a reply takes a few ms on a cable
+CONFIRM_WITHIN_S: Final = 1.0  # by a cable; the pen has 50 ms, and a link adds what it says itself
+REFUSED_AGAIN_S: Final = 0.05  # a pen that refuses Stop is asked again soon, and not in a tight circle
 POLL_S: Final = 0.01
 NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever was measured meanwhile
 
@@ -20,67 +24,144 @@ NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever wa
 class StopReport(NamedTuple):
     """A confirmed Stop: how long from the call until the pen answered, and until it had measured everything in.
 
-    `pen_ms` is the pen's own time between those two; the others are this computer's.
+    `pen_ms` is the pen's own time between those two; the others are this computer's. `status` is what proved it.
     """
 
     answered_ms: float
     confirmed_ms: float
     pen_ms: int
-    status: Status
+    status: Status | StateChanged
 
 
-def is_stopped(status: Status) -> bool:
-    """Whether this status says stopped: as measured, and in a state that moves nothing."""
+def is_stopped(news: Status | StateChanged) -> bool:
+    """Whether this says stopped: as measured, and in a state that moves nothing."""
     measured = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
-    at_rest = status.flags & measured == measured and StatusFlag.ARMED not in status.flags
-    return at_rest and status.state not in NOT_STOPPED
+    at_rest = news.flags & measured == measured and StatusFlag.ARMED not in news.flags
+    return at_rest and news.state not in NOT_STOPPED
 
 
-async def stop_and_confirm(connection: Connection, within_s: float = CONFIRM_WITHIN_S) -> StopReport:
-    """Send Stop until it is answered, then ask until all is measured in.
+def confirm_within_s(link: Link) -> float:
+    """How long Stop and its proof may take on this link; then the person is advised what to do instead."""
+    return CONFIRM_WITHIN_S + link.late_s
 
-    Raises `StopFailed` or `StopNotConfirmed`, also when the link is lost: then the pen stops by its lease, unproved.
+
+async def stop_and_confirm(connection: Connection, within_s: float | None = None) -> StopReport:
+    """Send Stop until it is answered, and ask until all is measured in; None is as long as the link needs.
+
+    What the pen says unasked, or to somebody else, proves it as well. Raises `StopFailed` or `StopNotConfirmed`, also
+    when the link is lost: then the pen stops by its lease, unproved.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
+    bound_s = confirm_within_s(connection.link) if within_s is None else within_s
+    heard = _Heard()
+    connection.on_state.append(heard.take)
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(bound_s):
             stopped = await _until_answered(connection)
             answered = loop.time()
-            status = await _until_in(connection)
+            news = await _until_in(connection, heard, stopped.tick_ms, bound_s)
     except (TimeoutError, Timeout, LinkError) as error:
         raise StopNotConfirmed(
             "Stop was sent and could not be confirmed",
             rule="SR-STOP-2",
-            limit=str(error) or f"waited {within_s * 1000:.0f} ms",
+            limit=str(error) or f"waited {bound_s * 1000:.0f} ms",
             advice="Lift the pen straight off the skin; press its button",
         ) from error
+    finally:
+        connection.on_state.remove(heard.take)
     milliseconds = (answered - began) * 1000, (loop.time() - began) * 1000
-    return StopReport(*milliseconds, elapsed_ms(stopped.tick_ms, status.tick_ms), status)
+    return StopReport(*milliseconds, elapsed_ms(stopped.tick_ms, news.tick_ms), news)
+
+
+class _Heard:
+    """What the pen said of its state since Stop went out, whoever asked; what is newer than Stop's answer settles it.
+
+    One of the same millisecond may be from before, so it does not count here.
+    """
+
+    def __init__(self) -> None:
+        self._news: list[Status | StateChanged] = []
+        self._after: int | None = None
+        self._settled: asyncio.Future[Status | StateChanged] = asyncio.get_running_loop().create_future()
+
+    def take(self, news: Status | StateChanged) -> None:
+        self._news.append(news)
+        self._look()
+
+    def settled_after(self, tick_ms: int) -> "asyncio.Future[Status | StateChanged]":
+        """The first that says stopped, or stop failed, and was measured after this tick."""
+        self._after = tick_ms
+        self._look()
+        return self._settled
+
+    def _look(self) -> None:
+        if self._after is None or self._settled.done():
+            return
+        for news in self._news:
+            settles = is_stopped(news) or news.state is State.STOP_FAILED
+            if settles and elapsed_ms(self._after, news.tick_ms) > 0:
+                self._settled.set_result(news)
+                return
+        self._news.clear()
 
 
 async def _until_answered(connection: Connection) -> Stopped:
-    asked: set[asyncio.Future[Stopped]] = set()
+    answer: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
+
+    def take(asked: "asyncio.Future[Stopped]") -> None:
+        if not (answer.done() or asked.cancelled() or asked.exception()):
+            answer.set_result(asked.result())
+
     while True:
-        asked.add(connection.request_now(Stop()))
-        done, _ = await asyncio.wait(asked, timeout=AGAIN_AFTER_S, return_when=asyncio.FIRST_COMPLETED)
-        for future in done:
-            asked.discard(future)
-            if future.exception() is None:
-                return future.result()
-            if connection.error is not None:
-                future.result()
+        asked = connection.request_now(Stop())
+        asked.add_done_callback(take)
+        either = (answer, asked)
+        await asyncio.wait(either, timeout=connection.link.stop_again_s, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done() and not answer.done():
+            await asyncio.wait((answer,), timeout=REFUSED_AGAIN_S)
+        if answer.done():
+            return answer.result()
 
 
-async def _until_in(connection: Connection) -> Status:
+async def _until_in(connection: Connection, heard: _Heard, after_ms: int, within_s: float) -> Status | StateChanged:
+    """Ask, and take what says it first: the answer, or what was on its way already."""
+    settled = heard.settled_after(after_ms)
+    asking = asyncio.ensure_future(_ask_until_settled(connection, after_ms, within_s))
+    try:
+        await asyncio.wait((settled, asking), return_when=asyncio.FIRST_COMPLETED)
+        news = settled.result() if settled.done() else asking.result()
+    finally:
+        asking.cancel()
+        await asyncio.wait((asking,))
+    if news.state is State.STOP_FAILED:
+        raise StopFailed(
+            "The needles did not go in",
+            rule="SR-STOP-8",
+            advice="Lift the pen straight off the skin, and have it serviced",
+        )
+    return news
+
+
+async def _ask_until_settled(connection: Connection, after_ms: int, within_s: float) -> Status:
     while True:
-        status = await connection.request(GetStatus())
-        if status.state is State.STOP_FAILED:
-            raise StopFailed(
-                "The needles did not go in",
-                rule="SR-STOP-8",
-                advice="Lift the pen straight off the skin, and have it serviced",
-            )
-        if is_stopped(status):
+        status = await _read_status(connection)
+        if status is None or elapsed_ms(after_ms, status.tick_ms) <= 0:
+            status = await connection.request(GetStatus(), within_s=within_s)
+        if status.state is State.STOP_FAILED or is_stopped(status):
             return status
         await asyncio.sleep(POLL_S)
+
+
+async def _read_status(connection: Connection) -> Status | None:
+    """The status as the link reads it, where it can, past all that the pen has to say yet."""
+    body = await connection.link.read_status()
+    if body is None:
+        return None
+    try:
+        envelope = decode_envelope(Channel.STATUS, body)
+    except ProtocolError:
+        return None
+    if connection.on_message is not None:
+        connection.on_message(RECEIVED, envelope)
+    return envelope.message if isinstance(envelope.message, Status) else None

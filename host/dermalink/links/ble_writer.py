@@ -1,8 +1,9 @@
-"""What goes out over BLE: one write at a time, each answered before the next, and Stop past all of them.
+"""What goes out over BLE: one request at a time, each answered before the next, and Stop past all of them.
 
 A write without response is not held up by a request that waits for its answer, on the air or in any system's stack. So
-Stop goes out as such at once. Where nothing is heard of it, a copy follows that is answered: the first may be thrown
-away by a full queue, the second only by the loss of the link. A pen takes Stop as often as it comes.
+Stop goes out as such at once. Where its own answer is not heard, a copy follows that is answered: the first may be
+thrown away by a full queue, the second only by the loss of the link. A copy that is refused goes again until the answer
+comes, or the link is given up. A pen takes Stop as often as it comes.
 """
 
 import asyncio
@@ -15,6 +16,9 @@ from dermalink.errors import LinkError
 from dermalink.links.ble_calls import CallCancelled, leave
 from dermalink.links.ble_platform import is_busy, is_refusal
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
+from dermalink_protocol.envelope import decode_envelope, peek_opcode, peek_request_id
+from dermalink_protocol.errors import ProtocolError
+from dermalink_protocol.schema import Message, Request
 from dermalink_protocol.segmentation import ATT_HEADER_BYTES, Segmenter
 
 # ATT gives an answer 30 s (Core, Vol 3, Part F, 3.3.3). No lease lasts longer than 1 s, and no system that a pen meets
@@ -24,8 +28,13 @@ GATHERED_MAX: Final = 4  # a renewal waits behind them: 240 ms at 30 ms an inter
 RETRY_AFTER_S: Final = 0.05  # a procedure takes a few connection intervals, 7.5 to 100 ms each
 RETRY_FOR_S: Final = 1.0  # of what nobody waits for in `send`: as long as a reply is waited for
 # A Stop is answered in three connection intervals of 30 ms when another answer is under way. Each copy costs the pen an
-# indication that has to be confirmed, and so two intervals before what is asked next: it is sent when it is needed.
+# indication that has to be confirmed, and so two intervals before what is asked next: it is sent when it is needed. On
+# a link that answered the last write later than that allows for, Stop's own answer is due after two such times; not
+# after more than a default lease, whatever stood still.
 COPY_AFTER_S: Final = 0.15
+COPY_AFTER_ANSWERS: Final = 2
+COPY_AFTER_MAX_S: Final = 0.5
+REFUSED_FOR_S: Final = 1.0  # a pen that refuses Stop for so long has no lease left once the link is given up
 OUT_WITHIN_S: Final = 0.25  # what was handed over gets out before a close: two round trips at 100 ms
 
 
@@ -37,6 +46,9 @@ class Writes(Protocol):
 
     async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
         """Write a value; may never return, and may raise anything."""
+
+    async def read(self, channel: Channel) -> bytes:
+        """Read a value; may never return, and may raise anything."""
 
 
 class Turn:
@@ -64,6 +76,30 @@ class Turn:
             self.done.set_exception(error)
 
 
+class Urgent:
+    """A message that went past everything; `refused_until_s` is from its first refusal on how long it is tried."""
+
+    __slots__ = ("channel", "kind", "refused_until_s", "request_id", "value")
+
+    def __init__(self, channel: Channel, body: bytes, value: bytes) -> None:
+        self.channel: Final = channel
+        self.value: Final = value
+        self.kind: Final = peek_opcode(body)
+        self.request_id: Final = peek_request_id(body)
+        self.refused_until_s: float | None = None
+
+    def is_answered_by(self, channel: Channel, body: bytes) -> bool:
+        """Whether this is its very reply, and no refusal."""
+        asked = Message.by_opcode.get(self.kind)
+        if channel is not self.channel or peek_request_id(body) != self.request_id or asked is None:
+            return False
+        try:
+            message = decode_envelope(channel, body).message
+        except ProtocolError:
+            return False
+        return issubclass(asked, Request) and isinstance(message, asked.reply)
+
+
 class Writer:
     """See the module. `note` is told of each message as it goes, `fail` once of what the link is lost by."""
 
@@ -83,10 +119,11 @@ class Writer:
         self._waiting: deque[Turn] = deque()
         self._current: Turn | None = None
         self._parked: dict[Turn, asyncio.TimerHandle] = {}
-        self._urgent_last: tuple[Channel, bytes] | None = None  # nothing was heard of it yet
-        self._unheard = 0
+        self._unheard: dict[int, Urgent] = {}  # the newest of each kind, while neither answer nor copy is through
         self._copy_due: asyncio.TimerHandle | None = None
-        self._copy: tuple[Channel, bytes] | None = None
+        self._copies: list[Urgent] = []
+        self._reads: deque[tuple[Channel, asyncio.Future[bytes | None]]] = deque()
+        self._answered_s = 0.0  # how long the last write took to be answered
         self._task: asyncio.Task[None] | None = None
         self._urgent: set[asyncio.Task[None]] = set()
         self._stopped = False
@@ -123,29 +160,51 @@ class Writer:
         task.set_name("write at once")
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)
-        self._urgent_last = channel, values[0]
-        self._unheard += 1
+        urgent = Urgent(channel, body, values[0])
+        self._unheard.pop(urgent.kind, None)  # the newest is the last
+        self._unheard[urgent.kind] = urgent
+        self._copy_after()
+
+    async def read(self, channel: Channel) -> bytes | None:
+        """Read a value before all that waits, Stop's copy excepted; None when it can't be had.
+
+        Who gives it up stops no read that has begun: its answer would be taken for the next request's.
+        """
+        if self._stopped:
+            return None
+        value: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._reads.append((channel, value))
+        self._begin()
+        return await value
+
+    def heard(self, channel: Channel, body: bytes) -> None:
+        """A message came: what it answers of that which went past everything needs no copy any more."""
+        for urgent in [urgent for urgent in self._unheard.values() if urgent.is_answered_by(channel, body)]:
+            self._settle(urgent)
+
+    def _settle(self, urgent: Urgent) -> None:
+        if self._unheard.get(urgent.kind) is urgent:
+            del self._unheard[urgent.kind]
+        if urgent in self._copies:
+            self._copies.remove(urgent)
+        if not self._unheard:
+            self._copy_not_due()
+
+    def _copy_after(self) -> None:
         if self._copy_due is None:  # a newer one does not put it off
-            self._copy_due = self._loop.call_later(COPY_AFTER_S, self._copy_now)
+            after_s = min(COPY_AFTER_ANSWERS * self._answered_s, COPY_AFTER_MAX_S)
+            self._copy_due = self._loop.call_later(max(COPY_AFTER_S, after_s), self._copy_now)
 
-    def heard(self, channel: Channel) -> None:
-        """A message came on this channel: one of those that went past everything on it has arrived."""
-        if self._urgent_last is not None and self._urgent_last[0] is channel:
-            self._unheard -= 1
-            if self._unheard <= 0:
-                self._forget_copy()
-
-    def _forget_copy(self) -> None:
-        self._urgent_last, self._unheard = None, 0
+    def _copy_not_due(self) -> None:
         if self._copy_due is not None:
             self._copy_due.cancel()
             self._copy_due = None
 
     def _copy_now(self) -> None:
-        """Send the answered copy, if one is due, before all that waits."""
-        if self._urgent_last is not None:
-            self._copy = self._urgent_last
-            self._forget_copy()
+        """Send the answered copies that are due before all that waits."""
+        self._copy_not_due()
+        if self._unheard:
+            self._copies = list(self._unheard.values())
             self._begin()
 
     # The urgent
@@ -170,11 +229,11 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while self._copy is not None or self._waiting:
+            while self._copies or self._reads or self._waiting:
                 if self._urgent:
                     await asyncio.sleep(0)  # it goes to bleak first, though this task was ready before it
-                if self._copy is not None:
-                    await self._write_copy(*self._copy)
+                if self._copies or self._reads:
+                    await self._before_all()
                 elif not (turn := self._waiting.popleft()).done.cancelled():
                     await self._write_turn(turn)
         except asyncio.CancelledError:
@@ -186,13 +245,47 @@ class Writer:
         finally:
             self._task = None
 
-    async def _write_copy(self, channel: Channel, value: bytes) -> None:
-        self._copy = None
+    async def _before_all(self) -> None:
+        while self._copies or self._reads:
+            if self._copies:
+                await self._write_copy(self._copies.pop(0))
+            else:
+                await self._read(*self._reads.popleft())
+
+    async def _read(self, channel: Channel, value: "asyncio.Future[bytes | None]") -> None:
+        if value.done():
+            return
+        overdue = self._loop.call_later(WRITE_WITHIN_S, self._never_answered)
+        result = None
         try:
-            await self._write(channel, value)
+            result = await self._client.read(channel)
+        except Exception:  # noqa: BLE001  (it can be asked for otherwise, and a write finds out what became of the link)
+            return
+        finally:
+            overdue.cancel()
+            if not value.done():
+                value.set_result(result)
+
+    async def _write_copy(self, urgent: Urgent) -> None:
+        try:
+            await self._write(urgent.channel, urgent.value)
         except Exception as error:
-            if not is_refusal(error):  # the pen had its say, and the link lives
+            if not (is_refusal(error) or is_busy(error)):
                 raise
+            self._refused(urgent, error)
+        else:
+            self._settle(urgent)
+
+    def _refused(self, urgent: Urgent, error: Exception) -> None:
+        """Unless its answer, or a newer one, has come meanwhile it goes again; refused too long, the link is lost."""
+        if self._unheard.get(urgent.kind) is not urgent:
+            return
+        now_s = self._loop.time()
+        if urgent.refused_until_s is None:
+            urgent.refused_until_s = now_s + REFUSED_FOR_S
+        if now_s >= urgent.refused_until_s:
+            raise error
+        self._copy_after()
 
     async def _write_turn(self, turn: Turn) -> None:
         """All segments of a message. The sequence goes on only when the first was taken, else the pen misses one."""
@@ -212,15 +305,16 @@ class Writer:
                 self._park(turn)
                 return
             self._segmenters[turn.channel] = segmenter
-            if self._copy is not None:  # another characteristic's, so it tears nothing
-                await self._write_copy(*self._copy)
+            await self._before_all()  # other characteristics' writes, so they tear nothing
         self._current = None
         turn.settle()
 
     async def _write(self, channel: Channel, value: bytes) -> None:
+        began_s = self._loop.time()
         overdue = self._loop.call_later(WRITE_WITHIN_S, self._never_answered)
         try:
             await self._client.write(channel, value, response=True)
+            self._answered_s = self._loop.time() - began_s
         finally:
             overdue.cancel()
 
@@ -246,11 +340,18 @@ class Writer:
         for turn in [turn for turn in self._waiting if not turn.handed]:
             self._waiting.remove(turn)
             turn.settle(copy.copy(error))
+        self._drop_reads()
         self._copy_now()
         out = [*self._urgent, *([] if self._task is None else [self._task])]
         if out:
             await asyncio.wait(out, timeout=OUT_WITHIN_S)
         self.stop(error)
+
+    def _drop_reads(self) -> None:
+        for _, value in self._reads:
+            if not value.done():
+                value.set_result(None)
+        self._reads.clear()
 
     def stop(self, error: LinkError) -> None:
         """End at once; whoever waits is told `error`, and nobody waits for a call that does not return."""
@@ -261,8 +362,10 @@ class Writer:
         told = [*([] if self._current is None else [self._current]), *self._waiting, *self._parked]
         self._waiting.clear()
         self._parked.clear()
-        self._copy = None
-        self._forget_copy()
+        self._copies.clear()
+        self._unheard.clear()
+        self._drop_reads()
+        self._copy_not_due()
         for task in tasks:
             if task is not asyncio.current_task():
                 leave(task)

@@ -61,6 +61,14 @@ class Link(Protocol):
     def promised_serial(self) -> str:
         """The serial number of the pen that the way is said to lead to; "" when nothing was said."""
 
+    @property
+    def stop_again_s(self) -> float:
+        """After how long without an answer a Stop is worth sending again; long where the link itself delivers."""
+
+    @property
+    def late_s(self) -> float:
+        """How much later than by a cable a Stop may be proved while the link is up and loses nothing for good."""
+
     async def send(self, channel: Channel, body: bytes) -> None:
         """Hand one message to the system; waits its turn while the link is clogged.
 
@@ -77,6 +85,12 @@ class Link(Protocol):
         """Hand one message on before all that waits (Stop); never waits, and raises nothing for a full queue.
 
         Raises `LinkLost` or `LinkClosed`.
+        """
+
+    async def read_status(self) -> bytes | None:
+        """The body of a status of now, read past all that the pen has to say yet; None where a link has no such way.
+
+        Raises nothing; whoever gives it up stops no read that has begun.
         """
 
     async def receive(self) -> tuple[Channel, bytes]:

@@ -13,6 +13,7 @@ from dermalink_protocol.framing import BrokenFrame, Event, Frame, FrameDecoder, 
 
 # What may stand before a Stop: the rest of one longest frame, or as many short ones; 45 ms at 115 200 baud.
 GATHER_BYTES: Final = 512
+STOP_AGAIN_S: Final = 0.1  # a frame may be corrupted, and a reply takes a few ms on a cable
 
 
 class StreamLink:
@@ -52,6 +53,16 @@ class StreamLink:
         """A stream promises no pen."""
         return ""
 
+    @property
+    def stop_again_s(self) -> float:
+        """Soon: whatever was lost, nobody else sends it again."""
+        return STOP_AGAIN_S
+
+    @property
+    def late_s(self) -> float:
+        """Nothing: it is the cable."""
+        return 0.0
+
     async def send(self, channel: Channel, body: bytes) -> None:
         """Hand one message to the system, in turn; see `Link.send`."""
         frame = encode_frame(channel, body)
@@ -89,6 +100,10 @@ class StreamLink:
         frame = encode_frame(channel, body)
         self._pipe_write(frame)
         self._note_sent(channel, body, frame)
+
+    async def read_status(self) -> bytes | None:
+        """None: on a stream all is said in turn."""
+        return None
 
     def _is_clogged(self) -> bool:
         return self._pipe.clogged

@@ -21,7 +21,7 @@ from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
 
 from dermalink.links.ble_radio import Radio
 from dermalink_protocol.advertising import device_name
-from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, Channel, Gatt
+from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, AttError, Channel, Gatt
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.segmentation import ATT_MTU_MIN, Joined, Reassembler, Segmenter
 
@@ -61,6 +61,8 @@ class Peripheral:
         self.rssi = -50
         self.properties = {channel: rule.gatt for channel, rule in CHANNEL_RULES.items()}
         self.version = str(PROTOCOL_VERSION).encode()
+        self.status: bytes | None = None  # what is read there; None is refused
+        self.read: list[float] = []  # when a read of it began
         self.value_bytes = 20
         self.advertises = True
         self.interval_s = 0.1
@@ -270,6 +272,12 @@ class FakeClient(BaseBleakClient):
         use_cached: bool = False,
         **_: Any,
     ) -> bytearray:
+        if characteristic.obj is Channel.STATUS:
+            self.peripheral.read.append(asyncio.get_running_loop().time())
+            await pass_time(self.peripheral.read_s)
+            if self.peripheral.status is None:
+                raise BleakGATTProtocolError(AttError.WRITE_NOT_PERMITTED)
+            return bytearray(self.peripheral.status)
         await pass_time(self.peripheral.read_s)
         assert characteristic.uuid == SOFTWARE_REVISION
         return bytearray(self.peripheral.version)

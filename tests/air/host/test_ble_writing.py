@@ -5,16 +5,25 @@ import asyncio
 import pytest
 from bleak.exc import BleakError
 
-from dermalink.errors import LinkLost
-from dermalink.links.ble_writer import COPY_AFTER_S, RETRY_AFTER_S, RETRY_FOR_S, WRITE_WITHIN_S
+from dermalink.errors import LinkError, LinkLost
+from dermalink.links.ble_writer import (
+    COPY_AFTER_MAX_S,
+    COPY_AFTER_S,
+    REFUSED_FOR_S,
+    RETRY_AFTER_S,
+    RETRY_FOR_S,
+    WRITE_WITHIN_S,
+)
 from dermalink_protocol.channels import AttError, Channel
+from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
-from dermalink_protocol.messages.stop import ReportSymptom, Stop
+from dermalink_protocol.messages.refusal import Refused
+from dermalink_protocol.messages.stop import ReportSymptom, Stop, Stopped, SymptomReported
 from dermalink_protocol.schema import Message
 from dermalink_protocol.segmentation import ATT_MTU_MIN, FIRST, SEQUENCE_MASK, segment_bytes
 from dermalink_protocol.zones import Symptom
-from tests.air.host.fake_bleak import FOREVER
+from tests.air.host.fake_bleak import FOREVER, Peripheral
 from tests.air.host.rig import bench
 from tests.support.running import in_virtual_time
 
@@ -59,23 +68,58 @@ async def test_a_stop_that_the_stack_drops_is_sent_again_with_an_answer() -> Non
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize("code", [AttError.COUNTER, AttError.IN_PROGRESS])
 @in_virtual_time
-async def test_a_copy_of_stop_that_is_refused_ends_no_link() -> None:
+async def test_a_copy_of_stop_that_is_refused_goes_again_until_it_is_taken_and_ends_no_link(code: AttError) -> None:
     async with bench() as at:
+        refused = _refusing(at.device, code)
         at.link.send_now(Channel.STOP, STOP)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        refused: list[Channel] = []
-
-        def refuse(channel: Channel, _: bytes) -> int:
-            refused.append(channel)
-            return AttError.COUNTER
-
-        at.device.refuse = refuse
-        await asyncio.sleep(2 * COPY_AFTER_S)
-        assert refused == [Channel.STOP]
+        await asyncio.sleep(4 * COPY_AFTER_S)
+        assert len(refused) >= 3
         at.device.refuse = lambda _channel, _value: 0
+        await asyncio.sleep(4 * COPY_AFTER_S)
+        assert at.device.written == [(Channel.STOP, b"\xc0stop", True)]
         assert at.link.try_send(Channel.STATUS, b"it lives")
+
+
+def _refusing(device: Peripheral, code: AttError) -> list[bytes]:
+    """Refuse all that comes from now on; what did."""
+    refused: list[bytes] = []
+
+    def refuse(_: Channel, value: bytes) -> int:
+        refused.append(value)
+        return int(code)
+
+    device.refuse = refuse
+    return refused
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_refused_copy_of_a_stop_that_was_answered_is_not_sent_again() -> None:
+    async with bench() as at:
+        at.link.send_now(Channel.STOP, _stop(1))
+        await asyncio.sleep(0.01)
+        at.device.write_s = 0.1
+        refused = _refusing(at.device, AttError.COUNTER)
+        await asyncio.sleep(1.5 * COPY_AFTER_S)
+        at.computer.say(at.device, Channel.STOP, _stopped(1))
+        await asyncio.sleep(REFUSED_FOR_S + 1)
+        assert len(refused) == 1
+        assert at.link.try_send(Channel.STATUS, b"it lives")
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_pen_that_goes_on_refusing_stop_is_a_lost_link_and_said_to_be_one() -> None:
+    async with bench() as at:
+        _refusing(at.device, AttError.COUNTER)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        at.link.send_now(Channel.STOP, STOP)
+        with pytest.raises(LinkLost, match="0x82"):
+            await at.link.receive()
+        assert REFUSED_FOR_S <= loop.time() - began <= REFUSED_FOR_S + 3 * COPY_AFTER_S
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
@@ -83,15 +127,124 @@ async def test_a_copy_of_stop_that_is_refused_ends_no_link() -> None:
 @in_virtual_time
 async def test_a_stop_of_which_nothing_is_heard_is_sent_once_more_with_an_answer(answers: int) -> None:
     async with bench() as at:
-        for number in range(2):
-            at.link.send_now(Channel.STOP, bytes([number]))
+        for number in range(1, 3):
+            at.link.send_now(Channel.STOP, _stop(number))
             await asyncio.sleep(0.01)
-        for number in range(answers):
-            at.computer.say(at.device, Channel.STOP, b"stopped" + bytes([number]))
+        for number in range(1, answers + 1):
+            at.computer.say(at.device, Channel.STOP, _stopped(number))
         at.computer.say(at.device, Channel.STATUS, b"that says nothing of it")
         await asyncio.sleep(2 * COPY_AFTER_S)
         copies = [value for _, value, response in at.device.written if response]
-        assert copies == ([] if answers == 2 else [b"\xc1\1"])
+        assert copies == ([] if answers == 2 else [b"\xc1" + _stop(2)])
+
+
+def _stop(request_id: int) -> bytes:
+    return encode_envelope(Envelope(Channel.STOP, request_id, Stop()))
+
+
+def _stopped(request_id: int) -> bytes:
+    return encode_envelope(Envelope(Channel.STOP, request_id, Stopped(tick_ms=7, state=State.IDLE)))
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize(
+    "said",
+    [
+        _stopped(0xFFFF),
+        encode_envelope(Envelope(Channel.STOP, 1, SymptomReported(tick_ms=7, state=State.IDLE))),
+        encode_envelope(Envelope(Channel.STOP, 1, Refused(refused_opcode=Opcode.STOP, reason=Reason.BUSY, limit=0))),
+        _stopped(1) + b"!",
+        b"stopped",
+    ],
+    ids=["of_another", "to_a_symptom", "refused", "undecodable", "nothing"],
+)
+@in_virtual_time
+async def test_what_is_no_answer_to_this_very_stop_takes_its_copy_away_from_nobody(said: bytes) -> None:
+    async with bench() as at:
+        at.link.send_now(Channel.STOP, _stop(1))
+        await asyncio.sleep(0.01)
+        at.computer.say(at.device, Channel.STOP, said)
+        await asyncio.sleep(2 * COPY_AFTER_S)
+        assert [value for _, value, response in at.device.written if response] == [b"\xc0" + _stop(1)]
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_symptom_that_was_heard_takes_no_copy_of_a_stop_away() -> None:
+    async with bench() as at:
+        at.link.send_now(Channel.STOP, _stop(1))
+        at.link.send_now(Channel.STOP, encode_envelope(Envelope(Channel.STOP, 2, ReportSymptom(symptom=Symptom.PAIN))))
+        await asyncio.sleep(0.01)
+        heard = encode_envelope(Envelope(Channel.STOP, 2, SymptomReported(tick_ms=7, state=State.IDLE)))
+        at.computer.say(at.device, Channel.STOP, heard)
+        await asyncio.sleep(2 * COPY_AFTER_S)
+        assert [value for _, value, response in at.device.written if response] == [b"\xc0" + _stop(1)]
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize(("took_s", "after_s"), [(0.01, COPY_AFTER_S), (0.2, 0.4), (3.0, COPY_AFTER_MAX_S)])
+@in_virtual_time
+async def test_the_copy_waits_as_long_as_an_answer_takes_on_this_link_and_no_longer_than_a_default_lease(
+    took_s: float, after_s: float
+) -> None:
+    async with bench() as at:
+        at.device.write_s = took_s
+        await at.link.send(Channel.STATUS, b"so slow is this link")
+        at.device.write_s = 0
+        at.link.send_now(Channel.STOP, _stop(1))
+        await asyncio.sleep(after_s - 0.01)
+        assert [response for channel, _, response in at.device.written if channel is Channel.STOP] == [False]
+        await asyncio.sleep(0.02)
+        assert [response for channel, _, response in at.device.written if channel is Channel.STOP] == [False, True]
+
+
+# What is read
+
+
+@in_virtual_time
+async def test_a_status_is_read_past_all_that_waits_to_be_written_and_after_a_copy_of_stop() -> None:
+    async with bench() as at:
+        at.device.status = b"status"
+        at.device.write_s = SLOW_S
+        waiting = [asyncio.ensure_future(at.link.send(Channel.COMMAND, b"wait")) for _ in range(5)]
+        at.link.send_now(Channel.STOP, STOP)
+        await asyncio.sleep(2 * COPY_AFTER_S)
+        began = asyncio.get_running_loop().time()
+        assert await at.link.read_status() == b"status"
+        assert at.device.read[0] - began < 2 * SLOW_S  # the write that was under way, and the copy
+        assert [channel for channel, _, response in at.device.written if response] == [Channel.COMMAND, Channel.STOP]
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+
+
+@in_virtual_time
+async def test_a_read_that_is_given_up_ends_before_the_next_request_begins() -> None:
+    async with bench() as at:
+        at.device.read_s = SLOW_S
+        reading = asyncio.ensure_future(at.link.read_status())
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        began = asyncio.get_running_loop().time()
+        await at.link.send(Channel.STATUS, b"next")
+        assert asyncio.get_running_loop().time() - began >= SLOW_S - 0.1
+
+
+@in_virtual_time
+async def test_a_read_that_is_refused_or_waits_at_the_end_of_the_link_is_none_and_loses_no_link() -> None:
+    async with bench() as at:
+        assert await at.link.read_status() is None
+        assert at.link.try_send(Channel.STATUS, b"it lives")
+        at.device.write_s = FOREVER
+        sending = asyncio.ensure_future(at.link.send(Channel.COMMAND, b"stuck"))
+        await asyncio.sleep(0.1)
+        reading = asyncio.ensure_future(at.link.read_status())
+        await asyncio.sleep(0.1)
+        await at.link.close()
+        assert await reading is None
+        assert await at.link.read_status() is None
+        with pytest.raises(LinkError):
+            await sending
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
