@@ -160,7 +160,7 @@ class BleDoor:
             return
         self._advertiser.taken()
         had_room = self._places.free
-        link = BleLink(connection, self._runner, self._table, self._hang_up)
+        link = BleLink(connection, self._runner, self._table, self._hang_up, self._server.links)
         self._server.links[connection] = link
         self._empty.clear()
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._gone(link))

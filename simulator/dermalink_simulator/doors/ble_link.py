@@ -6,7 +6,7 @@ before it (SR-STOP-4). What the pen says of Stop is indicated before whatever el
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bumble import att, gatt, hci
@@ -49,8 +49,9 @@ class BleLink:
         runner: PenRunner,
         table: "Table",
         hang_up: Callable[["BleLink", int], None],
+        links: "Mapping[Connection, BleLink]",
     ) -> None:
-        """`open` gives it a port of the pen."""
+        """`open` gives it a port of the pen; `links` are all that there are."""
         self.connection = connection
         self.gone = False
         self.features = b"\0"
@@ -61,7 +62,7 @@ class BleLink:
         self.spoke = False
         self.heard_s = self._loop.time()
         self.ended_s = self.spared_until_s = self._spared_again_s = 0.0
-        self._table = table
+        self._table, self._links = table, links
         self._hang_up = hang_up
         self._runner = runner
         self._port: RunningPort | None = None
@@ -230,7 +231,7 @@ class BleLink:
 
     def _flow(self) -> None:
         """Give the controller what it has room for, and leave room for other links: one that is stuck blocks none."""
-        while self._out and self._under_way < self._share:
+        while self._out and self._under_way < self._share and not self._last_is_the_owners:
             connection = self.connection
             connection.device.send_l2cap_pdu(connection.handle, *self._out.popleft())
         self._unclog()
@@ -241,6 +242,18 @@ class BleLink:
         if self._packets is None:
             return 0
         return max(1, self._packets.max_in_flight // (len(self.connection.device.connections) + 1))
+
+    @property
+    def _last_is_the_owners(self) -> bool:
+        """Whether one packet more would leave the session's owner no room in the controller.
+
+        Shares get smaller as links come, and what a link took before it got stuck stays taken until it is lost.
+        """
+        room = 0 if self._packets is None else self._packets.max_in_flight - 1
+        if self._packets is None or not room or self._packets.pending < room:
+            return False
+        owner = next((link for link in self._links.values() if link.is_owner), self)
+        return owner is not self and self._packets.pending - owner._under_way >= room
 
     @property
     def _under_way(self) -> int:

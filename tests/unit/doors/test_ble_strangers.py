@@ -4,6 +4,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from bumble import att, hci, l2cap, smp
@@ -13,6 +14,7 @@ from dermalink_protocol.limits import IN_WITHIN_MS
 from dermalink_protocol.messages import stop
 from dermalink_simulator.doors.ble_l2cap import COMMAND_REJECT, rejected
 from dermalink_simulator.doors.ble_link import OWED_MAX, BleLink
+from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.pen import serial_number
 from dermalink_simulator.radio.controller import OVERFLOW, PACKETS
 from tests.support.running import in_virtual_time
@@ -159,6 +161,39 @@ def taken(host: RawCentral) -> int:
     assert host.controller is not None
     links = [(end.air_link, end.side) for end in host.controller._ends.values() if end.air_link is not None]
     return sum(link.waiting(side) for link, side in links) if links else OVERFLOW
+
+
+@pytest.mark.sr("SR-SEC-5", side="pen")
+@in_virtual_time
+async def test_links_that_get_stuck_one_after_another_leave_the_owner_its_place_in_the_controller() -> None:
+    async with bench("room") as pen, pen.host() as owner, AsyncExitStack() as stack:
+        await owner.subscribe(*Channel)
+        strangers = []
+        for number in range(6):
+            strangers.append(await stack.enter_async_context(pen.host(10 + number)))
+            if number < 4:  # as many as it may have, which is less the more there are
+                await get_stuck(pen, strangers[-1])
+        await owner.to_running(pen.runner)
+        async with owner.renewing():
+            for stranger in strangers[4:]:
+                await get_stuck(pen, stranger)
+            await asyncio.sleep(2)
+            assert pen.door.links == 7, "none has been found to be lost"
+            queue = pen.door._device.host.le_acl_packet_queue
+            assert queue is not None
+            assert queue._in_flight >= queue.max_in_flight - 1
+            assert pen.runner.act(lambda: pen.pen.needles_out), "the owner's lease lapsed"
+            assert isinstance(await owner.answer_to(owner.stop_now(), within_s=0.5), stop.Stopped)
+
+
+async def get_stuck(pen: Bench, host: RawCentral) -> None:
+    """Be told as much as goes, and take no more of it; the link is lost when the air says so."""
+    link = link_of(pen, host)
+    pen.air.conditions.become(AirConditions(interval_us=30_000, supervision_ms=30_000))
+    host.die()
+    for _ in range(20):
+        link._send(bytes([att.Opcode.ATT_HANDLE_VALUE_NOTIFICATION, 1, 0, 0]))
+    await asyncio.sleep(0.1)
 
 
 @pytest.mark.sr("SR-SEC-5", side="pen")
