@@ -231,7 +231,7 @@ class BleLink:
 
     def _flow(self) -> None:
         """Give the controller what it has room for, and leave room for other links: one that is stuck blocks none."""
-        while self._out and self._under_way < self._share and not self._last_is_the_owners:
+        while self._out and self.under_way < self._share and not self._last_is_the_owners:
             connection = self.connection
             connection.device.send_l2cap_pdu(connection.handle, *self._out.popleft())
         self._unclog()
@@ -253,10 +253,10 @@ class BleLink:
         if self._packets is None or not room or self._packets.pending < room:
             return False
         owner = next((link for link in self._links.values() if link.is_owner), self)
-        return owner is not self and self._packets.pending - owner._under_way >= room
+        return owner is not self and self._packets.pending - owner.under_way >= room
 
     @property
-    def _under_way(self) -> int:
+    def under_way(self) -> int:
         """How many packets of this link the other side has not yet; Bumble counts them, but has no word for it."""
         if self._packets is None:
             return 0
