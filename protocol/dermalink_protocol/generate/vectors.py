@@ -12,6 +12,7 @@ from typing import Any, Final
 from dermalink_protocol.generate.files import ROOT, complain, write_or_check
 from dermalink_protocol.generate.history_vectors import history_lines
 from dermalink_protocol.generate.message_vectors import message_lines
+from dermalink_protocol.generate.pairing_vectors import pairing_lines
 from dermalink_protocol.generate.sealing_vectors import sealing_lines
 from dermalink_protocol.generate.stream_vectors import frame_lines, segment_lines
 
@@ -21,6 +22,7 @@ FILES: Final[dict[str, Callable[[], Iterator[dict[str, Any]]]]] = {
     "frames.jsonl": frame_lines,
     "segments.jsonl": segment_lines,
     "history.jsonl": history_lines,
+    "pairing.jsonl": pairing_lines,
     "sealing.jsonl": sealing_lines,
 }
 
