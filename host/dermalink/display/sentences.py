@@ -8,6 +8,7 @@ from dermalink.display.units import count, duration, name, um
 from dermalink.session import events
 from dermalink.session.aftercare import DAY_S
 from dermalink.session.events import Event, PassPlan
+from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
 
 
@@ -84,8 +85,9 @@ def _link_back(event: events.LinkBack) -> str:
 
 
 def _over(event: events.PassOver) -> str:
+    why = "" if event.reason is Reason.NONE else f" ({event.words})"
     return (
-        f"{pass_name(event.step)}: over after {duration(event.seconds)} ({event.words});"
+        f"{pass_name(event.step)}: over after {duration(event.seconds)}{why};"
         f" {count(event.punctures)} of {count(event.budget)} punctures, deepest {um(event.peak_um)}"
         f" of {um(event.step.depth_um)}, about {event.coverage_percent} % covered."
     )

@@ -99,6 +99,8 @@ def test_a_person_is_told_and_a_script_is_not(
     assert says not in watched.stdout
     if as_json:
         assert all(json.loads(line) for line in watched.stdout.splitlines())
+    if words[0] == "stop":  # told, and nothing is waited for
+        assert watched.stderr.count(says) == 1
 
 
 def test_it_is_said_before_the_waiting_begins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +138,7 @@ def test_what_became_of_a_stop_is_never_written_into_the_line(monkeypatch: pytes
     room.pens, room.listen_s = (CABLE,), 0.01
     monkeypatch.setattr(progress, "in_terminal", lambda: True)
 
-    async def stop_one(url: str, tell: Callable[[stopping.StopResult], object]) -> stopping.StopResult:
+    async def stop_one(url: str, tell: Callable[[stopping.StopResult], object], *_: object) -> stopping.StopResult:
         result = stopping.StopResult(url, ExitCode.DONE, "stopped", 1.0)
         tell(result)
         return result

@@ -45,10 +45,10 @@ class Way:
         self.changed: Callable[[ScriptedPen], None] = lambda _pen: None
         monkeypatch.setattr(stopping, "open_link", self.open)
 
-    async def open(self, url: str, *, stop_first: bool, on_stop: Callable[[], None]) -> Link:
+    async def open(self, url: str, *, stop_first: bool, on_stop: Callable[[str], object]) -> Link:
         assert stop_first
         if self.early:
-            on_stop()
+            on_stop("")
         if self.hangs:
             await asyncio.Event().wait()
         if self.error is not None:
@@ -107,6 +107,13 @@ def test_a_stop_that_is_not_delivered_says_so_and_what_to_do_first_whatever_the_
         "advice": LIFT,
         "exit_code": code,
     }
+
+
+@pytest.mark.parametrize("words", [("--penn", URL), (URL,), ("--pen",)])
+def test_one_that_is_mistyped_says_so_as_well(words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"Error: {LIFT}. Stop was NOT SENT: " in result.stderr
 
 
 @pytest.mark.sr("SR-STOP-2", side="host")
@@ -226,7 +233,7 @@ class Stops:
         self.takes_s = 0.0
         monkeypatch.setattr(stopping, "stop_one", self.stop)
 
-    async def stop(self, url: str, tell: stopping.Tell) -> StopResult:
+    async def stop(self, url: str, tell: stopping.Tell, _at: object) -> StopResult:
         self.at[url] = asyncio.get_running_loop().time()
         await asyncio.sleep(self.takes_s)
         result = StopResult(url, ExitCode.DONE, "stopped", 1.0)

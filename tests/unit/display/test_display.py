@@ -102,6 +102,12 @@ def test_every_event_is_one_line_of_json_with_names_for_words(event: events.Even
         assert said["step"]["direction"] == "horizontal"
 
 
+def test_a_pass_that_was_over_for_no_reason_of_the_pens_names_none() -> None:
+    none = OVER | {"reason": Reason.NONE, "words": "No reason is given"}
+    assert "over after 10.0 s; 12" in sentence(events.PassOver(**none))
+    assert "over after 10.0 s (its budget is spent); 12" in sentence(events.PassOver(**OVER))
+
+
 def test_how_near_the_lease_came_is_seen_while_it_runs_and_drawn_when_the_session_is_over() -> None:
     panel = io.StringIO()
     Console(file=panel, width=80).print(progress_panel(progress(), "keys"))

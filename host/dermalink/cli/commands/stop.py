@@ -6,6 +6,7 @@ import click
 
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.lazy import Command
+from dermalink.cli.lift import LIFT, NOT_SENT
 from dermalink.cli.options import TELLS_KEY, json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
 
@@ -17,7 +18,18 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=EPILOG)
+class Stop(Command):
+    """Whoever mistypes it wanted a pen stopped, and gets the advice as well."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises `UsageError`."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{LIFT}. {NOT_SENT}: {error.format_message()}", ctx=ctx) from error
+
+
+@click.command(cls=Stop, epilog=EPILOG)
 @pen_option
 @json_option()
 @verbose_option
@@ -35,6 +47,8 @@ async def stop(*, pen: str | None, as_json: bool) -> int:
 
     def tell(result: StopResult) -> None:
         codes.append(result.code)
+        if pen:  # there is no other to wait for
+            doing.wipe()
         with doing.aside():
             click.echo(result.as_json() if as_json else result.sentence())
 
