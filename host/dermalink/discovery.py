@@ -4,6 +4,7 @@ A pen on the air may be in somebody's use, and a connection would disturb it, so
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.messages.identity import HelloReply
 
 if TYPE_CHECKING:
-    from dermalink.links.ble_finding import Seen
+    from dermalink.links.ble_heard import Seen
 
 T = TypeVar("T")
 
@@ -77,11 +78,16 @@ class Discovery(NamedTuple):
     nearby: tuple[Nearby, ...] = ()
 
     def urls(self) -> dict[str, tuple[str, ...]]:
-        """Each pen once, with every URL that leads to it: on a cable first. One without a serial number goes by URL."""
+        """Each pen once, with every URL that leads to it: on a cable first.
+
+        One without a serial number goes by URL, and so do several that announce the same one.
+        """
         ways: dict[str, tuple[str, ...]] = {}
         found = [(serial_text(pen.hello), pen.url) for pen in self.pens]
+        announced = Counter(near.serial_number.casefold() for near in self.nearby if not near.held)
         for serial_number, url in found + [(near.serial_number, near.url) for near in self.nearby]:
-            key = serial_number or url
+            doubled = url.startswith(BLE) and announced[serial_number.casefold()] > 1
+            key = url if doubled else serial_number or url
             ways[key] = (*ways.get(key, ()), url)
         return ways
 
@@ -293,7 +299,7 @@ def _nearby(seen: "Seen", option: str = "") -> Nearby:
 async def _held() -> list[tuple[str, Nearby]]:
     """Pens that this computer is connected to, which advertise no more for that; with the address of each."""
     from dermalink.links.ble_calls import bounded
-    from dermalink.links.ble_finding import printable
+    from dermalink.links.ble_heard import printable
     from dermalink.links.ble_platform import held_devices
     from dermalink_protocol.channels import SERVICE_UUID
 

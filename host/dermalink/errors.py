@@ -59,7 +59,7 @@ class NoSuchPen(CannotOpen):
 
 
 class SeveralPens(CannotOpen):
-    """More than one pen has this name; `pens` holds the URL of each."""
+    """More than one pen has this name, or announces this serial number; `pens` holds the URL of each."""
 
     def __init__(self, refused: str, *, pens: tuple[str, ...] = (), limit: str = "", advice: str = "") -> None:
         self.pens: Final = pens

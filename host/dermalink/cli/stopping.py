@@ -65,11 +65,11 @@ async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
     from dermalink.discovery import discover
 
     if pen:
-        return [await stop_one(pen, tell)]
-    stopping: list[asyncio.Task[StopResult]] = []
+        return await stop_each(pen, tell)
+    stopping: list[asyncio.Task[list[StopResult]]] = []
 
     def begin(found: "FoundPen | Nearby") -> None:
-        stopping.append(asyncio.ensure_future(stop_one(found.url, tell)))
+        stopping.append(asyncio.ensure_future(stop_each(found.url, tell)))
 
     looking = asyncio.ensure_future(discover(found=begin))
     try:
@@ -85,7 +85,7 @@ async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
             task.cancel()
         await asyncio.wait([looking, *stopping])
     heard = looking.result()
-    results = [task.result() for task in stopping]
+    results = [result for task in stopping for result in task.result()]
     for silent in heard.others:
         if isinstance(silent.why, PortBusy) or (stopping and isinstance(silent.why, BadUrl | NoRadio)):
             results.append(_not_looked_at(silent))
@@ -95,16 +95,52 @@ async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
     return results
 
 
-async def stop_one(url: str, tell: Tell = lambda _result: None) -> StopResult:
+async def stop_each(url: str, tell: Tell) -> list[StopResult]:
+    """Stop whoever answers to `url` first, and while that is confirmed look for whoever else may be meant by it.
+
+    Anybody can announce a serial number or a name, and confirm a Stop; that keeps no Stop from the pen whose it is.
+    """
+    others: list[asyncio.Task[list[StopResult]]] = []
+
+    def look_for_others(address: str) -> None:
+        if not others:
+            others.append(asyncio.ensure_future(_stop_namesakes(url, address, tell)))
+
+    try:
+        results = [await stop_one(url, tell, look_for_others)]
+        return results + [result for task in others for result in await task]
+    finally:
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others)
+
+
+async def _stop_namesakes(url: str, address: str, tell: Tell) -> list[StopResult]:
+    from dermalink.discovery import BLE
+    from dermalink.links.ble import namesakes
+
+    try:
+        urls = await namesakes(url, address) if url.startswith(BLE) else ()
+    except Exception:  # noqa: BLE001 (the pen that answered has its Stop, and that is told)
+        return []
+    return await asyncio.gather(*(stop_one(each, tell) for each in urls))
+
+
+async def stop_one(
+    url: str, tell: Tell = lambda _result: None, at: Callable[[str], object] = lambda _address: None
+) -> StopResult:
     """Send Stop before anything is asked, and wait until all is measured in; `tell` is told before the link is closed.
 
-    Raises nothing but `CancelledError`, and then `tell` was told whether Stop had gone out.
+    `at` is told each time that Stop is handed over, and the address where that was before the link stood (BLE). Raises
+    nothing but `CancelledError`, and then `tell` was told whether Stop had gone out.
     """
     sent = False
 
-    def note() -> None:
+    def note(address: str = "") -> None:
         nonlocal sent
         sent = True
+        at(address)
 
     async with contextlib.AsyncExitStack() as opened:
         try:
@@ -123,7 +159,7 @@ async def stop_one(url: str, tell: Tell = lambda _result: None) -> StopResult:
     return result
 
 
-async def _stop(url: str, note_sent: Callable[[], None], opened: contextlib.AsyncExitStack) -> StopReport:
+async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> StopReport:
     connection = Connection(await open_link(url, stop_first=True, on_stop=note_sent))
     opened.push_async_callback(_close, connection)
     trace(connection, verbosity())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from dermalink.errors import CannotOpen
 from dermalink.links.ble_calls import CallCancelled, bounded
-from dermalink.links.ble_finding import Seen
+from dermalink.links.ble_heard import Seen
 from dermalink.links.ble_platform import FORGET, NEARER, advice_for, client_options, on_loop, opening_error, value_bytes
 from dermalink.links.ble_radio import Radio, backend_of
 from dermalink.links.ble_table import PROTOCOL_VERSION_SERVICE, Table, check_table, check_version, version_of
@@ -50,7 +50,7 @@ class PenClient:
         self.url: Final = url
         self.on_value: Callable[[Channel, bytes], None] = lambda _channel, _value: None
         self.on_gone: Callable[[], None] = lambda: None
-        self.on_stop: Callable[[], None] = lambda: None
+        self.on_stop: Callable[[str], object] = lambda _address: None
         self._radio = radio
         self._seen = seen
         self._client: BleakClient | None = None
@@ -61,7 +61,7 @@ class PenClient:
     async def set_up(self, *, stop_first: bool = False) -> None:
         """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything.
 
-        With `stop_first` Stop is written as soon as its characteristic is known, and `on_stop` told when it was.
+        With `stop_first` Stop is written as soon as its characteristic is known, and `on_stop` told to which address.
         """
         try:
             await self._set_up(stop_first=stop_first)
@@ -114,7 +114,7 @@ class PenClient:
         writing = client.write_gatt_char(str(CHANNEL_RULES[Channel.STOP].uuid), value, response=False)
         with contextlib.suppress(Exception):  # the next steps meet whatever it is as well, and say it
             await bounded(writing, STOP_WITHIN_S, "stop")
-            self.on_stop()
+            self.on_stop(self._seen.address)
 
     async def _subscribe(self, client: "BleakClient", channel: Channel, of: "BleakGATTCharacteristic") -> None:
         take = on_loop(asyncio.get_running_loop(), self._take_value)

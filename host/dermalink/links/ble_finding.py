@@ -6,17 +6,16 @@ loop (macOS), so it is not passed on to others.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from dermalink.errors import LinkError, NoBluetooth, NoRadio, NoSuchPen, SeveralPens
 from dermalink.links.ble_calls import bounded, run_on
+from dermalink.links.ble_heard import Heard, Seen, meant, printable
 from dermalink.links.ble_platform import NEARER, RESTART, advice_for, held_devices, is_address, on_loop, opening_error
 from dermalink.links.ble_radio import Radio, backend_of
 from dermalink.links.ble_turns import LISTEN, Place
-from dermalink_protocol.advertising import advertised_serial
 from dermalink_protocol.channels import SERVICE_UUID
 
 if TYPE_CHECKING:
@@ -32,21 +31,6 @@ NAMESAKE_S: Final = 1.0  # another pen of the same name is heard within this; th
 HELD_WITHIN_S: Final = 2.0
 
 
-class Seen(NamedTuple):
-    """A pen that was heard: what it says of itself, where it is, how strongly it came in, and bleak's own object."""
-
-    name: str
-    serial_number: str
-    address: str
-    rssi: int
-    device: "BLEDevice"
-
-    def url(self, radio: Radio) -> str:
-        """The URL that leads to this very pen by this radio."""
-        option = f"?radio={quote(radio.spec, safe=':/,.@[]')}" if radio.spec else ""
-        return f"ble:{quote(self.serial_number or self.address, safe=':')}{option}"
-
-
 class Ear:
     """One radio's scanner on one loop, running at its turn while anybody listens."""
 
@@ -57,7 +41,7 @@ class Ear:
         self._scanner: BleakScanner | None = None
         self._place: Place | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self.heard: dict[str, Seen] = {}
+        self.heard = Heard()
         self.news = asyncio.Event()
 
     @property
@@ -71,7 +55,7 @@ class Ear:
         try:
             async with self._turn:
                 if self._scanner is None:
-                    self.heard = {}
+                    self.heard = Heard()
                     await self._start()
         except BaseException:
             self._release()
@@ -140,10 +124,7 @@ class Ear:
         return NoBluetooth(f"{said} cannot be opened", limit=limit, advice=advice_for(RESTART))
 
     def _take(self, device: "BLEDevice", said: "AdvertisementData") -> None:
-        """Only take note. The name is in another packet than the service, so one that was known is kept."""
-        before = self.heard.pop(device.address, None)
-        name = printable(said.local_name or device.name) or (before.name if before else "")
-        self.heard[device.address] = Seen(name, advertised_serial(name), device.address, said.rssi, device)
+        self.heard.take(device, said, asyncio.get_running_loop().time())
         self.news.set()
 
 
@@ -183,76 +164,86 @@ async def find_pens(radio: Radio, within_s: float, tell: Callable[[Seen], object
             async with asyncio.timeout(within_s):
                 while True:
                     ear.news.clear()
-                    for seen in list(ear.heard.values()):
+                    for seen in ear.heard.addresses():
                         tell(seen)
                     await ear.news.wait()
-        return sorted(_single(ear.heard.values()), key=lambda seen: (seen.name, seen.serial_number, seen.address))
+        return sorted(ear.heard.pens(), key=lambda seen: (seen.name, seen.serial_number, seen.address))
 
 
 async def find_pen(radio: Radio, wanted: str, within_s: float = FIND_WITHIN_S) -> Seen:
-    """The pen with this address, or serial number, or name, as soon as it is heard.
+    """The pen with this address, at once, or serial number or name, when no other one of it was heard in `NAMESAKE_S`.
 
     Raises `NoSuchPen`, `SeveralPens`, or what a broken radio raises.
     """
     loop = asyncio.get_running_loop()
     async with listening(radio) as ear:
         until = loop.time() + within_s
-        named_at: float | None = None
         while True:
             ear.news.clear()
-            certain, named = _matches(ear.heard, wanted)
-            if certain is not None:
-                return certain
-            now = loop.time()
-            if named and named_at is None:
-                named_at = now
-            due = until if named_at is None else min(until, named_at + NAMESAKE_S)
-            if now >= due:
+            found = meant(ear.heard.pens(), wanted)
+            if found and is_address(wanted):
+                return found[0]
+            due = min(until, ear.heard.newest_s(found) + NAMESAKE_S) if found else until
+            if not await _news(ear, due):
                 break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(due - now):
-                    await ear.news.wait()
-        heard = _single(ear.heard.values())
-    if len(named) == 1:
-        return named[0]
-    raise _several(radio, wanted, named) if named else await _nobody(radio, wanted, within_s, heard)
+        heard = ear.heard.pens()
+    if len(found) == 1:
+        return found[0]
+    raise _several(radio, wanted, found) if found else await _nobody(radio, wanted, within_s, heard)
 
 
-def _matches(heard: dict[str, Seen], wanted: str) -> tuple[Seen | None, list[Seen]]:
-    """The one that is certainly meant, and those that only have the name."""
-    fold = wanted.casefold()
-    pens = _single(heard.values())
+async def find_whichever(radio: Radio, wanted: str, rather_not: Collection[str] = (), pause_s: float = 0.0) -> Seen:
+    """Whoever may be meant, as soon as it is heard, however many they are: for Stop, which nobody else may keep away.
+
+    One at an address of `rather_not` is taken when none else was heard in `pause_s`. Raises as `find_pen` does, but
+    never `SeveralPens`.
+    """
+    loop = asyncio.get_running_loop()
+    async with listening(radio) as ear:
+        began = loop.time()
+        while True:
+            ear.news.clear()
+            found = meant(ear.heard.addresses(), wanted)
+            fresh = [seen for seen in found if seen.address not in rather_not]
+            due = began + (pause_s if found else FIND_WITHIN_S)
+            if fresh or not await _news(ear, due):
+                break
+        heard = ear.heard.pens()
+    if found:
+        return max(fresh or found, key=lambda seen: seen.rssi)
+    raise await _nobody(radio, wanted, FIND_WITHIN_S, heard)
+
+
+async def find_others(radio: Radio, wanted: str, address: str) -> list[Seen]:
+    """Who else than the one at `address` may be meant, the nearest first; listens for `NAMESAKE_S`."""
     if is_address(wanted):
-        return next((seen for seen in heard.values() if seen.address.casefold() == fold), None), []
-    for seen in pens:
-        if seen.serial_number and (seen.serial_number.casefold() == fold or seen.name == wanted):
-            return seen, []  # whoever has the same serial number is the same pen
-    return None, [seen for seen in pens if seen.name == wanted]
+        return []
+    async with listening(radio) as ear:
+        await asyncio.sleep(NAMESAKE_S)
+        found = meant(ear.heard.addresses(), wanted)
+    others = [seen._replace(doubled=True) for seen in found if seen.address != address]
+    return sorted(others, key=lambda seen: -seen.rssi)
 
 
-def printable(name: str | None) -> str:
-    """A name from the air, which anybody may have sent, without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name or "")
+async def _news(ear: Ear, due: float) -> bool:
+    """Wait until something is heard; False when it is `due` without."""
+    left_s = due - asyncio.get_running_loop().time()
+    if left_s <= 0:
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(left_s):
+            await ear.news.wait()
+    return True
 
 
-def _single(heard: Iterable[Seen]) -> list[Seen]:
-    """Each pen once: one that changed its address, as privacy has it, was heard under the newest one last."""
-    pens: dict[str, Seen] = {}
-    for seen in heard:
-        key = seen.serial_number or seen.address
-        pens.pop(key, None)
-        pens[key] = seen
-    return list(pens.values())
-
-
-def _several(radio: Radio, wanted: str, named: list[Seen]) -> SeveralPens:
-    urls = tuple(seen.url(radio) for seen in named)
-    return SeveralPens(
-        f"ble:{wanted} was refused",
-        pens=urls,
-        limit=f"{len(named)} pens have that name",
-        advice=f"Name the one that you mean: {', '.join(urls)}",
-    )
+def _several(radio: Radio, wanted: str, found: list[Seen]) -> SeveralPens:
+    urls = tuple(seen.url(radio) for seen in found)
+    limit = f"{len(found)} pens have that name"
+    advice = f"Name the one that you mean: {', '.join(urls)}"
+    if any(seen.doubled for seen in found):
+        limit = f"{len(found)} devices announce that serial number at the same time, and one of them at most is its pen"
+        advice += ". If you do not know it, switch your pen off and see by `dermalink scan` which one is left"
+    return SeveralPens(f"ble:{wanted} was refused", pens=urls, limit=limit, advice=advice)
 
 
 async def _nobody(radio: Radio, wanted: str, within_s: float, heard: list[Seen]) -> LinkError:

@@ -24,7 +24,7 @@ async def open_link(
     *,
     within_s: float | None = None,
     stop_first: bool = False,
-    on_stop: Callable[[], None] = lambda: None,
+    on_stop: Callable[[str], object] = lambda _address: None,
 ) -> Link:
     """Open the link that `url` names, within `within_s` or what its scheme takes at most.
 
@@ -34,8 +34,8 @@ async def open_link(
     as a kind under it).
 
     With `stop_first` the pen is told Stop as soon as anything can be said to it, where setting the link up takes
-    longer than that; `on_stop` is told when it was handed to the system, whatever becomes of the link then. Nobody
-    hears its answer: send Stop again on the link, and see it confirmed.
+    longer than that; `on_stop` is told when it was handed to the system, and for which address, whatever becomes
+    of the link then. Nobody hears its answer: send Stop again on the link, and see it confirmed.
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
@@ -60,7 +60,7 @@ def _bound_s(scheme: str) -> float:
     return OPEN_WITHIN_S
 
 
-async def _open(url: str, scheme: str, rest: str, stop_first: bool, on_stop: Callable[[], None]) -> Link:
+async def _open(url: str, scheme: str, rest: str, stop_first: bool, on_stop: Callable[[str], object]) -> Link:
     if scheme == "ble":
         from dermalink.links import ble
 

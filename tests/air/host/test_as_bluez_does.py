@@ -19,6 +19,7 @@ from dermalink.errors import (
 from dermalink.links import ble_calls
 from dermalink.links.ble import OPEN_WITHIN_S, TRIES
 from dermalink.links.ble_client import CONNECT_WITHIN_S, DISCONNECT_WITHIN_S
+from dermalink.links.ble_finding import NAMESAKE_S
 from dermalink.links.ble_writer import COPY_AFTER_S, WRITE_WITHIN_S
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral, UnknownObjectError
@@ -265,7 +266,7 @@ async def test_a_client_whose_connect_failed_is_thrown_away_though_it_says_conne
     computer.connecting = 1  # somebody else's program connects at this moment
 
     async def done_soon() -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(NAMESAKE_S + 0.3)
         computer.connecting -= 1
 
     other = asyncio.ensure_future(done_soon())

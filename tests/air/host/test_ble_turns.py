@@ -23,6 +23,9 @@ from tests.support.running import in_real_time, in_virtual_time
 HALL = Radio("air:hall")
 
 
+ADDRESS = Peripheral("DP1-00001").address
+
+
 def waiting(what: str, radio: Radio) -> int:
     """How many are in the line, the one with the turn included."""
     return len(ble_turns._lines.get((what, radio.spec), []))
@@ -77,7 +80,7 @@ async def test_who_listens_on_another_loop_waits_until_nobody_listens_here() -> 
     computer = pens()
     radio = computer.radio()
     async with listening(radio):
-        elsewhere = Elsewhere(find_pen(radio, "DP1-00001"))
+        elsewhere = Elsewhere(find_pen(radio, ADDRESS))
         await until(lambda: waiting(LISTEN, radio) == 2 or elsewhere.error is not None)
         assert len(computer.scanners) == 1
     await elsewhere.over()
@@ -91,7 +94,7 @@ async def test_nobody_joins_while_another_loop_waits_so_that_its_turn_comes() ->
     computer = pens()
     radio = computer.radio()
     async with listening(radio):
-        elsewhere = Elsewhere(find_pen(radio, "DP1-00001"))
+        elsewhere = Elsewhere(find_pen(radio, ADDRESS))
         await until(lambda: waiting(LISTEN, radio) == 2 or elsewhere.error is not None)
         second = asyncio.ensure_future(find_pen(radio, "DP1-00002"))
         await until(lambda: waiting(LISTEN, radio) == 3 or second.done())
@@ -109,7 +112,7 @@ async def test_the_turn_is_held_until_a_scanner_that_did_not_start_has_been_stop
     computer.scan_error, computer.scan_stop_s = OSError("odd"), 1.0
     radio = computer.radio()
     with pytest.raises(Exception, match="odd"):
-        await find_pen(radio, "DP1-00001")
+        await find_pen(radio, ADDRESS)
     assert waiting(LISTEN, radio) == 1
     began: list[float] = []
 
@@ -119,7 +122,7 @@ async def test_the_turn_is_held_until_a_scanner_that_did_not_start_has_been_stop
 
     monkeypatch.setattr("tests.air.host.fake_bleak.FakeScanner.start", start)
     with pytest.raises(Exception, match="odd"):
-        await find_pen(radio, "DP1-00001")
+        await find_pen(radio, ADDRESS)
     assert began == [pytest.approx(1.0)]
     await asyncio.sleep(1.5)
     assert waiting(LISTEN, radio) == 0
@@ -135,11 +138,11 @@ async def test_one_connects_at_a_time_on_all_loops() -> None:
     links: list[BleLink] = []
 
     async def there() -> None:
-        links.append(await opened(computer, "DP1-00002"))
+        links.append(await opened(computer, computer.peripherals[1].address))
         await links[0].close()
 
     with using(computer):
-        here = asyncio.ensure_future(opened(computer, "DP1-00001"))
+        here = asyncio.ensure_future(opened(computer, computer.peripherals[0].address))
         await until(lambda: computer.connecting == 1)
         elsewhere = Elsewhere(there())
         await until(lambda: waiting(CONNECT, computer.radio()) == 2 or computer.connecting == 2)
