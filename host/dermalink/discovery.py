@@ -267,18 +267,17 @@ async def _heard(radio: str | None, found: Found) -> list[Nearby]:
 
 
 class _Once:
-    """Tells of each pen once, under however many addresses it is heard, and however late its name comes."""
+    """Tells of each pen once, however late its name comes; of another that announces the same one, all the same."""
 
     def __init__(self, found: Found) -> None:
         self._found = found
         self._told: set[str] = set()
 
     def tell(self, address: str, near: Nearby) -> None:
-        known = {address, near.serial_number} - {""}
-        new = not known & self._told
-        self._told |= known
-        if new:
+        if address not in self._told and near.url not in self._told:
+            self._told.add(near.url)
             self._found(near)
+        self._told.add(address)
 
 
 async def _tell_held(once: _Once, *, own: bool) -> list[tuple[str, Nearby]]:

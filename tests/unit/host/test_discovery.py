@@ -266,8 +266,17 @@ async def test_each_pen_is_told_of_once_and_at_once_while_others_are_still_looke
     found = await discover(found=lambda pen: told.setdefault(pen.url, asyncio.get_running_loop().time()))
     assert set(told) == {"serial:A", f"ble:{FIRST}", "ble:DP-2"}  # by its address, whose name came late
     assert max(told.values()) < 0.01
-    assert sorted(near.url for near in found.nearby) == ["ble:DP-1", "ble:DP-2"]
+    assert {near.serial_number for near in found.nearby} == {"DP-1", "DP-2"}
     assert asyncio.get_running_loop().time() >= LISTEN_S
+
+
+@in_virtual_time
+async def test_one_that_announces_anothers_name_hides_it_from_nobody(ether: type[Ether]) -> None:
+    ether.heard = ((FIRST, "", -70),)
+    ether.later = ((FIRST, "Dermalink DP-1", -70), (SECOND, "Dermalink DP-1", -50))
+    told: list[str] = []
+    await discover(found=lambda pen: told.append(pen.url))
+    assert told == [f"ble:{FIRST}", "ble:DP-1"]
 
 
 @pytest.mark.parametrize(
