@@ -6,7 +6,7 @@ import struct
 from random import Random
 
 import pytest
-from bumble import att
+from bumble import att, hci, l2cap, smp
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.limits import DEPTH_CAP_UM, IN_WITHIN_MS, LEASE_DEFAULT_MS
@@ -98,6 +98,56 @@ def test_an_owner_who_sends_junk_and_renews_no_more_has_its_needles_in_with_the_
             assert_in(pen, since_ms, LEASE_DEFAULT_MS + IN_WITHIN_MS)
 
     test()
+
+
+def beside_att(chance: Random) -> tuple[int, bytes]:
+    """What belongs to another channel than ATT's: a pairing, a channel, an answer to nothing; well-formed or not."""
+    cid = chance.choice([smp.SMP_CID, l2cap.L2CAP_LE_SIGNALING_CID, chance.randrange(1, 0x80)])
+    data = chance.randbytes(chance.choice([0, 1, 4, 10, 23, 64, 240]))
+    if cid == smp.SMP_CID:
+        return cid, bytes([chance.randrange(16)]) + data
+    if cid == l2cap.L2CAP_LE_SIGNALING_CID and chance.random() < 0.8:
+        return cid, struct.pack("<BBH", chance.randrange(0x1B), chance.randrange(256), len(data)) + data
+    return (cid, data) if cid != att.ATT_CID else (cid, b"")
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-STOP-7", "SR-SEC-5", side="pen")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_junk_beside_att_moves_nothing_ends_no_pass_and_holds_up_no_stop(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[object] = []
+
+    @in_virtual_time
+    async def test() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+        chance = Random(2_000 + seed)
+        async with bench("room") as pen, pen.host() as owner:
+            await owner.subscribe(*Channel)
+            await owner.to_running(pen.runner)
+            async with owner.renewing(), pen.host(2, mtu=chance.choice(MTUS)) as stranger:
+                connection, controller = stranger.connection, stranger.controller
+                assert connection is not None
+                assert controller is not None
+                for cid in (smp.SMP_CID, l2cap.L2CAP_LE_SIGNALING_CID):
+                    stranger.device.l2cap_channel_manager.register_fixed_channel(cid, lambda *_: None)
+                caplog.clear()
+                for _ in range(4 * THROWN):
+                    stranger.device.send_l2cap_pdu(connection.handle, *beside_att(chance))
+                    if chance.random() < 0.2:
+                        begin = hci.HCI_LE_Enable_Encryption_Command(connection.handle, bytes(8), 0, bytes(16))
+                        controller.on_packet(bytes(begin))
+                    await asyncio.sleep(chance.choice((0, 0, 0.01)))
+                assert stranger.ended is None
+                assert pen.runner.act(lambda: pen.pen.needles_out), "the owner's pass was ended by a stranger's junk"
+                since_ms = pen.now_ms
+                owner.stop_now()
+                await asyncio.sleep(0.5)
+                assert_in(pen, since_ms, IN_WITHIN_MS + LATE_MS)
+                assert [each.getMessage() for each in caplog.records if each.levelno >= logging.INFO] == []
+
+    test()
+    assert not raised
 
 
 async def throw(chance: Random, host: RawCentral) -> None:
