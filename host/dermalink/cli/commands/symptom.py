@@ -1,5 +1,6 @@
 """`dermalink symptom`."""
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ Examples:
   dermalink symptom rash --pen serial:/dev/ttyACM0
 """
 
+NOT_WRITTEN: Final = "NOT written down here. If it is so, say it again. Lift the pen straight off the skin."
 HELD: Final = "The session that is running keeps it in the journal."
 
 
@@ -47,6 +49,9 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         async with connected(pen, inspect_only=True) as found:
             reply = await found.report_symptom(said)
             serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
+    except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
+        click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
+        raise
     except BadUrl:  # nobody was asked: the command was wrong
         raise
     except DermalinkError:
