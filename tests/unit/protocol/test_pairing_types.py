@@ -17,7 +17,8 @@ from dermalink_protocol.pairing.errors import (
     WrongConfirmation,
 )
 from dermalink_protocol.pairing.p256 import FIELD, ORDER, G, encoded, point_of, scalar_from
-from dermalink_protocol.pairing.registration import Derivation, Registration, Secret
+from dermalink_protocol.pairing.registration import Derivation, Registration, Secret, derive_secret
+from dermalink_protocol.pairing.setup_code import SetupCode
 from dermalink_protocol.pairing.spake2plus import Parties, Prover, Verifier
 
 PARTIES = Parties.of(1, b"hello", b"a host's id here", "DL-000123")
@@ -117,6 +118,12 @@ def test_what_is_not_bytes_is_refused_typed(other: bytes) -> None:
 def test_names_out_of_range_are_refused(version: int, host_id: bytes, serial_number: str) -> None:
     with pytest.raises(BadIdentity):
         Parties.of(version, b"", host_id, serial_number)
+
+
+@pytest.mark.parametrize("serial_number", ["", "S" * 17, "DL\0", "DL-\u00e9", b"DL-1", None])
+def test_nothing_follows_from_a_code_for_a_serial_number_that_can_not_be(serial_number: str) -> None:
+    with pytest.raises(BadIdentity):
+        derive_secret(SetupCode("20202021"), serial_number, Derivation(bytes(16), 1_000))
 
 
 @pytest.mark.parametrize("empty", range(3))
