@@ -19,7 +19,15 @@ from dermalink_protocol.sealing.errors import (
     UnboundHandshake,
     UnusableKey,
 )
-from dermalink_protocol.sealing.handshake import HANDSHAKE_BYTES, HostHandshake, Keys, Negotiated, PenHandshake
+from dermalink_protocol.sealing.handshake import (
+    HANDSHAKE_BYTES,
+    LABEL,
+    SUITE,
+    HostHandshake,
+    Keys,
+    Negotiated,
+    PenHandshake,
+)
 from dermalink_protocol.sealing.keys import FIELD, KEY_BYTES, LOW_ORDER, checked_private, checked_public, public_key
 from dermalink_protocol.sealing.noise_kk import BadSeal, NoiseKK
 from dermalink_protocol.sealing.records import Dropped, Opened
@@ -58,6 +66,10 @@ def test_two_messages_of_48_bytes_and_both_sides_agree() -> None:
     for sender, receiver in ((ends.host, ends.pen), (ends.pen, ends.host)):
         record = sender.sealer.seal(Channel.COMMAND, b"body")
         assert receiver.opener.open(Channel.COMMAND, record) == Opened(Channel.COMMAND, 0, b"body")
+
+
+def test_the_suites_number_and_the_label_are_promised() -> None:
+    assert (SUITE, LABEL) == (1, b"dermalink sealed channel 1")
 
 
 @both_sides
