@@ -161,9 +161,17 @@ class PenClient:
         return self._disconnecting
 
     async def _disconnect(self, client: "BleakClient") -> None:
-        try:
-            await bounded(client.disconnect(), DISCONNECT_WITHIN_S, f"disconnect {self.url}")
-        except Exception:  # noqa: BLE001  (bleak lets go of what is here whether the other side answers or not)
+        """Once more if it is cancelled: whoever ends a loop cancels all that is on it, waits for it, and goes.
+
+        bleak lets go of what is here whether the other side answers or not.
+        """
+        for within_s in (DISCONNECT_WITHIN_S, DISCONNECT_WAITED_S):
+            try:
+                await bounded(client.disconnect(), within_s, f"disconnect {self.url}")
+            except asyncio.CancelledError:
+                continue
+            except Exception:  # noqa: BLE001
+                return
             return
 
     async def disconnect(self, within_s: float) -> None:

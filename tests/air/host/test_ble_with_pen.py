@@ -5,10 +5,9 @@ import contextlib
 
 import pytest
 
-from dermalink.connecting import greet, serial_text
-from dermalink.errors import LinkError, LinkLost, StopNotConfirmed, WrongPen
+from dermalink.connecting import serial_text
+from dermalink.errors import LinkLost, StopNotConfirmed
 from dermalink.journal import MemoryJournal
-from dermalink.links.ble_link import BleLink
 from dermalink.links.open import open_link
 from dermalink.pen import Pen
 from dermalink_protocol.codewords import Reason, State
@@ -89,18 +88,6 @@ async def test_a_pen_that_loses_its_power_is_a_lost_link_and_an_unproved_stop() 
         async with asyncio.timeout(60):
             assert isinstance(await pen.connection.wait_ended(), LinkLost)
         await pen.close()
-
-
-@in_virtual_time
-async def test_hello_from_another_pen_than_was_announced_is_refused() -> None:
-    async with on_air() as desk:
-        link = await open_link(desk.url)
-        assert isinstance(link, BleLink)
-        link._promised = "DP1-99999"
-        with pytest.raises(WrongPen, match="DP1-99999 was announced"):
-            await greet(link, journal=MemoryJournal(), utc=lambda: 0)
-        with pytest.raises(LinkError):
-            await link.send(1, b"closed")  # type: ignore[arg-type]
 
 
 @in_virtual_time
