@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from dermalink.connection import Connection
 from dermalink.errors import LinkError, StopFailed, StopNotConfirmed, Timeout
 from dermalink.links.link import RECEIVED, Link
-from dermalink.motion import MOVING
+from dermalink.motion import MOVING, says_moving
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import State
@@ -77,12 +77,14 @@ async def stop_and_confirm(connection: Connection, within_s: float | None = None
 class _Heard:
     """What the pen said of its state since Stop went out, whoever asked; what is newer than Stop's answer settles it.
 
-    One of the same millisecond may be from before, so it does not count here.
+    One of the same millisecond may be from before, so it does not count here. A pen that says that it moves when it has
+    answered to Stop contradicts itself: then nothing that it was not asked settles anything any more.
     """
 
     def __init__(self) -> None:
         self._news: list[Status | StateChanged] = []
         self._after: int | None = None
+        self._doubtful = False
         self._settled: asyncio.Future[Status | StateChanged] = asyncio.get_running_loop().create_future()
 
     def take(self, news: Status | StateChanged) -> None:
@@ -96,14 +98,15 @@ class _Heard:
         return self._settled
 
     def _look(self) -> None:
-        if self._after is None or self._settled.done():
+        if self._after is None:
             return
-        for news in self._news:
-            settles = is_stopped(news) or news.state is State.STOP_FAILED
-            if settles and elapsed_ms(self._after, news.tick_ms) > 0:
-                self._settled.set_result(news)
-                return
-        self._news.clear()
+        news, self._news = self._news, []
+        for each in news:
+            later_ms = elapsed_ms(self._after, each.tick_ms)
+            self._doubtful = self._doubtful or (later_ms >= 0 and says_moving(each))
+            settles = later_ms > 0 and (is_stopped(each) or each.state is State.STOP_FAILED)
+            if settles and not self._doubtful and not self._settled.done():
+                self._settled.set_result(each)
 
 
 async def _until_answered(connection: Connection) -> Stopped:

@@ -96,6 +96,21 @@ async def test_what_came_before_stops_own_answer_counts_when_it_is_newer() -> No
         assert (await pen.stop()).pen_ms == 5
 
 
+@pytest.mark.sr("SR-STOP-2", side="host")
+@in_virtual_time
+async def test_a_pen_that_says_that_it_moves_after_it_stopped_is_believed_only_when_it_is_asked() -> None:
+    async with a_pen() as (pen, far):
+        _running(far)
+        loop = asyncio.get_running_loop()
+        loop.call_later(LATER_S, lambda: _say(far, state=State.RUNNING))
+        loop.call_later(2 * LATER_S, _say, far)
+        with pytest.raises(StopNotConfirmed):
+            await pen.stop()
+        far.scripts.clear()
+        loop.call_later(0, lambda: _say(far, state=State.RUNNING))
+        assert isinstance((await pen.stop()).status, Status)
+
+
 @pytest.mark.sr("SR-STOP-8", side="host")
 @in_virtual_time
 async def test_a_stop_that_failed_is_said_as_soon_as_the_pen_says_it() -> None:
