@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from dermalink.errors import LinkError, NoBluetooth, NoRadio, NoSuchPen, SeveralPens
-from dermalink.links.ble_calls import bounded, run_on
+from dermalink.links.ble_calls import CallCancelled, bounded, run_on
 from dermalink.links.ble_heard import Heard, Seen, meant, printable
 from dermalink.links.ble_platform import NEARER, RESTART, advice_for, held_devices, is_address, on_loop, opening_error
 from dermalink.links.ble_radio import Radio, backend_of
@@ -249,7 +249,7 @@ def _several(radio: Radio, wanted: str, found: list[Seen]) -> SeveralPens:
 async def _nobody(radio: Radio, wanted: str, within_s: float, heard: list[Seen]) -> LinkError:
     held = []
     if radio.scanner is None:  # the system may hold a pen for a program that lives, or for one that died
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, CallCancelled):
             held = await bounded(held_devices(str(SERVICE_UUID)), HELD_WITHIN_S, "list held devices")
     refused = f"ble:{wanted} cannot be opened"
     if held:

@@ -131,10 +131,10 @@ async def test_who_is_not_heard_is_said_with_who_was() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(FIND_WITHIN_S)
 
 
-@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("held", [True, False, None])
 @in_virtual_time
 async def test_a_pen_that_this_computer_is_connected_to_already_is_said(
-    held: bool,
+    held: bool | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     computer = Computer()
@@ -142,6 +142,8 @@ async def test_a_pen_that_this_computer_is_connected_to_already_is_said(
     system = Radio("", radio.client, None)
 
     async def devices(_: str) -> list[BLEDevice]:
+        if held is None:
+            raise asyncio.CancelledError  # the bus ended meanwhile
         if not held:
             await pass_time(FOREVER)
         return [BLEDevice(ADDRESS, "Dermalink DP1-00001", None)]
@@ -150,7 +152,7 @@ async def test_a_pen_that_this_computer_is_connected_to_already_is_said(
     monkeypatch.setattr(ble_finding, "backend_of", lambda _backend: {"backend": radio.scanner})
     with pytest.raises(NoSuchPen) as caught:
         await find_pen(system, "DP1-00001")
-    assert ("is connected to Dermalink DP1-00001 (C0:FF:EE:00:00:01) already" in str(caught.value)) is held
+    assert ("is connected to Dermalink DP1-00001 (C0:FF:EE:00:00:01) already" in str(caught.value)) is bool(held)
 
 
 # One scanner
