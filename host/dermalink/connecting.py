@@ -21,7 +21,7 @@ from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hel
 from dermalink_protocol.messages.stop import ReportSymptom
 from dermalink_protocol.zones import Symptom
 
-HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then
+HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then; a link adds what it is late by
 HELLOS: Final = 3
 
 
@@ -104,12 +104,13 @@ def _own_journal(hello: HelloReply) -> Journal:
     return FileJournal(default_path(simulated=Capability.CONTROL_CHANNEL in hello.capabilities))
 
 
-async def say_hello(connection: Connection, *, within_s: float = HELLO_WITHIN_S, times: int = HELLOS) -> HelloReply:
+async def say_hello(connection: Connection, *, within_s: float | None = None, times: int = HELLOS) -> HelloReply:
     """Who the pen is; asked again when boot text may have swallowed it. Raises `IncompatiblePen`, `CannotOpen`."""
     hello = Hello(protocol_version=PROTOCOL_VERSION, host_nonce=secrets.randbits(32))
+    bound_s = HELLO_WITHIN_S + connection.link.late_s if within_s is None else within_s
     for left in reversed(range(times)):
         try:
-            reply = await connection.request(hello, within_s=within_s)
+            reply = await connection.request(hello, within_s=bound_s)
         except Timeout:
             if not left:
                 raise

@@ -17,6 +17,9 @@ from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import LeaseRenewed, RenewLease
 
 UNDER_WAY_MAX: Final = 2  # renewals without an answer; more would only queue up behind a link that stands still
+# One at a time: over BLE an answer takes two connection events, and at 100 ms those to ten renewals a second would
+# queue up for longer than any lease. After a third of the lease it, or its answer, is taken for lost: two more fit in.
+OVERDUE_PART: Final = 3
 
 
 def _nobody(_: RenewLease) -> None:
@@ -44,7 +47,8 @@ class Lease:
         self._earned_tick: int | None = None
         self._spent_tick: int | None = None
         self._held_from: int | None = None
-        self._under_way: set[asyncio.Future[LeaseRenewed]] = set()
+        self._next: tuple[int, float] | None = None  # asked for while one was under way: what it quotes, and since when
+        self._under_way: dict[asyncio.Future[LeaseRenewed], float] = {}  # and when each went
         self._failure: BaseException | None = None
 
     def earn(self, news: Telemetry | Status) -> None:
@@ -61,9 +65,10 @@ class Lease:
         return self._spent_tick is None or elapsed_ms(self._spent_tick, self._earned_tick) > 0
 
     async def renew(self) -> None:
-        """Send one renewal; its answer is noted when it comes. Raises `NoTelemetry` when it was not earned.
+        """Send one renewal, or let it go once the one under way is answered; its own answer is noted when it comes.
 
-        Raises `PenRefusal` or `Timeout` when an earlier one was refused or got no answer, and `LinkError`.
+        What waits quotes what was seen by now, and goes soon or never. Raises `NoTelemetry` when it was not earned,
+        `PenRefusal` or `Timeout` when an earlier one was refused or got no answer, and `LinkError`.
         """
         if self._failure is not None:
             raise self._failure
@@ -71,25 +76,46 @@ class Lease:
             raise NoTelemetry(
                 "The lease was not renewed", rule="SR-STOP-1", limit="nothing new came since the last time"
             )
-        if len(self._under_way) >= UNDER_WAY_MAX:
-            return
         seen = self._connection.newest_tick
         if seen is None:
             raise NoTelemetry("The lease was not renewed", rule="SR-STOP-1", limit="the pen's clock is not known")
         self._spent_tick = self._earned_tick
+        if self._must_wait():
+            self._next = seen, asyncio.get_running_loop().time()
+            return
+        self._send(seen)
+        await asyncio.sleep(0)  # it goes out now, not after whatever the loop does next
+
+    def _send(self, seen: int) -> None:
+        self._next = None
         request = RenewLease(session_id=self._session_id, seen_tick_ms=seen)
         self._vouch(request)
         loop = asyncio.get_running_loop()
         sent_s = loop.time()
-        task = asyncio.ensure_future(self._connection.request(request, within_s=self.lease_ms / 1_000))
-        self._under_way.add(task)
+        late_s = self._connection.link.late_s  # it may have been in time though its answer is not
+        task = asyncio.ensure_future(self._connection.request(request, within_s=self.lease_ms / 1_000 + late_s))
+        self._under_way[task] = sent_s
         task.add_done_callback(lambda done: self._answered(done, seen, loop.time() - sent_s))
-        await asyncio.sleep(0)  # it goes out now, not after whatever the loop does next
+
+    def _must_wait(self) -> bool:
+        """Whether one is under way that may still arrive in time: another would only queue up behind it."""
+        lease_s, now_s = self.lease_ms / 1_000, asyncio.get_running_loop().time()
+        ages_s = [now_s - sent_s for sent_s in self._under_way.values() if now_s - sent_s < lease_s]
+        return len(ages_s) >= UNDER_WAY_MAX or any(age_s < lease_s / OVERDUE_PART for age_s in ages_s)
 
     def _answered(self, task: "asyncio.Future[LeaseRenewed]", seen: int, took_s: float) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         if task.cancelled():
             return
+        self._note(task, seen, took_s)
+        if self._next is None or self._failure is not None or self._must_wait():
+            return
+        asked_with, asked_s = self._next
+        age_s = asyncio.get_running_loop().time() - asked_s
+        if age_s < self.lease_ms / 1_000 / OVERDUE_PART:  # a loop that hung meanwhile gains this one renewal at most
+            self._send(asked_with)
+
+    def _note(self, task: "asyncio.Future[LeaseRenewed]", seen: int, took_s: float) -> None:
         error = task.exception()
         if isinstance(error, Timeout):  # one lost reply is no end: the lease itself says whether it was in time
             return
@@ -114,10 +140,11 @@ class Lease:
 
     def rest(self) -> None:
         """Nothing runs for now, so what is not renewed meanwhile is no near miss."""
-        self._held_from = None
+        self._held_from = self._next = None
 
     async def close(self) -> None:
         """Let go of renewals that are under way; may be called again."""
+        self._next = None
         for task in list(self._under_way):
             task.cancel()
         if self._under_way:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from dermalink.checked import Checked
 from dermalink.connecting import Greeted, greet_at, serial_text
-from dermalink.connection import NEEDS_ADMISSION, REPLY_WITHIN_S, Connection
+from dermalink.connection import NEEDS_ADMISSION, Connection
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.exchange import Exchange
 from dermalink.gate import Gate
@@ -109,7 +109,7 @@ class Pen:
 
     # Reading
 
-    async def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
+    async def request(self, request: Request[R], *, within_s: float | None = None) -> R:
         """Ask, and get the reply that belongs to the question; see `Connection.request`.
 
         What raises exposure goes through `apply` alone, and what keeps it alive through a `lease`: both are refused
@@ -199,7 +199,7 @@ class Pen:
 
     # Therapy
 
-    async def apply(self, checked: Checked[R], *, within_s: float = REPLY_WITHIN_S) -> Outcome[R]:
+    async def apply(self, checked: Checked[R], *, within_s: float | None = None) -> Outcome[R]:
         """Send a checked command, having looked at the pen once more and written down that it is sent.
 
         Applied, refused or unknown, as a value. Raises what `look` raises, `JournalError`, and a `LinkError` when
@@ -221,7 +221,7 @@ class Pen:
                 self._guardian.begin(redeemed.frame.depth_um)
             return await self._send(redeemed.message, number, within_s)
 
-    async def _send(self, message: therapy.TherapyCommand[R], number: int, within_s: float) -> Outcome[R]:
+    async def _send(self, message: therapy.TherapyCommand[R], number: int, within_s: float | None) -> Outcome[R]:
         exchange: Exchange[R] | None = None
         try:
             exchange = self.connection.exchange(message)
@@ -321,7 +321,7 @@ class Pen:
         """
         return await stop_and_confirm(self.connection, within_s)
 
-    async def report_symptom(self, symptom: Symptom, *, within_s: float = REPLY_WITHIN_S) -> SymptomReported:
+    async def report_symptom(self, symptom: Symptom, *, within_s: float | None = None) -> SymptomReported:
         """Pain, bleeding or a rash: stop at once, and no more passes in this session (SR-SYM-1).
 
         It is written down as well, whether the pen answers or not. Raises `Timeout` or a `LinkError`.
@@ -329,7 +329,7 @@ class Pen:
         told = False
         try:
             future = self.connection.request_now(ReportSymptom(symptom=symptom))
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(self.connection.reply_within_s if within_s is None else within_s):
                 reply = await asyncio.shield(future)
             told = True
         except TimeoutError:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from weakref import finalize
 
 from dermalink.checked import Checked
-from dermalink.connection import REPLY_WITHIN_S
 from dermalink.errors import LinkClosed
 from dermalink.gate import Gate
 from dermalink.journal import Journal
@@ -118,7 +117,7 @@ class SyncPen:
         """The maker of checked commands."""
         return self._pen.gate
 
-    def request(self, request: Request[R], *, within_s: float = REPLY_WITHIN_S) -> R:
+    def request(self, request: Request[R], *, within_s: float | None = None) -> R:
         """See `Pen.request`."""
         return self._call(self._pen.request(request, within_s=within_s))
 
@@ -146,7 +145,7 @@ class SyncPen:
 
         return self._call(copy())
 
-    def apply(self, checked: Checked[R], *, within_s: float = REPLY_WITHIN_S) -> Outcome[R]:
+    def apply(self, checked: Checked[R], *, within_s: float | None = None) -> Outcome[R]:
         """See `Pen.apply`."""
         return self._call(self._pen.apply(checked, within_s=within_s))
 

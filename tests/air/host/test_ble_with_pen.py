@@ -41,6 +41,14 @@ async def test_a_pen_is_connected_to_by_url_and_its_full_state_is_read() -> None
             assert request.__name__ in asked
 
 
+@in_virtual_time
+async def test_a_pen_is_greeted_on_the_slowest_air_at_the_least_att_mtu() -> None:
+    async with on_air(options="mtu=23") as desk:
+        desk.do(lambda sim: sim.faults.inject("air", "interval", us=100_000))
+        async with await desk.connect() as pen:  # its hello comes in five indications, two connection events each
+            assert pen.serial_number in desk.url
+
+
 @pytest.mark.parametrize("options", ["mtu=23", "mtu=185", "mtu=247", "mtu=517"])
 @in_virtual_time
 async def test_a_whole_pass_at_each_att_mtu(options: str) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dermalink.errors import LinkLost, NoTelemetry, PenRefusal
-from dermalink.lease import UNDER_WAY_MAX, Lease
+from dermalink.lease import OVERDUE_PART, UNDER_WAY_MAX, Lease
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.identity import Status, StatusFlag
 from dermalink_protocol.messages.telemetry import Telemetry
@@ -113,7 +113,7 @@ async def test_a_link_that_stands_still_is_not_fed_more_and_more() -> None:
         pen.silent_to(RenewLease)
         lease = Lease(connection, 1, 500)
         connection.newest_tick = 5
-        for _ in range(4):
+        for _ in range(30):
             await asyncio.sleep(0.01)
             lease.earn(heard(pen))
             await lease.renew()
@@ -123,6 +123,92 @@ async def test_a_link_that_stands_still_is_not_fed_more_and_more() -> None:
         await lease.renew()
         assert pen.count(RenewLease) == UNDER_WAY_MAX + 1
         await lease.close()
+        await lease.close()
+
+
+def _answers(pen: ScriptedPen, after_s: float) -> None:
+    """Renewals are answered so late."""
+
+    def answer(_: RenewLease) -> None:
+        asked = pen.ids[-1]
+        reply = lambda: pen.send(asked, LeaseRenewed(tick_ms=pen.tick, lease_left_ms=100))  # noqa: E731
+        asyncio.get_running_loop().call_later(after_s, reply)
+
+    pen.on(RenewLease, answer)
+
+
+def _quoted(pen: ScriptedPen) -> list[int]:
+    return [request.seen_tick_ms for request in pen.seen if isinstance(request, RenewLease)]
+
+
+@pytest.mark.sr("SR-STOP-1", side="host")
+@in_virtual_time
+async def test_one_is_under_way_and_what_is_asked_for_meanwhile_goes_when_it_is_answered() -> None:
+    async with a_connection() as (connection, pen):
+        _answers(pen, after_s=0.15)
+        lease = Lease(connection, 1, 500)
+        asked_at = []
+        for _ in range(3):  # at 0, 50 and 100 ms; the last two are one
+            connection.newest_tick = pen.tick
+            asked_at.append(pen.tick)
+            lease.earn(heard(pen))
+            await lease.renew()
+            await asyncio.sleep(0.05)
+        connection.newest_tick = pen.tick  # nobody has asked with it
+        await asyncio.sleep(0.01)
+        assert _quoted(pen) == [asked_at[0], asked_at[2]]
+        await asyncio.sleep(5)
+        assert len(_quoted(pen)) == 2
+
+
+@pytest.mark.sr("SR-STOP-1", side="host")
+@in_virtual_time
+async def test_a_loop_that_hangs_has_no_renewal_go_out_later_than_a_third_of_its_lease() -> None:
+    async with a_connection() as (connection, pen):
+        _answers(pen, after_s=0.35)
+        lease = Lease(connection, 1, 900)
+        for _ in range(2):
+            connection.newest_tick = pen.tick
+            lease.earn(heard(pen))
+            await lease.renew()
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(5)  # the first one's answer came 340 ms after the second one was asked for
+        assert len(_quoted(pen)) == 1
+
+
+@pytest.mark.parametrize("end", ["close", "rest"])
+@in_virtual_time
+async def test_what_waits_does_not_go_once_nothing_runs(end: str) -> None:
+    async with a_connection() as (connection, pen):
+        _answers(pen, after_s=0.1)
+        lease = Lease(connection, 1, 500)
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            connection.newest_tick = pen.tick
+            lease.earn(heard(pen))
+            await lease.renew()
+        if end == "close":
+            await lease.close()
+        else:
+            lease.rest()
+        await asyncio.sleep(1)
+        assert len(_quoted(pen)) == 1
+
+
+@pytest.mark.sr("SR-STOP-1", side="host")
+@in_virtual_time
+async def test_a_renewal_that_was_lost_is_followed_by_another_while_the_lease_still_runs() -> None:
+    async with a_connection() as (connection, pen):
+        pen.silent_to(RenewLease)
+        lease = Lease(connection, 1, 500)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while pen.count(RenewLease) < 2:
+            connection.newest_tick = pen.tick
+            lease.earn(heard(pen))
+            await lease.renew()
+            await asyncio.sleep(0.01)
+        assert loop.time() - began == pytest.approx(500 / OVERDUE_PART / 1_000, abs=0.02)
         await lease.close()
 
 
