@@ -66,6 +66,7 @@ class Opcode(IntEnum):
     HISTORY_STATE = 0x4E47
     # Every channel
     REFUSED = 0xDC19
+    SEALED = 0x681F
     # Declared, not yet built
     DECLARE_EVIDENCE = 0xA603
     EVIDENCE_TAKEN = 0xAAE1
@@ -75,6 +76,8 @@ class Opcode(IntEnum):
     PAIR_REPLY = 0x591D
     RELEASE_OWNER = 0x391B
     OWNER_RELEASED = 0xE692
+    OPEN_CHANNEL = 0xBD63
+    CHANNEL_OPENED = 0xFED9
     GET_CALIBRATION = 0x4968
     CALIBRATION = 0x6396
     WRITE_CALIBRATION = 0x6143
@@ -234,6 +237,10 @@ class Reason(IntEnum):
     EVIDENCE_MISSING = 0xC161
     EVIDENCE_STALE = 0x4CD9
     NO_OWNER = 0x85AE
+    OWNED = 0x6A71
+    PAIRING_SHUT = 0xA4F1
+    PAIRING_BARRED = 0xA7A7
+    PAIRING_FAILED = 0x2A37
 
 
 class RecordKind(IntEnum):
@@ -262,6 +269,10 @@ class RecordKind(IntEnum):
     SYMPTOM = 0xDA38
     # Counted, not listed
     REFUSED_COUNT = 0x203D
+    # Owner
+    OWNER_PAIRED = 0x8E28
+    OWNER_RELEASED = 0x1D41
+    PAIRING_BARRED = 0xCCB4
 
 
 WORD_SETS: Final = (Opcode, State, Reason, RecordKind)

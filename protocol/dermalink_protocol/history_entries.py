@@ -201,3 +201,28 @@ class RefusedCount(Entry, kind=RecordKind.REFUSED_COUNT):
     refusals: U32
     opcode: U16
     reason: Annotated[Reason, u16]
+
+
+class OwnerPairedEntry(Entry, kind=RecordKind.OWNER_PAIRED):
+    """A host was paired (SR-OWN-1): the how-manieth owner it is, and the first bytes of its key's SHA-256.
+
+    `before` is 1 when another was the owner until then. `wrong_codes` is how many were tried since the last pairing.
+    """
+
+    owner_number: U32
+    host_key_hash: Annotated[bytes, Raw(8)]
+    before: Annotated[int, u8.within(0, 1)]
+    wrong_codes: U16
+
+
+class OwnerReleasedEntry(Entry, kind=RecordKind.OWNER_RELEASED):
+    """The owner gave the pen up; ledger, waits and locks stay as they are (SR-RST-1)."""
+
+    owner_number: U32
+
+
+class PairingBarredEntry(Entry, kind=RecordKind.PAIRING_BARRED):
+    """Wrong codes have shut the window (SR-SEC-2): how many since the last pairing, and for how long it is barred."""
+
+    wrong_codes: U16
+    barred_s: U32

@@ -101,6 +101,13 @@ COMMANDS_REMEMBERED: Final = Limit(8, "SR-CMD-1", CONTRACT)
 HISTORY_BYTES_MAX: Final = Limit(1_048_576, "SR-RST-2", ASSUMPTION)
 RECORD_BYTES_MAX: Final = Limit(160, "SR-LOG-1", CONTRACT)
 
+# Owner
+PAIR_WINDOW_MS: Final = Limit(60_000, "SR-SEC-2", ASSUMPTION)
+PAIR_TRIES: Final = Limit(3, "SR-SEC-2", ASSUMPTION)
+PAIR_BARRED_S: Final = Limit(600, "SR-SEC-2", ASSUMPTION)
+PAIR_BARRED_MAX_S: Final = Limit(600 << 12, "SR-SEC-2", "ten minutes doubled twelve times, four weeks (assumption)")
+HAND_OVER_HOLD_MS: Final = Limit(10_000, "SR-OWN-1", ASSUMPTION)
+
 # Wire
 PROTOCOL_VERSION: Final = Limit(1, "SR-SEC-1", CONTRACT)
 MESSAGE_BYTES_MAX: Final = Limit(244, "SR-CMD-2", "one ATT value at ATT_MTU 247, a common data-length limit")

@@ -405,4 +405,24 @@ WORDING: Final[dict[Reason, Wording]] = {
         "SR-SES-1", "Something was declared too long ago", "Do it again and declare it.", "it counts for {}", Unit.S
     ),
     Reason.NO_OWNER: Wording("SR-OWN-1", "The pen has no owner yet", "Pair the pen first."),
+    Reason.OWNED: Wording(
+        "SR-OWN-1",
+        "The pen has an owner, and nobody else can run it",
+        "The owner releases it, or whoever has the pen in hand holds its button for ten seconds and pairs anew.",
+    ),
+    Reason.PAIRING_SHUT: Wording(
+        "SR-SEC-2", "The pen is not open for pairing", "Press its button, then pair within a minute."
+    ),
+    Reason.PAIRING_BARRED: Wording(
+        "SR-SEC-2",
+        "Wrong codes have barred pairing for a while",
+        "Compare the code with the card that came with the pen, wait, and press the button again.",
+        "{} are left",
+        Unit.S,
+    ),
+    Reason.PAIRING_FAILED: Wording(
+        "SR-SEC-2",
+        "The pairing came to nothing, and counts as a wrong code",
+        "Compare the code with the card that came with the pen, and begin again.",
+    ),
 }

@@ -12,7 +12,7 @@ from dermalink_protocol.sealing.keys import public_key
 from tests.benchmarks.measure import Row, row
 
 BODY_BYTES = 98  # a batch of telemetry
-NEGOTIATED = Negotiated(b"hello", b"its reply")
+NEGOTIATED = Negotiated(b"hello", b"its reply", bytes(32))
 
 
 def chance(name: str) -> bytes:

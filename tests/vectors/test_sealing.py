@@ -59,7 +59,7 @@ def test_others_vectors_are_there_with_a_hash_and_with_transport() -> None:
 @pytest.mark.parametrize("line", good(SEALING, "first"), ids=name_of)
 def test_handshakes_in_both_roles(line: Line) -> None:
     host_key, pen_key = raw(line, "host_static_private"), raw(line, "pen_static_private")
-    negotiated = Negotiated(raw(line, "hello"), raw(line, "hello_reply"))
+    negotiated = Negotiated(raw(line, "hello"), raw(line, "hello_reply"), raw(line, "binding"))
     assert negotiated.prologue() == raw(line, "prologue")
     host = HostHandshake(Keys(host_key, public_key(pen_key), raw(line, "host_ephemeral_private")), negotiated)
     pen = PenHandshake(Keys(pen_key, public_key(host_key), raw(line, "pen_ephemeral_private")), negotiated)
@@ -79,7 +79,8 @@ def test_handshakes_in_both_roles(line: Line) -> None:
 
 def play(line: Line) -> None:
     keys = Keys(raw(line, "static_private"), raw(line, "peer_public"), raw(line, "ephemeral_private"))
-    negotiated, received = Negotiated(raw(line, "hello"), raw(line, "hello_reply")), raw(line, "received")
+    negotiated = Negotiated(raw(line, "hello"), raw(line, "hello_reply"), raw(line, "binding"))
+    received = raw(line, "received")
     if line["side"] == "pen":
         PenHandshake(keys, negotiated).answer(received)
     else:

@@ -45,9 +45,9 @@ def rekeyed(key: bytes, times: int = 1) -> bytes:
     return key
 
 
-def prologue(hello: bytes, reply: bytes) -> bytes:
+def prologue(hello: bytes, reply: bytes, binding: bytes) -> bytes:
     """What both sides hash first."""
-    return LABEL + b"".join(len(body).to_bytes(2, "little") + body for body in (hello, reply))
+    return LABEL + b"".join(len(body).to_bytes(2, "little") + body for body in (hello, reply, binding))
 
 
 def record(key: bytes, channel: int, counter: int, body: bytes) -> bytes:

@@ -32,6 +32,7 @@ NOT_CANONICAL = {
 EPOCH = 65_536
 LAST = 0xFFFF_FFFF
 WINDOW = 64
+BINDING = chance("binding")
 
 
 class Side(NamedTuple):
@@ -41,6 +42,7 @@ class Side(NamedTuple):
     own: bytes
     peer: bytes
     ephemeral: bytes
+    binding: bytes = BINDING
 
     def as_json(self) -> Line:
         """As a line has it."""
@@ -49,6 +51,7 @@ class Side(NamedTuple):
             "static_private": self.own.hex(),
             "peer_public": self.peer.hex(),
             "ephemeral_private": self.ephemeral.hex(),
+            "binding": self.binding.hex(),
         }
 
 
@@ -59,7 +62,7 @@ HELLO = bytes.fromhex("bfae0100010078563412")
 REPLY = bytes.fromhex("0f7e0100010003020100") + b"DL-000123".ljust(16, b"\0") + bytes(range(40))
 ON_HOST = Side("host", HOST, public(PEN), HOST_E)
 ON_PEN = Side("pen", PEN, public(HOST), PEN_E)
-MADE = handshake(HOST, HOST_E, PEN, PEN_E, prologue(HELLO, REPLY))
+MADE = handshake(HOST, HOST_E, PEN, PEN_E, prologue(HELLO, REPLY, BINDING))
 
 
 def sealing_lines() -> Iterator[Line]:
@@ -81,7 +84,7 @@ def _handshakes() -> Iterator[Line]:
         "longest prologue": (b"h" * 244, b"r" * 244),
     }
     for name, (hello, reply) in cases.items():
-        made = handshake(HOST, HOST_E, PEN, PEN_E, prologue(hello, reply))
+        made = handshake(HOST, HOST_E, PEN, PEN_E, prologue(hello, reply, BINDING))
         yield {
             "good": f"handshake: {name}",
             "host_static_private": HOST.hex(),
@@ -90,7 +93,8 @@ def _handshakes() -> Iterator[Line]:
             "pen_ephemeral_private": PEN_E.hex(),
             "hello": hello.hex(),
             "hello_reply": reply.hex(),
-            "prologue": prologue(hello, reply).hex(),
+            "binding": BINDING.hex(),
+            "prologue": prologue(hello, reply, BINDING).hex(),
             "first": made.first.hex(),
             "second": made.second.hex(),
             "handshake_hash": made.handshake_hash.hex(),
@@ -139,6 +143,9 @@ def _bad_negotiations(side: Side, message: bytes) -> Iterator[BadHandshake]:
     }
     for name, (hello, reply) in altered.items():
         yield f"saw {name}", side, hello, reply, message, *REFUSED
+    for name, binding in {"of 31 bytes": BINDING[:31], "of 33 bytes": BINDING + b"\0", "missing": b""}.items():
+        yield f"binding {name}", side._replace(binding=binding), HELLO, REPLY, b"", *unbound
+    yield "the binding of another pairing", side._replace(binding=chance("other")), HELLO, REPLY, message, *REFUSED
 
 
 def _bad_messages(side: Side, message: bytes) -> Iterator[BadHandshake]:
@@ -166,13 +173,15 @@ def _bad_messages(side: Side, message: bytes) -> Iterator[BadHandshake]:
 
 def _others() -> dict[str, Made]:
     """Handshakes that are sound, but not this one."""
-    bound = prologue(HELLO, REPLY)
+    bound = prologue(HELLO, REPLY, BINDING)
     later = chance("another host ephemeral"), chance("another pen ephemeral")
     return {
         "of a stranger for the host": handshake(STRANGER, HOST_E, PEN, PEN_E, bound),
         "of a stranger for the pen": handshake(HOST, HOST_E, STRANGER, PEN_E, bound),
-        "of an earlier hello": handshake(HOST, later[0], PEN, later[1], prologue(HELLO[:-4] + bytes(4), REPLY)),
-        "of another boot": handshake(HOST, later[0], PEN, later[1], prologue(HELLO, REPLY[:-40] + bytes(40))),
+        "of an earlier hello": handshake(
+            HOST, later[0], PEN, later[1], prologue(HELLO[:-4] + bytes(4), REPLY, BINDING)
+        ),
+        "of another boot": handshake(HOST, later[0], PEN, later[1], prologue(HELLO, REPLY[:-40] + bytes(40), BINDING)),
     }
 
 
@@ -247,7 +256,7 @@ C, T, R = Channel.COMMAND, Channel.TELEMETRY, Channel.RECORDS
 
 
 def _sealed() -> Iterator[Stream]:
-    bodies = {"empty": b"", "one byte": b"\0", "counting": bytes(range(100)), "longest": b"\xff" * 224}
+    bodies = {"empty": b"", "one byte": b"\0", "counting": bytes(range(100)), "longest": b"\xff" * 216}
     for name, body in bodies.items():
         yield Stream(name).takes(C, 0, body)
     every = Stream("every channel")
@@ -261,7 +270,7 @@ def _spoilt() -> Iterator[Stream]:
     """Each is dropped, and the sound record after it is taken as if nothing had come."""
     key = MADE.host_to_pen
     good = record(key, C, 0, b"body")
-    earlier = handshake(HOST, chance("another host ephemeral"), PEN, PEN_E, prologue(HELLO, REPLY))
+    earlier = handshake(HOST, chance("another host ephemeral"), PEN, PEN_E, prologue(HELLO, REPLY, BINDING))
     forged = {
         "bit 0 of the counter": bytes([good[0] ^ 1]) + good[1:],
         "a bit of the body": good[:4] + bytes([good[4] ^ 0x10]) + good[5:],

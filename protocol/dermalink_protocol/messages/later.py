@@ -59,7 +59,11 @@ class GetOwner(Request[Owner], opcode=Opcode.GET_OWNER, channel=Channel.PAIRING,
 
 
 class PairReply(Reply, opcode=Opcode.PAIR_REPLY, channel=Channel.PAIRING, since=1):
-    """The pen's side of a pairing step."""
+    """The pen's side of a pairing step: its number again, and
+
+    1: iterations (u32, little-endian) and salt, 16 to 32 bytes; 2: shareV (65) and confirmV (32); 3: the pen's static
+    key, sealed (48). See `dermalink_protocol.pairing`.
+    """
 
     step: U8
     share: Annotated[bytes, Tail(1, 0, 160)]
@@ -72,7 +76,10 @@ class PairStep(
     effect=Effect.RAISES,
     since=1,
 ):
-    """The host's side of a pairing step; an owner can run the pen, so it raises exposure."""
+    """The host's side of a pairing step; an owner can run the pen, so it raises exposure.
+
+    1: nothing; 2: the host's id (16) and shareP (65); 3: confirmP (32) and the host's static key, sealed (48).
+    """
 
     step: U8
     share: Annotated[bytes, Tail(1, 0, 160)]
@@ -86,6 +93,18 @@ class ReleaseOwner(
     Request[OwnerReleased], opcode=Opcode.RELEASE_OWNER, channel=Channel.PAIRING, effect=Effect.REDUCES, since=1
 ):
     """The owner gives the pen up; nobody can run it until it is paired again."""
+
+
+class ChannelOpened(Reply, opcode=Opcode.CHANNEL_OPENED, channel=Channel.PAIRING, since=1):
+    """The pen's message of the handshake; what the owner says from here on is sealed."""
+
+    message: Annotated[bytes, Raw(48)]
+
+
+class OpenChannel(Request[ChannelOpened], opcode=Opcode.OPEN_CHANNEL, channel=Channel.PAIRING, since=1):
+    """The owner's message of the handshake, bound to this connection's hello (`dermalink_protocol.sealing`)."""
+
+    message: Annotated[bytes, Raw(48)]
 
 
 class Calibration(Reply, opcode=Opcode.CALIBRATION, channel=Channel.STATUS, since=1):

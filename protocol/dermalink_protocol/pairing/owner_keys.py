@@ -15,9 +15,7 @@ other. The pen's seal has the host's key as associated data, so a host that open
 keys have their own direction, so nothing sealed can be sent back. `binding` belongs into the prologue of every later
 handshake: keys that were put together from two pairings then never meet.
 
-Refused as static keys (`BadPublicKey`): other than 32 bytes; 2^255 - 19 and above, the top bit included (another way of
-writing a smaller key); the five of low order, with which every exchange comes to zero; the other side's own, sent back.
-Source: RFC 7748, sections 5 and 6.1; the five are the u-coordinates of Curve25519's and its twist's small subgroups.
+Refused as static keys (`BadPublicKey`): what `sealing.keys` refuses, and the other side's own, sent back.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +24,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dermalink_protocol.pairing.errors import BadPublicKey, BrokenSeal
 from dermalink_protocol.pairing.single_use import SingleUse
 from dermalink_protocol.pairing.spake2plus import KEY_BYTES, SharedKey, hkdf
+from dermalink_protocol.sealing.errors import UnusableKey
+from dermalink_protocol.sealing.keys import checked_public
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -36,16 +36,6 @@ HOST_KEY_LABEL: Final = b"dermalink pairing 1 host key"
 PEN_KEY_LABEL: Final = b"dermalink pairing 1 pen key"
 BINDING_LABEL: Final = b"dermalink pairing 1 binding"
 
-FIELD: Final = 2**255 - 19
-LOW_ORDER: Final = frozenset(
-    {
-        0,
-        1,
-        325606250916557431795983626356110631294008115727848805560023387167927233504,
-        39382357235489614581723060781553021112529911719440698176882885853963445705823,
-        FIELD - 1,
-    }
-)
 _NONCE: Final = bytes(12)
 _AGAIN: Final = "Begin pairing again."
 
@@ -93,13 +83,12 @@ def answer_offer(shared: SharedKey, public: bytes, sealed: bytes) -> PenReply:
 
 def checked_public_key(public: bytes) -> bytes:
     """The key itself; raises `BadPublicKey` for one that no honest side has (see above)."""
-    if type(public) is not bytes or len(public) != PUBLIC_KEY_BYTES:
+    if type(public) is not bytes:
         raise _bad_key(f"it has {PUBLIC_KEY_BYTES} bytes")
-    number = int.from_bytes(public, "little")
-    if number >= FIELD:
-        raise _bad_key("it is written in another way than the one")
-    if number in LOW_ORDER:
-        raise _bad_key("anybody could open what is sealed with it")
+    try:
+        checked_public(public, "a static key")
+    except UnusableKey as error:
+        raise _bad_key(error.limit) from None
     return public
 
 

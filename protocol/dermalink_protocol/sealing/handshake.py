@@ -14,8 +14,9 @@ the host as initiator, then the records of `records`. 0 is no suite.
 | then | seals with the first key, opens with the second | seals with the second, opens with the first |
 
 **Nothing said in the clear can be altered.** The prologue, which both sides hash before the first message, is a
-label and the bytes of hello and of its reply as each side sent or saw them, so one changed bit, an older version or
-a missing feature ends the handshake. It is `LABEL`, then twice a length (u16 little-endian) and that many bytes.
+label, the bytes of hello and of its reply as each side sent or saw them, and what binds the two keys to one pairing,
+so one changed bit, an older version, a missing feature, or keys of two pairings end the handshake. It is `LABEL`, then
+three times a length (u16 little-endian) and that many bytes.
 The boot id and the tick in the reply, and the nonce in hello, differ from one connection to the next: so an old
 message is of another prologue.
 
@@ -53,16 +54,27 @@ from dermalink_protocol.sealing.single import Single
 SUITE: Final = 1
 LABEL: Final = b"dermalink sealed channel 1"
 HANDSHAKE_BYTES: Final = KEY_BYTES + TAG_BYTES
+BINDING_BYTES: Final = 32
 
 
 class Negotiated(NamedTuple):
-    """What was agreed in the clear: the bodies of hello and of its reply, envelope and all, as this side has them."""
+    """What was agreed before: the bodies of hello and of its reply, envelope and all, as this side has them, in the
+    clear; and `binding`, 32 secret bytes, from pairing (`pairing.owner_keys.OwnerKeys`).
+    """
 
     hello: bytes
     reply: bytes
+    binding: bytes
+
+    def __repr__(self) -> str:
+        """Secrets stand in no log."""
+        return f"Negotiated(hello={self.hello.hex()}, reply={self.reply.hex()})"
 
     def prologue(self) -> bytes:
         """What both sides hash first; raises `UnboundHandshake` if one is empty or longer than any message."""
+        if len(self.binding) != BINDING_BYTES:
+            limit = f"its binding has {len(self.binding)} bytes, and there are {BINDING_BYTES}"
+            raise UnboundHandshake("a handshake was refused", limit=limit, limit_value=BINDING_BYTES)
         prologue = LABEL
         for name, body in zip(self._fields, self, strict=True):
             if not 0 < len(body) <= MESSAGE_BYTES_MAX:

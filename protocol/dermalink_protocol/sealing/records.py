@@ -1,6 +1,6 @@
 """Sealed records: what goes over a channel once a handshake has given both directions their keys (SR-SEC-1).
 
-**Layout.** 20 bytes more than the body, and `MESSAGE_BYTES_MAX` (244) in all, so a body has 224 bytes at most:
+**Layout.** 20 bytes more than the body, and 236 in all (`messages.sealed` carries it), so a body has 216 bytes at most:
 
 | bytes | what |
 | --- | --- |
@@ -36,7 +36,8 @@ time to live and the pen's tick (SR-CMD-1).
 from typing import Final, NamedTuple
 
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.limits import MESSAGE_BYTES_MAX, SEAL_RECORDS_PER_KEY, SEAL_WINDOW_RECORDS
+from dermalink_protocol.limits import SEAL_RECORDS_PER_KEY, SEAL_WINDOW_RECORDS
+from dermalink_protocol.messages.sealed import RECORD_BYTES_MAX, SEAL_BYTES
 from dermalink_protocol.sealing.aead import TAG_BYTES, Aead, nonce_of
 from dermalink_protocol.sealing.errors import (
     CountersUsedUp,
@@ -53,7 +54,7 @@ from dermalink_protocol.sealing.window import Verdict, Window
 
 COUNTER_BYTES: Final = 4
 OVERHEAD_BYTES: Final = COUNTER_BYTES + TAG_BYTES
-RECORD_BYTES_MAX: Final = int(MESSAGE_BYTES_MAX)
+assert OVERHEAD_BYTES == SEAL_BYTES
 BODY_BYTES_MAX: Final = RECORD_BYTES_MAX - OVERHEAD_BYTES
 COUNTER_MAX: Final = 0xFFFF_FFFF
 TALLY_MAX: Final = 0xFFFF_FFFF

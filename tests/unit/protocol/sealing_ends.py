@@ -14,7 +14,8 @@ def chance(name: str) -> bytes:
 
 HOST, PEN, STRANGER = chance("host"), chance("pen"), chance("stranger")
 HELLO, REPLY = bytes(range(10)), bytes(range(100, 170))
-NEGOTIATED = Negotiated(HELLO, REPLY)
+BINDING = chance("binding")
+NEGOTIATED = Negotiated(HELLO, REPLY, BINDING)
 
 
 def host_side(

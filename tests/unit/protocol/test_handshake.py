@@ -32,6 +32,7 @@ from dermalink_protocol.sealing.keys import FIELD, KEY_BYTES, LOW_ORDER, checked
 from dermalink_protocol.sealing.noise_kk import BadSeal, NoiseKK
 from dermalink_protocol.sealing.records import Dropped, Opened
 from tests.unit.protocol.sealing_ends import (
+    BINDING,
     HELLO,
     HOST,
     NEGOTIATED,
@@ -88,10 +89,11 @@ def test_a_message_of_any_other_length_is_refused(take: Callable[[bytes], object
         assert caught.value.limit_value == HANDSHAKE_BYTES
 
 
-def test_any_bit_of_hello_or_its_reply_altered_on_the_way_is_seen_by_both_sides() -> None:
+def test_any_bit_of_hello_its_reply_or_the_binding_that_differs_is_seen_by_both_sides() -> None:
     first, second = connected().first, connected().second
-    altered = [Negotiated(hello, REPLY) for hello in every_flip(HELLO)]
-    altered += [Negotiated(HELLO, reply) for reply in every_flip(REPLY)]
+    altered = [Negotiated(hello, REPLY, BINDING) for hello in every_flip(HELLO)]
+    altered += [Negotiated(HELLO, reply, BINDING) for reply in every_flip(REPLY)]
+    altered += [Negotiated(HELLO, REPLY, binding) for binding in every_flip(BINDING)]
     for negotiated in altered:
         with pytest.raises(HandshakeRefused):
             pen_side(negotiated).answer(first)
@@ -100,19 +102,29 @@ def test_any_bit_of_hello_or_its_reply_altered_on_the_way_is_seen_by_both_sides(
 
 
 def test_bytes_moved_from_hello_to_its_reply_are_another_prologue() -> None:
-    moved = [Negotiated((HELLO + REPLY)[:at], (HELLO + REPLY)[at:]) for at in range(1, len(HELLO + REPLY))]
+    moved = [Negotiated((HELLO + REPLY)[:at], (HELLO + REPLY)[at:], BINDING) for at in range(1, len(HELLO + REPLY))]
     assert len({negotiated.prologue() for negotiated in moved}) == len(moved)
 
 
-@pytest.mark.parametrize("negotiated", [Negotiated(b"", REPLY), Negotiated(HELLO, b""), Negotiated(HELLO, bytes(245))])
-def test_nothing_is_begun_without_hello_and_its_reply(negotiated: Negotiated) -> None:
+@pytest.mark.parametrize(
+    "negotiated",
+    [
+        Negotiated(b"", REPLY, BINDING),
+        Negotiated(HELLO, b"", BINDING),
+        Negotiated(HELLO, bytes(245), BINDING),
+        Negotiated(HELLO, REPLY, b""),
+        Negotiated(HELLO, REPLY, BINDING[:31]),
+        Negotiated(HELLO, REPLY, BINDING + b"\0"),
+    ],
+)
+def test_nothing_is_begun_without_hello_its_reply_and_a_binding(negotiated: Negotiated) -> None:
     for side in (host_side, pen_side):
         with pytest.raises(UnboundHandshake):
             side(negotiated)
 
 
 def test_an_old_first_message_is_refused_after_another_reply_to_hello() -> None:
-    later = Negotiated(HELLO, REPLY[:-4] + b"tick")
+    later = Negotiated(HELLO, REPLY[:-4] + b"tick", BINDING)
     with pytest.raises(HandshakeRefused):
         pen_side(later, e="later").answer(connected().first)
 

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from dermalink_protocol.messages.later import PairReply, PairStep
 from dermalink_protocol.pairing.errors import PairingError, StepRepeated
 from dermalink_protocol.pairing.owner_keys import (
-    LOW_ORDER,
     SEALED_BYTES,
     HostOffer,
     OwnerKeys,
@@ -26,6 +25,7 @@ from dermalink_protocol.pairing.spake2plus import (
     SharedKey,
     Verifier,
 )
+from dermalink_protocol.sealing.keys import LOW_ORDER
 from dermalink_protocol.wire import Tail
 
 HOST_KEY, PEN_KEY = bytes([7] * 32), bytes([9] * 32)
