@@ -14,6 +14,7 @@ from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, sha
 from dermalink_simulator.firmware.flash_store import FlashStore
 from dermalink_simulator.firmware.heads import SeatedHead
 from dermalink_simulator.firmware.monitor import CLEAR
+from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
@@ -92,6 +93,7 @@ class Inside:
         self.gate = AT_REST
         self.order: DriveOrder | None = DriveOrder()
         self.store = FlashStore()
+        self.owner: OwnerRecord = NO_OWNER
         self.declared = Declared(0, 0, 0)
         self.ports: dict[int, Port] = {}
         self.sensors = Sensors()
