@@ -1,0 +1,4 @@
+"""Owning a pen, on the person's side: the keys of each pen, where they are kept, and how a pen is claimed and let go.
+
+Read in this order: `owned_pen` (what this computer holds for a pen), `store` (where it lies).
+"""
