@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_MAX_MS, ZONE_RULES
-from dermalink_protocol.messages import identity, later, records, stop, therapy  # noqa: F401  (declares them)
+from dermalink_protocol.messages import identity, later, owner, records, stop, therapy  # noqa: F401  (declares them)
 from dermalink_protocol.schema import Message, Request
 from dermalink_protocol.wire import WIDTHS, Raw, Tail, Wire
 from dermalink_protocol.zones import Direction, Zone

@@ -12,7 +12,7 @@ from dermalink_protocol.generate.markdown import code, page, paragraphs, table, 
 from dermalink_protocol.history import Flaw
 from dermalink_protocol.history_entries import Entry
 from dermalink_protocol.limits import TELEMETRY_BATCH, TELEMETRY_HZ, TELEMETRY_IDLE_MS
-from dermalink_protocol.messages import identity, later, records, refusal, sealed, stop, telemetry, therapy
+from dermalink_protocol.messages import identity, later, owner, records, refusal, sealed, stop, telemetry, therapy
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.samples import SAMPLE_BYTES, SAMPLE_FIELDS, SAMPLE_MS
 from dermalink_protocol.schema import COMMAND_HEADER, Effect, Message, Notification, Request
@@ -25,6 +25,7 @@ GROUPS: dict[str, ModuleType] = {
     "Telemetry": telemetry,
     "Records": records,
     "Refusal": refusal,
+    "Owner": owner,
     "Sealed": sealed,
     "Declared, not yet built": later,
 }

@@ -9,7 +9,7 @@ from dermalink_protocol.codewords import State
 from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.messages.identity import GetStatus
-from dermalink_protocol.messages.later import GetOwner
+from dermalink_protocol.messages.owner import GetOwner
 from dermalink_protocol.messages.records import GetHistory, GetHistoryState
 from dermalink_protocol.messages.stop import Stop, Stopped
 from dermalink_protocol.messages.therapy import CloseSession, EndPass, PausePass, RenewLease, RunSelfTest, SessionOpened

@@ -11,7 +11,7 @@ from dermalink_protocol.codewords import Opcode, RecordKind
 from dermalink_protocol.errors import DeclarationError, ReservedBits
 from dermalink_protocol.history_entries import Entry
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
-from dermalink_protocol.messages.later import OwnerReleased
+from dermalink_protocol.messages.owner import OwnerReleased
 from dermalink_protocol.messages.stop import Stopped
 from dermalink_protocol.messages.therapy import TherapyCommand
 from dermalink_protocol.schema import ENVELOPE_BYTES, Effect, Message, Notification, Reply, Request

@@ -5,7 +5,7 @@ import copy
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from dermalink_protocol.messages.later import PairReply, PairStep
+from dermalink_protocol.messages.owner import PairReply, PairStep
 from dermalink_protocol.pairing.errors import PairingError, StepRepeated
 from dermalink_protocol.pairing.owner_keys import (
     SEALED_BYTES,
