@@ -2,7 +2,8 @@
 
 Empty on purpose: whoever reads a code need not load the elliptic curve. Read in this order: `setup_code` (what is
 printed for a pen), `registration` (what each side keeps of it), `spake2plus` (both come to a shared key, and nobody
-learns the code), `owner_keys` (the shared key becomes a pair of static keys), `errors` (what each can refuse).
+learns the code), `owner_keys` (the shared key becomes a pair of static keys), `steps` (what each message carries, and
+what the run is bound to), `errors` (what each can refuse).
 
 The five values that cross, in this order, each at most 160 bytes:
 

@@ -64,7 +64,7 @@ class Parties:
         """A host and a pen, who said `negotiated` to each other before: any change of it on the way fails the pairing.
 
         The context is b"dermalink pairing " ‖ `SUITE` ‖ 0x20 ‖ protocol version, u16 little-endian ‖ SHA-256 of
-        `negotiated` (hello, its reply, salt, iterations, as they went over the wire). The Prover is `host_id`, 16
+        `negotiated` (`steps.negotiated`: hello, its reply, how to derive). The Prover is `host_id`, 16
         bytes; the Verifier the serial number in ASCII, without padding. Raises `BadIdentity`.
         """
         if type(protocol_version) is not int or not 1 <= protocol_version <= 0xFFFF:
