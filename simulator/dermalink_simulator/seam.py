@@ -112,7 +112,7 @@ class Firmware(Protocol):
     """A pen's firmware, of whatever language, as its hardware sees it."""
 
     def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
-        """Start from what the flash holds; `seed` feeds the pen's own random numbers (boot id, nonces)."""
+        """Start from what the flash holds; `seed`, 256 bits, feeds the pen's own random numbers (boot id, keys)."""
 
     def link_up(self, port: int, kind: PortKind) -> None:
         """A host's connection begins on `port`."""

@@ -1,13 +1,13 @@
 """The pen's firmware in Python: one implementation of the seam, sans-I/O, the same bytes for the same calls."""
 
 import pickle
-from random import Random
 from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, sensing
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
+from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import att_error
 from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
@@ -23,6 +23,7 @@ from dermalink_simulator.therapy.state import MOVING
 
 BUSY_WAKE_MS: Final = 10
 IDLE_WAKE_MS: Final = 1_000
+BOOT_ID_MAX: Final = 0xFFFF_FFFE
 AWAKE: Final = frozenset(
     {
         int(state)
@@ -53,11 +54,12 @@ class PenFirmware:
     # Power
 
     def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
-        """Start from what the flash holds; `seed` feeds the boot's number."""
+        """Start from what the flash holds; `seed`, 256 bits, feeds the pen's own random numbers."""
         pen = self._pen = Inside(self._profile, self._disabled)
-        pen.boot_id = Random(seed).randrange(1, 0xFFFF_FFFF)
         store = pen.store
         store.load(flash)
+        pen.entropy = Entropy(seed, store.record.boot_count)
+        pen.boot_id = 1 + int.from_bytes(pen.entropy.draw(8), "little") % BOOT_ID_MAX
         factory = store.factory
         pen.declared = Declared(factory.sensor_accuracy_um, factory.drive_tolerance_um, factory.retraction_ms)
         pen.limits = limits_for(factory.rate_min_hz, factory.rate_max_hz, self._disabled)

@@ -11,6 +11,7 @@ from dermalink_protocol.zones import Head
 from dermalink_simulator.firmware.button import AT_POWER_UP
 from dermalink_simulator.firmware.clock import ClockWatch, UnpressedSets
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, shape_of
+from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.flash_store import FlashStore
 from dermalink_simulator.firmware.heads import SeatedHead
 from dermalink_simulator.firmware.monitor import CLEAR
@@ -41,11 +42,12 @@ class LastApplied(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Who asked, and how the reply finds its way."""
+    """Who asked, and how the reply finds its way; `seal` numbers the sealed channel it came by, 0 is in the clear."""
 
     port: int
     channel: Channel
     request_id: int
+    seal: int = 0
 
 
 class Deferred(NamedTuple):
@@ -94,8 +96,11 @@ class Inside:
         self.order: DriveOrder | None = DriveOrder()
         self.store = FlashStore()
         self.owner: OwnerRecord = NO_OWNER
+        self.entropy = Entropy(0, 0)
         self.declared = Declared(0, 0, 0)
         self.ports: dict[int, Port] = {}
+        self.channels = 0  # sealed channels so far, tried ones as well
+        self.handshakes: dict[int, int] = {}  # tick of the last one on a port that nobody has proven
         self.sensors = Sensors()
         self.tick_ms = 0
         self.boot_id = 0
@@ -112,8 +117,7 @@ class Inside:
         self.dwell = FRESH
         self.force_over_ms = 0
         self.rate = STEADY
-        self.contact = 0
-        self.raw_contact = 0
+        self.contact = self.raw_contact = 0
         self.shape = NO_SHAPE
         self.sampler = Sampler()
         self.clock, self.clock_sets = ClockWatch(), UnpressedSets()
@@ -121,9 +125,7 @@ class Inside:
         # Head, pass, self-test
         self.head = SeatedHead()
         self.noted_tag_id = NO_TAG_ID
-        self.pass_peak_um = 0
-        self.pass_punctures = 0
-        self.stop_ms = 0
+        self.pass_peak_um = self.pass_punctures = self.stop_ms = 0
         self.self_test = SelfTest()
         # Commands
         self.host_record: tuple[int, bytes] = (0, bytes(32))

@@ -24,6 +24,7 @@ GUARD_MS: Final = 5
 TICK_MS: Final = 10
 NEVER: Final = 1 << 62
 PORTS_MAX: Final = 8
+ENTROPY_BITS: Final = 256  # what the hardware has gathered for keys when the firmware starts
 
 
 class PenOffError(DermalinkError):
@@ -86,7 +87,7 @@ class Board:
         self._flash_busy = self._tag_busy = self._power_going = self._woken = False
         self.mechanism.forget()
         self.firmware = self._make_firmware()
-        self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(32))
+        self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(ENTROPY_BITS))
         self._main_due = self.now_ms + TICK_MS
         self.serve()
 
