@@ -1,6 +1,8 @@
 """What every test is held to: it leaves nothing running and nothing open."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +16,10 @@ pytest_plugins = ["pytester"]
 settings.register_profile("every-run", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("every-run")
+
+
+# No test, and no program that one starts, sees the keys of whoever runs it; one that wants keys names a folder.
+os.environ["DERMALINK_KEYS"] = str(Path(__file__).parent / "no-keys-here")
 
 
 def pytest_configure() -> None:

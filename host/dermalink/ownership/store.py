@@ -1,13 +1,216 @@
-"""Where the keys of a person's pens lie."""
+"""Where the keys of a person's pens lie: in the system's keyring, or where there is none, in a file of their own.
 
+For each pen there is a small file that names it (`entries`), so that what this computer knows can be told without the
+keyring; the keys lie beside the name only where there is no keyring. `DERMALINK_KEYS` names a folder to use instead,
+with the keys in it and the system's keyring left alone: for tests, for CI, for a removable disk.
+
+Calls may wait for the system's keyring, which may ask a person to unlock it: make them in a thread.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dermalink.ownership import system_keyring
+from dermalink.ownership.entries import (
+    Entry,
+    Unfinished,
+    Where,
+    decode_entry,
+    decode_keys,
+    decode_unfinished,
+    encode_entry,
+    encode_keys,
+    encode_unfinished,
+)
+from dermalink.ownership.errors import KeysMissing, KeyStoreError
 from dermalink.ownership.owned_pen import OwnedPen
+from dermalink.ownership.private_folder import PrivateFolder
+from dermalink.ownership.system_keyring import SystemKeyring
+
+KEYS_VARIABLE: Final = "DERMALINK_KEYS"
+OWNED: Final = ".pen.json"
+UNFINISHED: Final = ".unfinished.json"
+PROBE: Final = "probe"
+
+
+class Listed(NamedTuple):
+    """A line of what this computer knows: an entry, or a file that can't be read, and why."""
+
+    name: str
+    entry: Entry | None
+    why: KeyStoreError | None = None
+
+
+class KeyStore:
+    """Each call raises a `KeyStoreError` when it can't be done, and then nothing is lost."""
+
+    def __init__(self, folder: Path, find_keyring: Callable[[], SystemKeyring | None]) -> None:
+        """`find_keyring` is called when keys are to be had and not before."""
+        self._folder = PrivateFolder(folder)
+        self._find = find_keyring
+        self._keyring: SystemKeyring | None = None
+        self._looked = False
+
+    # Reading
+
+    def known(self, serial_number: str) -> OwnedPen | None:
+        """The keys of this pen; None where this computer never had any."""
+        found = self._read(serial_number, OWNED)
+        return None if found is None else decode_keys(found[1], found[0])
+
+    def unfinished(self, serial_number: str) -> Unfinished | None:
+        """A pairing with this pen whose last answer never came."""
+        found = self._read(serial_number, UNFINISHED)
+        return None if found is None else decode_unfinished(found[1], found[0])
+
+    def list(self) -> list[Listed]:
+        """Every pen that is known here, by serial number; the keyring is not asked."""
+        found = []
+        for suffix in (OWNED, UNFINISHED):
+            for name in self._folder.names(suffix):
+                try:
+                    data = self._folder.read(name + suffix)
+                    if data is not None:
+                        entry = decode_entry(data, _serial(name), finished=suffix == OWNED)[0]
+                        found.append(Listed(entry.serial_number, entry))
+                except KeyStoreError as error:
+                    found.append(Listed(_serial(name), None, error))
+        return sorted(found, key=lambda listed: listed.name)
+
+    # Where
+
+    @property
+    def where(self) -> Where:
+        """Where keys are put that are kept from now on."""
+        return Where.FILE if self._get_keyring() is None else Where.KEYRING
+
+    @property
+    def said(self) -> str:
+        """The same for a person, and what it means."""
+        keyring = self._get_keyring()
+        if keyring is not None:
+            return f"The keys lie in {keyring.called}, which this computer's sign-in locks."
+        return (
+            f"This computer has no keyring that can be used: the keys lie in the folder {self._folder.path}, readable"
+            " by this user alone. Whoever gets at this user's files can run the pen."
+        )
+
+    def check(self) -> None:
+        """See that keys can be kept here, before anybody is asked to press a button."""
+        keyring = self._get_keyring()
+        if keyring is not None:
+            keyring.write(PROBE, PROBE)
+            keyring.remove(PROBE)
+        self._folder.write(PROBE, b"")
+        self._folder.remove(PROBE)
+
+    # Writing
+
+    def begin(self, run: Unfinished) -> None:
+        """Keep what a pairing needs to be finished, before its last word goes out; in place of an older one."""
+        self._write(Entry(run.serial_number, 0, self.where, finished=False), encode_unfinished(run), UNFINISHED)
+
+    def keep(self, pen: OwnedPen) -> None:
+        """Keep the keys of a finished pairing, in place of older ones; what was unfinished is removed."""
+        self._write(Entry(pen.serial_number, pen.paired_s, self.where), encode_keys(pen), OWNED)
+        self.drop_unfinished(pen.serial_number)
+
+    def forget(self, serial_number: str) -> bool:
+        """Remove all that is kept for this pen; False where nothing was."""
+        had = [self._remove(serial_number, suffix) for suffix in (OWNED, UNFINISHED)]
+        return any(had)
+
+    def drop_unfinished(self, serial_number: str) -> bool:
+        """Remove what is kept of an unfinished pairing; False where nothing was."""
+        return self._remove(serial_number, UNFINISHED)
+
+    # Within
+
+    def _get_keyring(self) -> SystemKeyring | None:
+        if not self._looked:
+            self._keyring, self._looked = self._find(), True
+        return self._keyring
+
+    def _read(self, serial_number: str, suffix: str) -> tuple[Entry, str] | None:
+        data = self._folder.read(_name(serial_number) + suffix)
+        if data is None:
+            return None
+        entry, keys = decode_entry(data, serial_number, finished=suffix == OWNED)
+        if keys is None:
+            keys = self._from_keyring(serial_number, suffix)
+        return entry, keys
+
+    def _from_keyring(self, serial_number: str, suffix: str) -> str:
+        keyring = self._get_keyring()
+        if keyring is None:
+            raise _missing(serial_number, "there is no keyring here now")
+        keys = keyring.read(_name(serial_number) + suffix)
+        if keys is None:
+            raise _missing(serial_number, f"{keyring.called} has them no more")
+        return keys
+
+    def _write(self, entry: Entry, keys: str, suffix: str) -> None:
+        name = _name(entry.serial_number) + suffix
+        keyring = self._get_keyring()
+        if keyring is not None:
+            keyring.write(name, keys)
+        self._folder.write(name, encode_entry(entry, keys if keyring is None else None))
+
+    def _remove(self, serial_number: str, suffix: str) -> bool:
+        """The keyring first: a name without keys says so when it is read, keys without a name would be lost there."""
+        name = _name(serial_number) + suffix
+        if name.removesuffix(suffix) not in self._folder.names(suffix):
+            return False
+        if self._may_lie_in_keyring(name):
+            keyring = self._get_keyring()
+            if keyring is not None:
+                keyring.remove(name)
+        return self._folder.remove(name)
+
+    def _may_lie_in_keyring(self, name: str) -> bool:
+        try:
+            return decode_entry(self._folder.read(name) or b"", name, finished=True)[0].where is Where.KEYRING
+        except KeyStoreError:  # it can't be read, and is to go all the same
+            return True
+
+
+def own_store() -> KeyStore:
+    """This person's own store, or the one that `DERMALINK_KEYS` names."""
+    named = os.environ.get(KEYS_VARIABLE)
+    if named:
+        return KeyStore(Path(named), lambda: None)
+    from platformdirs import user_data_path
+
+    return KeyStore(user_data_path("dermalink", appauthor=False) / "keys", system_keyring.find)
 
 
 def known_pen(serial_number: str) -> OwnedPen | None:
     """The keys of the pen with this serial number; None where this computer has none.
 
-    It may wait for the system's keyring, so call it in a thread (`asyncio.to_thread`). A pen that was never paired
-    here costs the reading of one small file, and the keyring is not asked.
+    It may wait for the system's keyring, so call it in a thread. A pen that was never paired here costs the reading of
+    one small file, and the keyring is not asked. Raises a `KeyStoreError` when there are keys that can't be had.
     """
-    del serial_number
-    return None
+    return own_store().known(serial_number)
+
+
+def _name(serial_number: str) -> str:
+    """A file's name for any serial number: no separator, and no two that differ by case alone."""
+    return serial_number.encode("utf-8", "surrogatepass").hex()
+
+
+def _serial(name: str) -> str:
+    try:
+        return bytes.fromhex(name).decode("ascii")
+    except ValueError:
+        return name
+
+
+def _missing(serial_number: str, limit: str) -> KeysMissing:
+    return KeysMissing(
+        f"The keys of pen {serial_number} were kept in this computer's keyring, and can't be had",
+        limit=limit,
+        rule="SR-OWN-1",
+        advice="Sign in as you did when you paired it; else hold the pen's button for ten seconds and pair again",
+    )
