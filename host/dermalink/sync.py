@@ -48,6 +48,10 @@ class LoopThread:
         try:
             self._loop.run_forever()
         finally:
+            if left := asyncio.all_tasks(self._loop):  # a connect that was interrupted still has a link to end
+                for task in left:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.wait(left, timeout=END_WITHIN_S))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()

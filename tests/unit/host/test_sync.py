@@ -17,7 +17,7 @@ import pytest
 from dermalink.errors import HostRefusal, LinkClosed, NoSuchPort, PenRefusal, Timeout
 from dermalink.journal import MemoryJournal
 from dermalink.outcome import Applied
-from dermalink.sync import SyncPen
+from dermalink.sync import LoopThread, SyncPen
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.messages.identity import GetStatus
 from dermalink_protocol.messages.therapy import SelfTestStarted
@@ -164,6 +164,31 @@ def test_ctrl_c_during_a_call_sends_stop(served: Served) -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", side="host")
+def test_what_ctrl_c_leaves_behind_is_ended_before_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connect that is interrupted has a link to end, which takes some turns of the loop."""
+    begun, ended = threading.Event(), threading.Event()
+
+    async def connect() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            ended.set()
+
+    def interrupted(*_: object) -> None:
+        assert begun.wait(5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dermalink.sync.wait_for", interrupted)
+    thread = LoopThread()
+    with pytest.raises(KeyboardInterrupt):
+        thread.call(connect())
+    thread.end()
+    assert ended.is_set()
+
+
 def test_a_pen_that_is_forgotten_is_stopped_and_closed(served: Served) -> None:
     pen = SyncPen.connect(served.url, journal=MemoryJournal())
     pen.look()
@@ -177,7 +202,7 @@ def test_a_pen_that_is_forgotten_is_stopped_and_closed(served: Served) -> None:
 SCRIPT = """
 import sys
 from dermalink.journal import MemoryJournal
-from dermalink.sync import SyncPen
+from dermalink.sync import LoopThread, SyncPen
 pen = SyncPen.connect(sys.argv[1], journal=MemoryJournal())
 pen.look()
 pen.apply(pen.gate.open_session())
