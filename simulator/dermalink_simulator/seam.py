@@ -12,7 +12,7 @@ from dermalink_protocol.wire import U8, U16, U32, i16
 
 # The flash: NOR, erased to ones by the sector; a write only clears bits, and may tear anywhere when power goes.
 SECTOR_BYTES: Final = 4_096
-FLASH_BYTES: Final = 1_572_864
+FLASH_BYTES: Final = 1_589_248
 # How far above the parked position the self-test's mechanical stop stands, still below the head's face (SR-POST-1).
 EXERCISE_STOP_UM: Final = 300
 

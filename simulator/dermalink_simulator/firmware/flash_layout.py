@@ -7,11 +7,18 @@ over all of that in its last four bytes; a blank slot is all 0xFF. A slot is wri
 region    address     slot       slots  holds
 ========  ==========  =========  =====  ======================================================================
 factory   0x000000    256        2      `FactoryRecord`, twice (one sector each), written once at manufacture
+setup     0x000100    256        2      `SetupRecord`, behind each `FactoryRecord` in its sector, written with it
 state A   0x002000    512        128    `StateRecord`, a ring: the newest is what holds now
 state B   0x012000    512        128    the same records again, written after those of A
 ledger    0x022000    32         12032  `HeadRecord`, append-only: the newest of a tag is what holds
 history   0x080000    192        5461   a u16 length and a record of `dermalink_protocol.history`, append-only
+owner A   0x180000    128        2      `OwnerRecord`, one sector each: even owners at 0x180000, odd at 0x181000
+owner B   0x182000    128        2      the same again: even owners at 0x182000, odd at 0x183000
 ========  ==========  =========  =====  ======================================================================
+
+Whose pen it is stands in the newest `StateRecord`: while `owned` is 1 it is the owner whose number is `owners`, in
+whichever of his two copies is sound. A new owner is written beside the old one first, then the state that names him;
+owners whom the state does not name are erased.
 """
 
 import struct
@@ -21,6 +28,7 @@ from zlib import crc32
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import RECORD_BYTES_MAX
 from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
+from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
 FORMAT: Final = 1
@@ -56,10 +64,17 @@ class Region(NamedTuple):
 
 FACTORY_A: Final = Region(0x000000, 256, 1)
 FACTORY_B: Final = Region(0x001000, 256, 1)
+SETUP_A: Final = Region(0x000100, 256, 1)
+SETUP_B: Final = Region(0x001100, 256, 1)
 STATE_A: Final = Region(0x002000, 512, 128)
 STATE_B: Final = Region(0x012000, 512, 128)
 LEDGER: Final = Region(0x022000, 32, 12_032)
 HISTORY: Final = Region(0x080000, 192, 5_461)
+# Of each copy, where even owners are and where odd ones.
+OWNER_A: Final = Region(0x180000, 128, 1), Region(0x181000, 128, 1)
+OWNER_B: Final = Region(0x182000, 128, 1), Region(0x183000, 128, 1)
+SALT_BYTES_MAX: Final = 32
+REGISTRATION_BYTES: Final = 97
 HISTORY_LENGTH: Final = struct.Struct("<H")
 HISTORY_ENTRIES_MAX: Final = 2  # history records that one write of the state can bring with it
 
@@ -84,6 +99,26 @@ class FactoryRecord(NamedTuple):
     calibration_expires_s: U32
 
 
+class SetupRecord(NamedTuple):
+    """What the maker wrote, once, instead of the code on the pen's card (`pairing.registration`).
+
+    `salt` counts its first `salt_bytes`, 16 to 32; `registration` is w0 ‖ L. Without this record nobody can pair.
+    """
+
+    iterations: U32
+    salt_bytes: U8
+    salt: Annotated[bytes, Raw(SALT_BYTES_MAX)]
+    registration: Annotated[bytes, Raw(REGISTRATION_BYTES)]
+
+    @classmethod
+    def of(cls, iterations: int, salt: bytes, registration: bytes) -> "SetupRecord":
+        """From the salt as it is told."""
+        return cls(iterations, len(salt), salt.ljust(SALT_BYTES_MAX, b"\0"), registration)
+
+    def __repr__(self) -> str:
+        return "SetupRecord(not shown)"
+
+
 class HeadRecord(NamedTuple):
     """What the ledger counts of a head: sessions begun, strokes, seconds of motor; none of them ever goes back."""
 
@@ -104,7 +139,9 @@ class StateRecord(NamedTuple):
     and `reserved_*` what that pass may come to at most: a boot that finds them counts them as spent. `ledger_slots` and
     `ledger_records` count slots written and sound records in them, before this record. `history_number` and
     `history_hash` are those of the newest history record; `history` holds those that came with this record, each with
-    its u16 length, so that a boot can write what a loss of power kept from being written.
+    its u16 length, so that a boot can write what a loss of power kept from being written. `owners` is how many owners
+    there have been, `owned` 1 while the last of them is it. `wrong_codes` were tried since the last pairing, `barred_s`
+    is what is left until the next may be, and `bar_due` 1 while the history does not tell of that bar yet.
     """
 
     magic: U32
@@ -135,6 +172,11 @@ class StateRecord(NamedTuple):
     history_number: U32
     history_hash: Annotated[bytes, Raw(32)]
     history: Annotated[bytes, Raw(HISTORY_ENTRIES_MAX * (RECORD_BYTES_MAX + 2))]
+    owners: U32
+    owned: U8
+    wrong_codes: U16
+    barred_s: U32
+    bar_due: U8
 
 
 FACTORY_NEW: Final = StateRecord(
@@ -166,12 +208,19 @@ FACTORY_NEW: Final = StateRecord(
     history_number=0,
     history_hash=bytes(32),
     history=bytes(HISTORY_ENTRIES_MAX * (RECORD_BYTES_MAX + 2)),
+    owners=0,
+    owned=0,
+    wrong_codes=0,
+    barred_s=0,
+    bar_due=0,
 )
 
-R = TypeVar("R", FactoryRecord, HeadRecord, StateRecord)
+AnyRecord = FactoryRecord | SetupRecord | HeadRecord | StateRecord | OwnerRecord
+R = TypeVar("R", FactoryRecord, SetupRecord, HeadRecord, StateRecord, OwnerRecord)
 
 
-Kind = type[FactoryRecord] | type[HeadRecord] | type[StateRecord]
+Kind = type[FactoryRecord] | type[SetupRecord] | type[HeadRecord] | type[StateRecord] | type[OwnerRecord]
+KINDS: Final[tuple[Kind, ...]] = (FactoryRecord, SetupRecord, HeadRecord, StateRecord, OwnerRecord)
 
 
 def layout(kind: Kind) -> struct.Struct:
@@ -187,7 +236,7 @@ def _layout(kind: Kind) -> struct.Struct:
     return struct.Struct("<" + "".join(codes))
 
 
-LAYOUTS: Final[dict[Kind, struct.Struct]] = {kind: _layout(kind) for kind in (FactoryRecord, HeadRecord, StateRecord)}
+LAYOUTS: Final[dict[Kind, struct.Struct]] = {kind: _layout(kind) for kind in KINDS}
 
 
 def seal(payload: bytes, slot_bytes: int) -> bytes:
@@ -201,7 +250,7 @@ def is_sound(slot: bytes) -> bool:
     return crc32(slot[:-CRC_BYTES]) == int.from_bytes(slot[-CRC_BYTES:], "little")
 
 
-def pack(record: FactoryRecord | HeadRecord | StateRecord, slot_bytes: int) -> bytes:
+def pack(record: AnyRecord, slot_bytes: int) -> bytes:
     """The slot that holds `record`."""
     return seal(layout(type(record)).pack(*record), slot_bytes)
 
@@ -222,10 +271,11 @@ def factory_flash(
     rate_max_hz: int = 150,
     retraction_ms: int = RETRACTION_MS,
     made_s: int = FACTORY_S,
+    setup: SetupRecord | None = None,
 ) -> bytes:
     """The flash of a pen as it leaves the factory: marked as new, with its identity and its declared limits.
 
-    `serial_number` is ASCII, 1 to 16 characters. `made_s` is UTC seconds.
+    `serial_number` is ASCII, 1 to 16 characters. `made_s` is UTC seconds. Nobody can pair a pen without `setup`.
     """
     serial = serial_number.encode("ascii")
     if not 1 <= len(serial) <= 16:
@@ -247,6 +297,9 @@ def factory_flash(
     flash = bytearray(BLANK * FLASH_BYTES)
     for region in (FACTORY_A, FACTORY_B):
         _put(flash, region.start, pack(record, region.slot_bytes))
+    if setup is not None:
+        for region in (SETUP_A, SETUP_B):
+            _put(flash, region.start, pack(setup, region.slot_bytes))
     for region in (STATE_A, STATE_B):
         _put(flash, region.start, pack(FACTORY_NEW._replace(clock_s=made_s), region.slot_bytes))
     return bytes(flash)

@@ -2,7 +2,8 @@
 
 A transaction is a new `StateRecord`. The write of its first copy decides: before it, nothing has happened; after it,
 all has, since the record brings the history records and the ledger's record with it, and a boot writes out what power
-kept from being written. It is reported as done once all of it is on the flash.
+kept from being written. It is reported as done once all of it is on the flash. A new owner is written before the record
+that names him; until that is, what is urgent goes first, and he is written again after it.
 """
 
 from collections import deque
@@ -22,11 +23,14 @@ from dermalink_simulator.firmware.flash_layout import (
     LEDGER,
     MAGIC_FACTORY,
     MAGIC_STATE,
+    OWNER_A,
+    SETUP_A,
+    SETUP_B,
     STATE_A,
     STATE_B,
     FactoryRecord,
     HeadRecord,
-    Region,
+    SetupRecord,
     StateRecord,
     pack,
     sector_of,
@@ -34,7 +38,10 @@ from dermalink_simulator.firmware.flash_layout import (
 )
 from dermalink_simulator.firmware.history_store import HistoryStore, slot_of
 from dermalink_simulator.firmware.ledger import Ledger
-from dermalink_simulator.seam import SECTOR_BYTES, FlashOp
+from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
+from dermalink_simulator.firmware.owner_slots import OwnerSlots
+from dermalink_simulator.firmware.state_ring import StateRing
+from dermalink_simulator.seam import FlashOp
 
 TRIES: Final = 3  # a write that failed is tried again in the next slot (assumption)
 LEDGER_RECORDS_MAX: Final = 2  # of one transaction: the head before, and the one that it is about
@@ -46,7 +53,8 @@ class Transaction(NamedTuple):
     """What is to change: fields of the `StateRecord`, history entries, and whether the head goes into the ledger now.
 
     `token` is given back when it is done. `own` names the changes that this transaction is about; the others only say
-    how things stood when it was made. An `urgent` one (a fault, a symptom) is written before all that are not.
+    how things stood when it was made. An `urgent` one (a fault, a symptom) is written before all that are not. `owner`
+    is the new owner whom `changes` name, if they do.
     """
 
     token: int
@@ -55,6 +63,7 @@ class Transaction(NamedTuple):
     to_ledger: bool = False
     own: frozenset[str] = frozenset()
     urgent: bool = False
+    owner: OwnerRecord | None = None
 
 
 class Step(IntEnum):
@@ -65,6 +74,12 @@ class Step(IntEnum):
     HISTORY = 2
     LEDGER = 3
     ERASE = 4
+    OWNER_A = 5
+    OWNER_B = 6
+    WIPE = 7
+
+
+OWNER_STEPS: Final = (Step.OWNER_A, Step.OWNER_B)
 
 
 class Work(NamedTuple):
@@ -72,31 +87,6 @@ class Work(NamedTuple):
 
     step: Step
     data: bytes
-
-
-class _Ring:
-    """One copy of the state records: where the next one goes, and which slots are blank."""
-
-    def __init__(self, region: Region) -> None:
-        self.region = region
-        self.next = 0
-        self.blank = bytearray(region.slots)
-        self.per_sector = SECTOR_BYTES // region.slot_bytes
-
-    def needs_erase(self) -> bool:
-        """Whether the next slot begins a sector that is not blank; moves past slots that were torn."""
-        while self.next % self.per_sector and not self.blank[self.next]:
-            self.next = (self.next + 1) % self.region.slots
-        if self.next % self.per_sector:
-            return False
-        return not all(self.blank[self.next : self.next + self.per_sector])
-
-    def erased(self) -> None:
-        self.blank[self.next : self.next + self.per_sector] = b"\1" * self.per_sector
-
-    def used(self) -> None:
-        self.blank[self.next] = 0
-        self.next = (self.next + 1) % self.region.slots
 
 
 class FlashStore:
@@ -107,13 +97,18 @@ class FlashStore:
 
     def __init__(self) -> None:
         self.factory = UNKNOWN_PEN
+        self.setup: SetupRecord | None = None
         self.record = FACTORY_NEW
+        self.owner = NO_OWNER
         self.history = HistoryStore()
         self.ledger = Ledger()
         self.trouble = Reason.NONE
-        self._rings = (_Ring(STATE_A), _Ring(STATE_B))
+        self._rings = (StateRing(STATE_A), StateRing(STATE_B))
+        self._owners = OwnerSlots()
         self._queue: deque[Transaction] = deque()
         self._now: Transaction | None = None
+        self._before = FACTORY_NEW
+        self._decided = False
         self._works: deque[Work] = deque()
         self._taken: Work | None = None
         self._quiet = False
@@ -130,11 +125,16 @@ class FlashStore:
         if factory is None or factory.magic != MAGIC_FACTORY or factory.format > FORMAT:
             return Reason.STORE_UNREADABLE
         self.factory = factory
+        self.setup = next(filter(None, (unpack(SetupRecord, r.slot(flash, 0)) for r in (SETUP_A, SETUP_B))), None)
         newest = [self._load_ring(ring, flash) for ring in self._rings]
         found = max(filter(None, newest), key=lambda record: record.sequence, default=None)
         if found is None or found.magic != MAGIC_STATE or found.format > FORMAT:
             return Reason.STORE_UNREADABLE
         self.record = found
+        owner = self._owners.load(flash, owner_number(found))
+        if owner is None:
+            return Reason.STORE_UNREADABLE  # an owner who can't be read is not none
+        self.owner = owner
         sound = self.history.load(flash, factory.serial_number)
         ledger_sound = self.ledger.load(flash, found.ledger_slots, found.ledger_records)
         if not sound:
@@ -143,7 +143,7 @@ class FlashStore:
             return Reason.STORE_UNREADABLE
         return self._redo()
 
-    def _load_ring(self, ring: _Ring, flash: bytes) -> StateRecord | None:
+    def _load_ring(self, ring: StateRing, flash: bytes) -> StateRecord | None:
         region, best, at = ring.region, None, -1
         for slot in range(region.slots):
             if region.is_blank(flash, slot):
@@ -206,6 +206,8 @@ class FlashStore:
         """The next operation, taken; None while one is under way, where there is none, and of a store in trouble."""
         if self._quiet or self._taken is not None or self.trouble is not Reason.NONE:
             return None
+        if self._works and self._works[0].step in OWNER_STEPS and self._queue and self._queue[0].urgent:
+            self._put_back()
         if not self._works:
             if self._queue:
                 self._begin(self._queue.popleft())
@@ -218,6 +220,8 @@ class FlashStore:
                 return self._erase(ring)
             self._taken = work
             return FlashOp(ring.region.address(ring.next), work.data)
+        if work.step in OWNER_STEPS:
+            return self._write_owner(work)
         self._taken = work
         region, slot = (HISTORY, self.history.slots) if work.step is Step.HISTORY else (LEDGER, self.ledger.slots)
         return FlashOp(region.address(slot), slot_of(work.data) if work.step is Step.HISTORY else work.data)
@@ -231,6 +235,8 @@ class FlashStore:
         if not ok:
             self._tries += 1
             return self._end(ok=False) if self._tries >= TRIES else None
+        if work.step is Step.WIPE:
+            return None  # the write that it made room for may have failed before it, and goes on being counted
         self._tries = 0
         if work.step is Step.ERASE:
             return None
@@ -253,7 +259,10 @@ class FlashStore:
             history=join_history(records),
         )
         state = pack(self.record, STATE_A.slot_bytes)
-        self._now = transaction
+        self._now, self._before, self._decided = transaction, old, False
+        if transaction.owner is not None:
+            slot = pack(transaction.owner, OWNER_A[0].slot_bytes)
+            self._works += (Work(Step.OWNER_A, slot), Work(Step.OWNER_B, slot))
         for tag_id in sorted(self.ledger.unwritten - {self.record.head_tag_id}):
             # Only a state record had it, and this one has another head in its place (SR-CART-4).
             self._works.append(Work(Step.LEDGER, pack(self.ledger.find(tag_id), LEDGER.slot_bytes)))
@@ -269,6 +278,13 @@ class FlashStore:
         """A slot was used up, for good or for nothing; a sector was erased."""
         if work.step in (Step.STATE_A, Step.STATE_B):
             self._rings[work.step].used()
+            if ok:
+                self._decide()
+        elif work.step in OWNER_STEPS:
+            self._owners.used(OWNER_STEPS.index(work.step), self.record.owners)
+        elif work.step is Step.WIPE:
+            if ok:
+                self._owners.erased(*work.data)
         elif work.step is Step.HISTORY:
             self.history.slots += 1
             if ok:
@@ -286,17 +302,57 @@ class FlashStore:
         self._works.clear()
         self._tries = 0
         now, self._now = self._now, None
+        if now is None and not ok:
+            self._quiet = True  # what can't be erased ahead stays until there is something to write
+        if now is not None and not self._decided:
+            before = self._before  # whom no record on the flash names, the next one must not name either
+            self.record = self.record._replace(owners=before.owners, owned=before.owned)
         return (now.token, ok) if now is not None else None
 
-    def _erase(self, ring: _Ring) -> FlashOp:
+    def _erase(self, ring: StateRing) -> FlashOp:
         self._taken = Work(Step.ERASE, bytes([self._rings.index(ring)]))
         return FlashOp(sector_of(ring.region.address(ring.next)), b"")
+
+    def _decide(self) -> None:
+        """The newest record is on the flash: whom it names is the owner."""
+        if self._now is None or self._decided:
+            return
+        self._decided = True
+        if not self.record.owned:
+            self.owner = NO_OWNER
+        elif self._now.owner is not None:
+            self.owner = self._now.owner
+
+    def _write_owner(self, work: Work) -> FlashOp:
+        copy, number = OWNER_STEPS.index(work.step), self.record.owners
+        if not self._owners.is_blank(copy, number):
+            return self._wipe(copy, number & 1)
+        self._taken = work
+        return FlashOp(self._owners.region(copy, number).address(0), work.data)
+
+    def _put_back(self) -> None:
+        """What is urgent goes before a new owner whom no record names yet; he is written anew after it."""
+        assert self._now is not None
+        urgent = [each for each in self._queue if each.urgent]
+        later = self._now
+        for each in urgent:
+            later = later._replace(changes=_caught_up(later, each.changes))
+        self._queue = deque([*urgent, later, *(each for each in self._queue if not each.urgent)])
+        self._works.clear()
+        self._now, self.record, self._tries = None, self._before, 0
+
+    def _wipe(self, copy: int, odd: int) -> FlashOp:
+        self._taken = Work(Step.WIPE, bytes([copy, odd]))
+        return FlashOp(sector_of(self._owners.region(copy, odd).address(0)), b"")
 
     def _erase_ahead(self) -> FlashOp | None:
         """While there is nothing else to do, so that no transaction has to wait for it."""
         for ring in self._rings:
             if ring.needs_erase():
                 return self._erase(ring)
+        stale = self._owners.stale(owner_number(self.record))
+        if stale is not None:
+            return self._wipe(*stale)
         self._quiet = True
         return None
 
@@ -304,6 +360,11 @@ class FlashStore:
 def _caught_up(waiting: Transaction, newer: dict[str, Any]) -> dict[str, Any]:
     """The changes of a transaction that waits, with how things stand now; what it is about stays its own."""
     return waiting.changes | {name: value for name, value in newer.items() if name not in waiting.own}
+
+
+def owner_number(record: StateRecord) -> int:
+    """The number of the owner whom a state record names, 0 for none."""
+    return record.owners if record.owned else 0
 
 
 def head_of(record: StateRecord) -> HeadRecord:

@@ -54,7 +54,7 @@ WRITE_AND_WAIT = r"""
 import sys
 from pathlib import Path
 from dermalink_simulator.state_folder import Identity, StateFolder
-folder = StateFolder.open(Path(sys.argv[1]), Identity("nominal", 7), (), lambda _: b"\xff" * 1572864)
+folder = StateFolder.open(Path(sys.argv[1]), Identity("nominal", 7), (), lambda _: b"\xff" * 1589248)
 folder.flash[0:5] = b"ledge"
 folder.note_clock(1_700_000_123, 9)
 print("written", flush=True)

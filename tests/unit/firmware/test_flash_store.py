@@ -7,19 +7,26 @@ from dermalink_protocol.history import check_chain, origin
 from dermalink_protocol.history_entries import FaultCleared, HeadUsed, SessionAdoptedEntry
 from dermalink_simulator.firmware.flash_layout import (
     FACTORY_A,
+    FACTORY_B,
     FACTORY_NEW,
     HISTORY,
     LAYOUTS,
     LEDGER,
+    OWNER_A,
+    OWNER_B,
+    SETUP_A,
+    SETUP_B,
     STATE_A,
     STATE_B,
     FactoryRecord,
+    SetupRecord,
     StateRecord,
     factory_flash,
     pack,
     unpack,
 )
 from dermalink_simulator.firmware.flash_store import FlashStore, Transaction
+from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.seam import FLASH_BYTES
 from tests.unit.firmware.flash_chip import FACTORY, Chip, PowerCut
 
@@ -40,7 +47,9 @@ def sound(store: FlashStore) -> bool:
 def test_every_slot_has_room_for_its_record() -> None:
     assert LAYOUTS[FactoryRecord].size <= FACTORY_A.slot_bytes - 4
     assert LAYOUTS[StateRecord].size <= STATE_A.slot_bytes - 4
-    regions = sorted((FACTORY_A, STATE_A, STATE_B, LEDGER, HISTORY))
+    assert LAYOUTS[SetupRecord].size <= SETUP_A.slot_bytes - 4
+    assert LAYOUTS[OwnerRecord].size <= OWNER_A[0].slot_bytes - 4
+    regions = sorted((FACTORY_A, SETUP_A, FACTORY_B, SETUP_B, STATE_A, STATE_B, LEDGER, HISTORY, *OWNER_A, *OWNER_B))
     for region, after in zip(regions, [*regions[1:], None], strict=True):
         assert region.address(region.slots) <= (after.start if after else FLASH_BYTES)
 
