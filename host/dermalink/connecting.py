@@ -1,13 +1,16 @@
-"""How a `Pen` comes to be: link, hello, limits compared, journal opened, what lies in the dark settled first."""
+"""How a `Pen` comes to be: link, hello, seal, limits compared, journal opened, what lies in the dark settled first."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from dermalink.channel.opening import open_channel, refuse_without_keys
+from dermalink.channel.sealable_link import SealableLink
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
-from dermalink.errors import CannotOpen, IncompatiblePen, Timeout, UnexpectedReply, WrongPen
+from dermalink.errors import CannotOpen, IncompatiblePen, PenRefusal, Timeout, UnexpectedReply, WrongPen
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
@@ -16,10 +19,17 @@ from dermalink.pen_history import history_fault
 from dermalink.records import SymptomSaid
 from dermalink.registry import Registry
 from dermalink.settling import settle_all
+from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hello, HelloReply
 from dermalink_protocol.messages.stop import ReportSymptom
 from dermalink_protocol.zones import Symptom
+
+if TYPE_CHECKING:
+    from dermalink.ownership.owned_pen import OwnedPen
+
+Known = Callable[[str], "OwnedPen | None"]
+"""The keys of the pen with this serial number, None for none; called in a thread, since a keyring may take its time."""
 
 HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then; a link adds what it is late by
 HELLOS: Final = 3
@@ -37,6 +47,7 @@ class Greeted:
     history_fault: str
     inspect_only: bool
     utc: Callable[[], int]
+    sealed: bool
 
 
 async def greet_at(
@@ -46,6 +57,7 @@ async def greet_at(
     inspect_only: bool,
     trace: Callable[[Connection], None] | None,
     utc: Callable[[], int],
+    known: Known | None = None,
 ) -> Greeted:
     """See `Pen.connect`."""
     try:
@@ -54,7 +66,7 @@ async def greet_at(
         if journal is not None:
             await journal.close()
         raise
-    return await greet(link, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc)
+    return await greet(link, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc, known=known)
 
 
 async def greet(
@@ -64,29 +76,68 @@ async def greet(
     inspect_only: bool = False,
     trace: Callable[[Connection], None] | None = None,
     utc: Callable[[], int],
+    known: Known | None = None,
 ) -> Greeted:
     """The same over a link that is open already; link and journal are owned from here on, and closed on failure."""
     registry = Registry()
-    connection = Connection(link, admit=registry.admit)
+    sealable = SealableLink(link)
+    connection = Connection(sealable, admit=registry.admit)
     kept = journal
     try:
         if trace is not None:
             trace(connection)
         connection.start()
-        hello = await say_hello(connection)
-        refuse_another(link, hello)
+        hello = await _know_pen(connection, sealable, known, inspect_only=inspect_only)
         if not inspect_only:
             refuse_looser(hello)
         if kept is None:
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
         fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
-        last = await connection.request(GetLastCommand())
-        return Greeted(connection, registry, hello, keeper, last.command_id, fault, inspect_only, utc)
+        last = await _last_command_id(connection, inspect_only=inspect_only)
+        return Greeted(connection, registry, hello, keeper, last, fault, inspect_only, utc, sealable.sealed)
     except BaseException:
         await connection.close()
         if kept is not None:
             await kept.close()
+        raise
+
+
+async def _know_pen(
+    connection: Connection, link: SealableLink, known: Known | None, *, inspect_only: bool
+) -> HelloReply:
+    """Hello, and with keys of this pen all that comes after it under seal; without, a pen that has an owner is refused.
+
+    The keys are looked for whatever hello says of suites, for it may have been altered on its way.
+    """
+
+    async def greeted() -> HelloReply:
+        hello = await say_hello(connection)
+        refuse_another(link, hello)
+        return hello
+
+    hello = await greeted()
+    owned = await asyncio.to_thread(known or _known_here, serial_text(hello))
+    if owned is not None:
+        return await open_channel(connection, link, owned, hello, greeted)
+    if not inspect_only:
+        await refuse_without_keys(connection, hello, serial_text(hello))
+    return hello
+
+
+def _known_here(serial_number: str) -> "OwnedPen | None":
+    from dermalink.ownership.store import known_pen
+
+    return known_pen(serial_number)
+
+
+async def _last_command_id(connection: Connection, *, inspect_only: bool) -> int:
+    """The number of the therapy command that the pen applied last; 0 to a stranger, who is told none and sends none."""
+    try:
+        return (await connection.request(GetLastCommand())).command_id
+    except PenRefusal as refusal:
+        if inspect_only and refusal.reason is Reason.NOT_AUTHENTICATED:
+            return 0
         raise
 
 

@@ -73,7 +73,7 @@ class Connection:
         """
         self.link: Final = link
         self.counters: Final = ConnectionCounters()
-        self.margin: Final = LinkMargin()
+        self.margin = LinkMargin()
         self.on_message: Callable[[str, Envelope], None] | None = None
         self.newest_tick: int | None = None
         self.says_moving = False  # by the newest status or change of state
@@ -96,6 +96,13 @@ class Connection:
     def start(self) -> None:
         """Begin to listen; call it before the first request."""
         self.link.deliver_to(self._take, self._end)
+
+    def forget_what_was_heard(self, tick_ms: int) -> None:
+        """Believe nothing of before but the pen's tick in hello, which a handshake has proved by now (SR-SEC-1)."""
+        self.margin = LinkMargin()
+        self.newest_tick = tick_ms
+        self.says_moving = False
+        self._filters.clear()
 
     @property
     def error(self) -> LinkError | None:

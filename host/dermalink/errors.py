@@ -82,6 +82,10 @@ class PenRestarted(LinkLost):
     """The pen's clock went back: it was off in between, and nothing that it held still holds."""
 
 
+class ChannelUsedUp(LinkLost):
+    """Every counter of the sealed channel is used (SR-SEC-1); a new connection has new keys."""
+
+
 class LinkClosed(LinkError):
     """This side closed the connection; it is used once and not opened again."""
 
@@ -104,6 +108,26 @@ class IncompatiblePen(HostError):
 
 class WrongPen(HostError):
     """Hello came from another pen than the one that was asked for; identity is the serial number."""
+
+
+class ChannelError(HostError):
+    """Root of what keeps this computer from talking to a pen as its owner (SR-SEC-1); nothing went on in the clear."""
+
+
+class NotOwner(ChannelError):
+    """The pen has an owner, and this computer has no keys of it: it may be looked at and stopped (SR-OWN-1)."""
+
+
+class HandshakeFailed(ChannelError):
+    """Who answers did not prove to be the pen whose keys this computer has."""
+
+
+class KeysRefused(HandshakeFailed):
+    """The pen says that it does not know this computer's keys, or has no owner any more; `reason` is its code word."""
+
+    def __init__(self, refused: str, reason: Reason, *, rule: str = "", limit: str = "", advice: str = "") -> None:
+        self.reason: Final = reason
+        super().__init__(refused, rule=rule, limit=limit, advice=advice)
 
 
 class Refusal(HostError):

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from dermalink.checked import Checked
-from dermalink.connecting import Greeted, greet_at, serial_text
+from dermalink.connecting import Greeted, Known, greet_at, serial_text
 from dermalink.connection import NEEDS_ADMISSION, Connection
 from dermalink.errors import HostRefusal, LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.exchange import Exchange
@@ -62,7 +62,8 @@ def utc_now() -> int:
 class Pen:
     """One connected pen, used once. `await Pen.connect(url)` makes it; `async with` or `close` ends it.
 
-    `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen.
+    `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen; `sealed` says
+    whether all that it says is under seal, since this computer owns it (SR-SEC-1).
     """
 
     def __init__(self, greeted: Greeted) -> None:
@@ -72,6 +73,7 @@ class Pen:
         self.gate: Final = Gate(greeted.registry)
         self.hello: Final = hello
         self.serial_number: Final = serial_text(hello)
+        self.sealed: Final = greeted.sealed
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None
         self._registry = greeted.registry
@@ -97,15 +99,20 @@ class Pen:
         inspect_only: bool = False,
         trace: Callable[[Connection], None] | None = None,
         utc: Callable[[], int] = utc_now,
+        known: Known | None = None,
     ) -> Self:
         """Connect, say hello, hold the pen's limits against ours, and settle what an earlier run left in the dark.
+
+        With keys of this pen, by default the person's own (`known` gives others), all after hello is under seal.
 
         `journal` is owned from here on; without one it is this person's own file. With `inspect_only` there is no
         therapy and no journal but the one given, and a pen with looser limits may be looked at and stopped. `trace` is
         called with the connection before anything is sent. Raises a `LinkError`, `Timeout`, `IncompatiblePen`,
-        `JournalError`, or `UnknownOutcome`.
+        `JournalError`, `UnknownOutcome`, or a `ChannelError`: `NotOwner` for an owned pen whose keys are not here, and
+        `HandshakeFailed` for one that does not prove to be the pen that this computer owns.
         """
-        return cls(await greet_at(url, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc))
+        greeted = await greet_at(url, journal=journal, inspect_only=inspect_only, trace=trace, utc=utc, known=known)
+        return cls(greeted)
 
     # Reading
 

@@ -13,6 +13,7 @@ from dermalink_protocol.channels import Channel
 
 SENT = "->"
 RECEIVED = "<-"
+UNSEALED = ("in_the_clear", "forged", "replayed", "too_old", "too_far_ahead", "no_record")
 
 
 @dataclass(slots=True)
@@ -20,6 +21,9 @@ class LinkCounters:
     """What went over a link since it was opened; `broken_frames` and `noise_bytes` came in and were no message.
 
     `repeated` values came twice over BLE, as BlueZ delivers them after a lost link, and were dropped.
+
+    Once the link is sealed (SR-SEC-1) these count what was dropped: messages `in_the_clear`, and records that were
+    `forged` (their seal is wrong), `replayed`, `too_old`, `too_far_ahead`, or by their length `no_record`.
     """
 
     frames_sent: int = 0
@@ -29,6 +33,17 @@ class LinkCounters:
     broken_frames: int = 0
     noise_bytes: int = 0
     repeated: int = 0
+    in_the_clear: int = 0
+    forged: int = 0
+    replayed: int = 0
+    too_old: int = 0
+    too_far_ahead: int = 0
+    no_record: int = 0
+
+    def unsealed(self) -> dict[str, int]:
+        """What a sealed link dropped, by kind; kinds that never came are left out."""
+        counts = {kind: int(getattr(self, kind)) for kind in UNSEALED}
+        return {kind: count for kind, count in counts.items() if count}
 
 
 @dataclass(slots=True)
