@@ -83,10 +83,10 @@ def status_flags(pen: Inside) -> StatusFlag:
 
 
 def tell_state(pen: Inside) -> None:
-    """The state changed: everybody who said hello hears it."""
+    """The state changed: everybody who said hello hears it, on a pen with an owner only the owner."""
     flags, state = None, pen.state
     for port in pen.ports.values():
-        if not port.greeted:
+        if not port.hears(owned=pen.owner.owned):
             continue
         if flags is None:
             flags = status_flags(pen)

@@ -3,6 +3,9 @@
 Stop and a reported symptom are taken first, from any port, in every state, whatever else came in the same bytes:
 Stop is answered at once, a symptom once its lock is written down. What would raise exposure and stood before them in
 those bytes is then refused. One procedure runs at a time.
+
+A sealed message is opened, and what is in it goes the same way; its answer goes under the same seal. What doesn't open
+is dropped without an answer, but on the Stop channel it stops: whoever says Stop badly still says it.
 """
 
 from collections import deque
@@ -12,13 +15,30 @@ from zlib import crc32
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode, Reason, State
-from dermalink_protocol.envelope import UNASKED, decode_envelope, peek_opcode, peek_request_id
+from dermalink_protocol.envelope import (
+    UNASKED,
+    Envelope,
+    decode_envelope,
+    encode_envelope,
+    peek_opcode,
+    peek_request_id,
+)
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
-from dermalink_protocol.messages import identity, later, records, stop, therapy
+from dermalink_protocol.messages import identity, later, owner, records, refusal, stop, therapy
 from dermalink_protocol.schema import Effect, Message, Request
 from dermalink_simulator.firmware import effects, replies
+from dermalink_simulator.firmware.access import (
+    STOP_OPCODES,
+    end_channel,
+    open_channel,
+    port_is_authenticated,
+    refusal_of,
+    unsealed,
+)
 from dermalink_simulator.firmware.core import feed, wind
+from dermalink_simulator.firmware.gatt import GattPort
+from dermalink_simulator.firmware.gatt_rules import unanswered
 from dermalink_simulator.firmware.identity import hello_reply
 from dermalink_simulator.firmware.inside import Asked, Deferred, Inside, LastApplied, Trace
 from dermalink_simulator.firmware.ports import Arrived, Broken, Port
@@ -27,8 +47,6 @@ from dermalink_simulator.firmware.tags import halves
 from dermalink_simulator.therapy.answer import Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
 
-# Until the sealed channel exists every door counts as authenticated: said here and nowhere else.
-AUTHENTICATED: Final = 1
 HALF_RANGE: Final = 0x8000_0000
 TICK_MASK: Final = 0xFFFF_FFFF
 REFUSALS_MAX: Final = 0xFFFF_FFFF
@@ -38,7 +56,6 @@ RENAMED: Final = {"SELF_TEST": "RUN_SELF_TEST", "REPORT_SYMPTOM": "SYMPTOM"}
 WITH_CONDITIONS: Final = (therapy.OpenSession, therapy.Prepare, therapy.BeginPass, therapy.ResumePass)
 # Where a session that was told to close still has to stop or to write first; elsewhere it can take a person's time.
 CLOSES_SOON: Final = (State.OPENING, State.RECORDING, State.STOPPING, State.CLOSING)
-STOP_OPCODES: Final = (Opcode.STOP, Opcode.REPORT_SYMPTOM)
 DEFERRED: Final = (therapy.OpenSession, therapy.CloseSession, therapy.SetClock)
 
 
@@ -78,40 +95,65 @@ def _take(pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | Non
     if isinstance(arrived, Broken):
         return
     channel, body = arrived
-    request_id = peek_request_id(body)
     if channel is not Channel.STOP and not port.takes_requests:
         port.lose()
         return
-    asked = Asked(port.number, channel, request_id)
+    seal = 0
+    if peek_opcode(body) == Opcode.SEALED:
+        inner = unsealed(pen, port, channel, body)
+        if inner is None:
+            if channel is Channel.STOP:
+                _stop(pen, Asked(port.number, channel, UNASKED), trace)
+            return
+        seal, body = port.seal.number, inner
+    asked, opcode = Asked(port.number, channel, peek_request_id(body), seal), peek_opcode(body)
+    reason = refusal_of(pen, asked, opcode)
+    if reason is Reason.NONE and seal and isinstance(port, GattPort) and unanswered(pen, port, channel, opcode):
+        reason = Reason.BUSY
+    if reason is not Reason.NONE:
+        _refuse(pen, asked, opcode, reason)
+        return
     try:
         message = decode_envelope(channel, body).message
     except ProtocolError as error:
-        opcode = peek_opcode(body)
         if channel is Channel.STOP and opcode in STOP_OPCODES:
-            # Whoever says Stop badly still says it; a symptom that can't be read stops and locks nothing (SR-STOP-4).
-            feed(pen, Event(kind=EventKind.STOP, authenticated=AUTHENTICATED, port=port.number + 1), trace)
+            _stop(pen, asked, trace)
         _refuse(pen, asked, opcode, error.reason, error.limit_value)
         return
-    opcode = int(message.opcode)
-    if type(message) in COMMANDS:
-        if overtaken and message.effect in (Effect.RAISES, Effect.KEEPS_ALIVE):
-            _refuse(pen, asked, opcode, Reason.HOST_STOP)
-        else:
-            _command(pen, asked, message, trace)
-        return
-    question = QUESTIONS.get(type(message))
-    if question is not None:
-        answer = question(pen, port, message, trace)
-        _answer(pen, asked, answer)
+    if type(message) not in COMMANDS:
+        _question(pen, port, asked, message, body, trace)
+    elif overtaken and message.effect in (Effect.RAISES, Effect.KEEPS_ALIVE):
+        _refuse(pen, asked, opcode, Reason.HOST_STOP)
     else:
+        _command(pen, asked, message, trace)
+
+
+def _stop(pen: Inside, asked: Asked, trace: Trace | None) -> None:
+    """Whoever says Stop badly still says it; a symptom that can't be read stops and locks nothing (SR-STOP-4)."""
+    authenticated = int(port_is_authenticated(pen, asked))
+    feed(pen, Event(kind=EventKind.STOP, authenticated=authenticated, port=asked.port + 1), trace)
+
+
+def _question(pen: Inside, port: Port, asked: Asked, message: Message, body: bytes, trace: Trace | None) -> None:
+    """What is no command is asked, or not built, or no request."""
+    question = QUESTIONS.get(type(message))
+    if question is None:
         built = not isinstance(message, Request)
-        _refuse(pen, asked, opcode, Reason.UNKNOWN_OPCODE if built else Reason.NOT_BUILT)
+        _refuse(pen, asked, int(message.opcode), Reason.UNKNOWN_OPCODE if built else Reason.NOT_BUILT)
+        return
+    answer = question(pen, port, message, trace)
+    if isinstance(answer, identity.HelloReply) and asked.request_id != UNASKED:
+        port.seal.note(body, encode_envelope(Envelope(asked.channel, asked.request_id, answer)))
+    if isinstance(answer, refusal.Refused):
+        _refuse(pen, asked, int(answer.refused_opcode), answer.reason, answer.limit)
+    else:
+        _answer(pen, asked, answer)
 
 
 def _answer(pen: Inside, asked: Asked, message: Message) -> None:
     port = pen.ports.get(asked.port)
-    if port is not None and asked.request_id != UNASKED:
-        port.reply(asked.channel, asked.request_id, message)
+    if port is not None and asked.request_id != UNASKED and asked.seal in (0, port.seal.number):
+        port.reply(asked.channel, asked.request_id, message, asked.seal)
 
 
 def _refuse(pen: Inside, asked: Asked, opcode: int, reason: int, limit: int = 0) -> None:
@@ -124,8 +166,7 @@ def _refuse(pen: Inside, asked: Asked, opcode: int, reason: int, limit: int = 0)
 
 
 def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
-    if pen.state.owner == port.number + 1:
-        feed(pen, Event(kind=EventKind.LINK_LOST, port=port.number + 1), trace)
+    end_channel(pen, port, trace)
     if message.protocol_version != PROTOCOL_VERSION:
         port.greeted = False
         return replies.refused(Opcode.HELLO, Reason.VERSION_MISMATCH, int(PROTOCOL_VERSION))
@@ -163,17 +204,19 @@ QUESTIONS: Final[dict[type[Message], Question]] = {
     identity.GetSelfTest: lambda pen, *_: replies.self_test(pen),
     records.GetHistory: _history,
     records.GetHistoryState: _history_state,
+    owner.OpenChannel: open_channel,
 }
 
 
 # Commands
 
 
-def event_of(pen: Inside, port: int, message: Any) -> Event:
+def event_of(pen: Inside, asked: Asked, message: Any) -> Event:
     """What the core is told of a command: its fields by name, its age by the pen's own ticks, the pen's conditions."""
     cls = type(message)
     fields: dict[str, Any] = {name: getattr(message, name) for name in COPIED[cls]}
-    fields |= {"kind": COMMANDS[cls], "authenticated": AUTHENTICATED, "port": port + 1}
+    authenticated = int(port_is_authenticated(pen, asked))
+    fields |= {"kind": COMMANDS[cls], "authenticated": authenticated, "port": asked.port + 1}
     quoted = getattr(message, "seen_tick_ms", None)
     if quoted is not None:
         age = (pen.tick_ms - quoted) & TICK_MASK
@@ -215,7 +258,7 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
     kept = pen.host_record
     if isinstance(message, therapy.OpenSession | therapy.CloseSession):
         pen.host_record = message.record_number, message.record_hash
-    event = event_of(pen, asked.port, message)
+    event = event_of(pen, asked, message)
     said = pen.symptoms.said
     answer = feed(pen, event, trace)
     unwritten = isinstance(message, stop.ReportSymptom) and pen.symptoms.written < pen.symptoms.said

@@ -5,6 +5,7 @@ from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, sensing
+from dermalink_simulator.firmware.access import keeps
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
 from dermalink_simulator.firmware.entropy import Entropy
@@ -106,14 +107,15 @@ class PenFirmware:
         """A connection is gone; a session that it owned has no owner, and what moved stops."""
         gone = self._pen.ports.pop(port, None)
         if gone is not None:
+            gone.end_seal()
             dispatcher.forget_port(self._pen, port)
             self._pen.lost += gone.lost
             core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
             core.wind(self._pen)
 
     def keeps(self, port: int) -> bool:
-        """Whether this connection owns the session."""
-        return self._pen.state.owner == port + 1
+        """Whether this connection gives way to nobody: it owns the session, or it is where the pen's owner is."""
+        return keeps(self._pen, port)
 
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived; Stop takes effect before this returns."""
@@ -259,7 +261,10 @@ class PenFirmware:
     # For tests
 
     def snapshot(self) -> bytes:
-        """The whole volatile state, for `restore` in the same version of this program."""
+        """The whole volatile state, for `restore` in the same version of this program.
+
+        Sealed channels are left out: on a restored pen each is to be opened anew.
+        """
         return pickle.dumps(self._pen)
 
     def restore(self, snapshot: bytes) -> None:

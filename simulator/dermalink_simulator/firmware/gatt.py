@@ -5,11 +5,11 @@ from copy import copy
 from typing import Final
 
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.envelope import UNASKED, Envelope, encode_envelope
+from dermalink_protocol.envelope import UNASKED
 from dermalink_protocol.errors import FrameError, UnknownChannel
 from dermalink_protocol.schema import Message
 from dermalink_protocol.segmentation import ATT_MTU_MAX, ATT_MTU_MIN, FIRST, BadSegment, Joined, Reassembler, Segmenter
-from dermalink_simulator.firmware.ports import Arrived, Broken, Port
+from dermalink_simulator.firmware.ports import Arrived, Broken, Outgoing, Port
 from dermalink_simulator.seam import PortKind
 
 
@@ -68,7 +68,7 @@ class GattPort(Port):
         self._gatt = GattCodec()
         super().__init__(number, PortKind.GATT, self._gatt)
         self._subscribed: set[Channel] = set()
-        self._sending: Envelope | None = None
+        self._sending: Outgoing | None = None
         self._values: deque[bytes] = deque()
         self._stop_values: deque[bytes] = deque()
 
@@ -111,17 +111,25 @@ class GattPort(Port):
             self._values.clear()
             self._queue_of(again).appendleft(again)
 
-    def unanswered(self) -> list[Envelope]:
+    def end_seal(self) -> None:
+        """The sealed channel is over; what waited for its seal, or was under way, is lost."""
+        super().end_seal()
+        if self._sending is not None and self._sending.seal:
+            self._sending = None
+            self._values.clear()
+            self.lose()
+
+    def unanswered(self) -> list[Outgoing]:
         """The replies that the host does not have yet, apart from Stop's."""
         waiting = list(self._replies)
         if self._sending is not None and self._sending.request_id != UNASKED:
             waiting.append(self._sending)
         return waiting
 
-    def reply(self, channel: Channel, request_id: int, message: Message) -> None:
+    def reply(self, channel: Channel, request_id: int, message: Message, seal: int = 0) -> None:
         """Answer a request, if the host hears the channel."""
         if channel in self._subscribed:
-            super().reply(channel, request_id, message)
+            super().reply(channel, request_id, message, seal)
         else:
             self.lose()
 
@@ -132,26 +140,23 @@ class GattPort(Port):
 
     def take(self) -> bytes:
         """The next value that is to be sent; empty when there is none."""
-        if not self._stop_values and self._stops:
-            stop = self._stops.popleft()
-            self._stop_values.extend(self._gatt.encode(stop.channel, encode_envelope(stop)))
+        while not self._stop_values and self._stops:
+            self._stop_values.extend(self._pieces(self._stops.popleft()))
         if self._stop_values:
             return self._stop_values.popleft()
-        if self._sending is None:
+        while not self._values:
             queue = next((queue for queue in self._queues() if queue), None)
             if queue is None:
+                self._sending = None
                 return b""
             self._sending = queue.popleft()
-            self._values.extend(self._gatt.encode(self._sending.channel, encode_envelope(self._sending)))
+            self._values.extend(self._pieces(self._sending))
         value = self._values.popleft()
         if not self._values:
             self._sending = None
         return value
 
-    def _queues(self) -> tuple[deque[Envelope], ...]:
-        return self._stops, self._replies, self._changes, self._telemetry
-
-    def _queue_of(self, envelope: Envelope) -> deque[Envelope]:
+    def _queue_of(self, envelope: Outgoing) -> deque[Outgoing]:
         if envelope.request_id != UNASKED:
             return self._replies
         return self._telemetry if envelope.channel is Channel.TELEMETRY else self._changes

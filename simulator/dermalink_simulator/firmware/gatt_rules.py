@@ -10,12 +10,15 @@ The rules, in the order in which they are asked; the first that fits counts:
     the message ends too short to say whom to answer      OUT_OF_RANGE                 never on stop
     there is no room for its reply                        IN_PROGRESS                  never on stop
     a procedure of its channel is unanswered              IN_PROGRESS                  pairing, command, records; never
-                                                          what keeps alive or reduces exposure
+                                                          what keeps alive or reduces exposure, or is sealed
+
+What is in a sealed message is not known before it is opened: whose turn it is, is then answered as BUSY (SR-CMD-2).
 """
 
 from typing import Final
 
 from dermalink_protocol.channels import AttError, Channel
+from dermalink_protocol.codewords import Opcode
 from dermalink_protocol.envelope import peek_opcode
 from dermalink_protocol.errors import FrameTooLong
 from dermalink_protocol.messages.refusal import Refused
@@ -62,6 +65,11 @@ def _out_of_turn(pen: Inside, port: GattPort, channel: Channel, opcode: int) -> 
     """Whether a message that begins now would have to wait for an earlier one's answer."""
     if not port.takes_requests:
         return True
+    return opcode != Opcode.SEALED and unanswered(pen, port, channel, opcode)
+
+
+def unanswered(pen: Inside, port: GattPort, channel: Channel, opcode: int) -> bool:
+    """Whether a procedure of this channel is unanswered that a message with this opcode has to wait for."""
     if channel not in ONE_AT_A_TIME or opcode in _AT_ANY_TIME:
         return False
     waits_for_a_write = pen.deferred is not None and any(

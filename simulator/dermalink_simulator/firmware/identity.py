@@ -18,16 +18,16 @@ from dermalink_protocol.limits import (
     TTL_MAX_MS,
 )
 from dermalink_protocol.messages.identity import Capability, HelloReply
+from dermalink_protocol.sealing.handshake import SUITE
 from dermalink_simulator.firmware.flash_layout import FactoryRecord
 from dermalink_simulator.firmware.safeguards import Profile
 
 FIRMWARE_VERSION: Final = 0 << 16 | 1 << 8 | 0  # 0.1.0
-NO_SUITE: Final = 0
 
 
 def capabilities(profile: Profile) -> Capability:
     """What the pen offers beyond the spine; a product has no control channel (SR-SEC-4)."""
-    offered = Capability.STAMP_HEADS
+    offered = Capability.STAMP_HEADS | Capability.OWNER
     return offered | Capability.CONTROL_CHANNEL if profile is Profile.TEST else offered
 
 
@@ -39,7 +39,7 @@ def hello_reply(factory: FactoryRecord, profile: Profile, boot_id: int, tick_ms:
         serial_number=factory.serial_number,
         boot_id=boot_id,
         capabilities=capabilities(profile),
-        suite=NO_SUITE,
+        suite=SUITE,
         calibration_id=factory.calibration_id,
         depth_cap_um=int(DEPTH_CAP_UM),
         depth_min_um=int(DEPTH_MIN_UM),

@@ -99,8 +99,8 @@ class Inside:
         self.entropy = Entropy(0, 0)
         self.declared = Declared(0, 0, 0)
         self.ports: dict[int, Port] = {}
-        self.channels = 0  # sealed channels so far, tried ones as well
-        self.handshakes: dict[int, int] = {}  # tick of the last one on a port that nobody has proven
+        self.channels = 0  # handshakes so far
+        self.handshakes: dict[int, tuple[int, int]] = {}  # of a port: how many are used up, and since which tick
         self.sensors = Sensors()
         self.tick_ms = 0
         self.boot_id = 0

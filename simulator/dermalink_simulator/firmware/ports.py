@@ -1,17 +1,20 @@
 """The pen's side of its connections: frames in, a bounded queue of frames out.
 
 A host that reads slowly loses telemetry, with a count, and after that state changes; never a reply and never what Stop
-answers. Requests are only taken while there is room for their replies; Stop always is.
+answers. Requests are only taken while there is room for their replies; Stop always is. What goes under seal is sealed
+when it is sent, so that the counters go up in the order of sending.
 """
 
 from collections import deque
 from typing import Final, NamedTuple, Protocol
 
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.envelope import Envelope, encode_envelope
+from dermalink_protocol.envelope import UNASKED, Envelope, encode_envelope
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.framing import BrokenFrame, Frame, FrameDecoder, encode_frame
+from dermalink_protocol.messages.sealed import Sealed
 from dermalink_protocol.schema import Message
+from dermalink_simulator.firmware.channel import SealedChannel
 from dermalink_simulator.seam import PortKind
 
 REPLIES_MAX: Final = 64  # replies that wait for a host that does not read; about 8 KiB of a pen's memory (assumption)
@@ -31,6 +34,15 @@ class Broken(NamedTuple):
     """A frame that did not: why."""
 
     error: ProtocolError
+
+
+class Outgoing(NamedTuple):
+    """A message that waits to be sent; `seal` numbers the sealed channel under which it goes, 0 is in the clear."""
+
+    channel: Channel
+    request_id: int
+    message: Message
+    seal: int
 
 
 class Codec(Protocol):
@@ -77,10 +89,12 @@ class Port:
         "_telemetry",
         "broken",
         "change_sequence",
+        "dropped",
         "greeted",
         "kind",
         "lost",
         "number",
+        "seal",
         "telemetry_sequence",
     )
 
@@ -90,13 +104,15 @@ class Port:
         self.greeted = False
         self.lost = 0
         self.broken = 0
+        self.dropped = 0
+        self.seal = SealedChannel()
         self.telemetry_sequence = 0
         self.change_sequence = 0
         self._codec = codec
-        self._stops: deque[Envelope] = deque()
-        self._replies: deque[Envelope] = deque()
-        self._changes: deque[Envelope] = deque()
-        self._telemetry: deque[Envelope] = deque()
+        self._stops: deque[Outgoing] = deque()
+        self._replies: deque[Outgoing] = deque()
+        self._changes: deque[Outgoing] = deque()
+        self._telemetry: deque[Outgoing] = deque()
 
     def decode(self, data: bytes) -> list[Arrived | Broken]:
         """The frames that `data` completes; broken ones are counted."""
@@ -110,14 +126,45 @@ class Port:
         """Count a frame or a value that was none."""
         self.broken = min(self.broken + 1, COUNT_MAX)
 
+    def unseal(self, channel: Channel, record: bytes) -> bytes | None:
+        """The body in a record that came in; one that opens nothing is counted, and gives None."""
+        body = self.seal.open(channel, record)
+        if body is None:
+            self.dropped = min(self.dropped + 1, COUNT_MAX)
+        return body
+
+    def hears(self, *, owned: bool) -> bool:
+        """Whether this host is told anything unasked: on a pen with an owner, only the owner is (SR-SEC-1)."""
+        return self.greeted and (not owned or self.seal.proven)
+
+    def seal_replies(self) -> None:
+        """Seal the replies that wait now, so that they go out although the channel ends."""
+        for queue in (self._stops, self._replies):
+            waiting = list(queue)
+            queue.clear()
+            for each in waiting:
+                message = self._sealed(each) if each.seal else each.message
+                if message is not None:
+                    queue.append(Outgoing(each.channel, each.request_id, message, 0))
+
+    def end_seal(self) -> None:
+        """The sealed channel is over; what waited for its seal is lost."""
+        self.seal.end()
+        for queue in self._queues():
+            kept = [each for each in queue if not each.seal]
+            for _ in range(len(queue) - len(kept)):
+                self.lose()
+            queue.clear()
+            queue.extend(kept)
+
     @property
     def takes_requests(self) -> bool:
         """Whether there is room for the reply to one more request."""
         return len(self._replies) < REPLIES_MAX
 
-    def reply(self, channel: Channel, request_id: int, message: Message) -> None:
-        """Answer a request; what the Stop channel answers goes before everything else."""
-        envelope = Envelope(channel, request_id, message)
+    def reply(self, channel: Channel, request_id: int, message: Message, seal: int = 0) -> None:
+        """Answer a request the way it was asked; what the Stop channel answers goes before everything else."""
+        envelope = Outgoing(channel, request_id, message, seal)
         if channel is Channel.STOP:
             if len(self._stops) >= REPLIES_MAX:
                 self._stops.popleft()
@@ -135,7 +182,7 @@ class Port:
         if len(queue) >= most:
             queue.popleft()
             self.lose()
-        queue.append(Envelope(message.channel, 0, message))
+        queue.append(Outgoing(message.channel, UNASKED, message, self.seal.number))
 
     def lose(self) -> None:
         """Count something that this host will not get or that was not taken from it."""
@@ -146,8 +193,28 @@ class Port:
         if not (self._stops or self._replies or self._changes or self._telemetry):
             return b""
         pieces = []
-        for queue in (self._stops, self._replies, self._changes, self._telemetry):
-            for envelope in queue:
-                pieces += self._codec.encode(envelope.channel, encode_envelope(envelope))
+        for queue in self._queues():
+            for each in queue:
+                pieces += self._pieces(each)
             queue.clear()
         return b"".join(pieces)
+
+    def _pieces(self, outgoing: Outgoing) -> list[bytes]:
+        """The pieces in which a message goes out now; none when the channel that was to seal it is gone."""
+        message = self._sealed(outgoing) if outgoing.seal else outgoing.message
+        if message is None:
+            return []
+        request_id = UNASKED if isinstance(message, Sealed) else outgoing.request_id
+        return self._codec.encode(outgoing.channel, encode_envelope(Envelope(outgoing.channel, request_id, message)))
+
+    def _sealed(self, outgoing: Outgoing) -> Sealed | None:
+        """The message under its seal; None, and lost, when the channel that was to seal it is gone."""
+        channel, request_id, message, seal = outgoing
+        record = self.seal.seal(seal, channel, encode_envelope(Envelope(channel, request_id, message)))
+        if record is None:
+            self.lose()
+            return None
+        return Sealed(record=record)
+
+    def _queues(self) -> tuple[deque[Outgoing], ...]:
+        return self._stops, self._replies, self._changes, self._telemetry
