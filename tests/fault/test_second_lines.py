@@ -63,6 +63,7 @@ WORLDS: Final = {
     "detectors": world(wild=without(campaign.clumsy_hand), no_fault=OFF_RATE),  # the hand sweeps as it should
     "duplicate-check": world(wild=without(campaign.replay), no_fault=TWICE),  # the link brings everything once
     "button-stop": world(),  # Stop, the lease and the link
+    "owner-check": world(),  # whoever says something is the owner
     "limit-check": world(usual=LAWFUL),  # the host asks for what is allowed
 }
 ROWS: Final = {
@@ -72,6 +73,7 @@ ROWS: Final = {
     "detectors": ("SR-PASS-3",),
     "duplicate-check": ("SR-STOP-5",),
     "button-stop": ("SR-STOP-1",),
+    "owner-check": ("SR-DEPTH-3",),
     "limit-check": ("SR-DEPTH-3",),
 }
 IN_WEEKS: Final = ("wait", "ledger-before-stroke")

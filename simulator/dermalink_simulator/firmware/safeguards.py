@@ -22,6 +22,7 @@ SAFEGUARDS: Final = frozenset(
         "button-stop",  # any press stops
         "detectors",  # dwell, pressure, rate
         "wait",  # the wait between sessions
+        "owner-check",  # who is not the pen's owner is told no
     }
 )
 
