@@ -216,5 +216,6 @@ async def _tell_symptoms(connection: Connection, keeper: Keeper, serial_number: 
 
 
 def serial_text(hello: HelloReply) -> str:
-    """The pen's serial number as text."""
-    return hello.serial_number.rstrip(b"\0").decode("ascii", errors="backslashreplace")
+    """The pen's serial number as text, with nothing in it that a terminal would obey."""
+    text = hello.serial_number.rstrip(b"\0").decode("ascii", errors="backslashreplace")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
