@@ -16,6 +16,9 @@ from dermalink_protocol.version import __version__
 COMMANDS: Final = {
     "scan": Lazy("dermalink.cli.commands.scan:scan", "Find pens, on serial ports and on the air."),
     "info": Lazy("dermalink.cli.commands.info:info", "Show who a pen is, its limits, its head and how it stands."),
+    "pair": Lazy("dermalink.cli.commands.pair:pair", "Make a pen yours, with the code that came with it."),
+    "unpair": Lazy("dermalink.cli.commands.unpair:unpair", "Give a pen up, or forget one that is lost."),
+    "pens": Lazy("dermalink.cli.commands.pens:pens", "List the pens that this computer has keys of."),
     "doctor": Lazy("dermalink.cli.commands.doctor:doctor", "Check this computer and the pen; say what to do."),
     "monitor": Lazy("dermalink.cli.commands.monitor:monitor", "Watch a pen's telemetry and state."),
     "session": Lazy("dermalink.cli.commands.session:session", "Plan, check, run and close a session."),
@@ -60,6 +63,7 @@ Examples:
   dermalink scan                                  which pens are here
   dermalink info --pen serial:/dev/ttyACM0
   dermalink info --pen ble:NAME                   by Bluetooth: name, serial number or address
+  dermalink pair --pen ble:NAME                   make it yours
   dermalink session plan plan.toml                an example to edit
   dermalink session run plan.toml --pen serial:/dev/ttyACM0
   dermalink stop                                  stop whatever pen is here

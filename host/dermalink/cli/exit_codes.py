@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     STOPPED = 7, "The session ended before its plan was done; needles measured in."
     NOT_CONFIRMED = 8, "Needles not confirmed in: lift the pen straight off the skin."
     FINDINGS = 9, "`doctor` found an error."
+    KEYS = 10, "A pen's keys can't be kept, had or removed on this computer; the message says what to do."
+    UNSETTLED = 11, "The link was lost at the last word of pairing or of giving up; run the same command again."
     INTERRUPTED = 130, "Ctrl-C; if a session ran, needles measured in."
     OUTPUT_GONE = 141, "Whoever read the output went away; if a session ran, needles measured in."
     TERMINATED = 143, "Asked to end (SIGTERM, terminal closed); needles measured in."

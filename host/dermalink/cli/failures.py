@@ -12,6 +12,7 @@ import click
 
 from dermalink import errors
 from dermalink.cli.exit_codes import ExitCode
+from dermalink.ownership.errors import KeyStoreError
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import LEASE_MAX_MS
 from dermalink_protocol.version import __version__
@@ -25,6 +26,7 @@ CODES: tuple[tuple[type[DermalinkError], ExitCode], ...] = (
     (errors.LinkError, ExitCode.LINK_LOST),
     (errors.Timeout, ExitCode.LINK_LOST),
     (errors.NoTelemetry, ExitCode.LINK_LOST),
+    (KeyStoreError, ExitCode.KEYS),
     (errors.HostError, ExitCode.REFUSED),
 )
 

@@ -21,10 +21,14 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
 
     @wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        code = asyncio.run(_until_told(function(*args, **kwargs)))
-        click.get_current_context().exit(code or 0)
+        click.get_current_context().exit(run_to_end(function(*args, **kwargs)))
 
     return command
+
+
+def run_to_end(work: Coroutine[Any, Any, int | None]) -> int:
+    """Run `work` on a loop of its own; its exit code. For a command that asks a person between two of them."""
+    return asyncio.run(_until_told(work)) or 0
 
 
 async def _until_told(work: Coroutine[Any, Any, int | None]) -> int | None:

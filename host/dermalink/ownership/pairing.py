@@ -52,12 +52,12 @@ _SILENT: Final = (Timeout, LinkError, UnexpectedReply)
 class Pairing:
     """Attempts at one pen, over one connection; `may_be_ours` tells what is true when one was cancelled."""
 
-    def __init__(self, link: PairingLink, store: KeyStore, *, utc: Callable[[], int]) -> None:
-        """`store` was checked (`KeyStore.check`): whoever presses the button finds out nothing new after that."""
+    def __init__(self, link: PairingLink, store: KeyStore, *, utc: Callable[[], int], tries: int = 0) -> None:
+        """`store` was checked (`KeyStore.check`), so that nobody presses for nothing; `tries` were made before."""
         self._link = link
         self._store = store
         self._utc = utc
-        self._tries = 0
+        self.tries = tries
         self.may_be_ours = False
 
     async def standing(self) -> PairingResult | Owner:
@@ -104,7 +104,7 @@ class Pairing:
         negotiated = steps.negotiated(*link.negotiated, told)
         parties = Parties.of(link.hello.protocol_version, negotiated, host_id, serial)
         prover = Prover(secret, parties, scalar_from(secrets.token_bytes(DRAWN_BYTES)))
-        self._tries += 1
+        self.tries += 1
         answer = await link.step(steps.SHARE, steps.HostShare(host_id, prover.share).pack())
         return prover.finish(*steps.PenShare.unpack(answer))
 
@@ -166,7 +166,7 @@ class Pairing:
         return Owned(ours=await asyncio.to_thread(self._store.known, serial) is not None)
 
     async def _wrong_code(self) -> PairingResult:
-        left = max(0, int(PAIR_TRIES) - self._tries)
+        left = max(0, int(PAIR_TRIES) - self.tries)
         try:
             owner = await self._link.standing()
         except (*_SILENT, PenRefusal):
