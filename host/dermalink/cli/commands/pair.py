@@ -12,8 +12,8 @@ Examples:
   dermalink pair --pen tcp:127.0.0.1:7321 < code.txt
 
 \b
-The keys go into the system's keyring; where there is none, into a file that nobody else can read. The command says
-which. DERMALINK_KEYS names a folder to use instead.
+The keys go into the system's keyring; where there is none, into a file that nobody else can
+read. The command says which. DERMALINK_KEYS names a folder to use instead.
 """
 
 
