@@ -1,0 +1,168 @@
+"""Every way through the pairing desk, beside a witness that keeps its own account of what SR-SEC-2 and SR-OWN-1 allow.
+
+Coarse steps of time, two ports, a bar; the witness reads verdicts and what was written down, never the desk's state,
+but for the port of a run.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Verdict
+
+WRONG_WALKED: Final = 4  # a bar and the try after it
+STEPS_MS: Final = (30_000,)  # longer than a hold, half a window
+WINDOW_MS: Final = 60_000
+HOLD_MS: Final = 10_000
+FIRST_BAR_S: Final = 600
+NEVER_MS: Final = WINDOW_MS + 1
+PORTS: Final = (1, 2)
+
+Step = Callable[[Desk, DeskEvent], tuple[Desk, Verdict]]
+
+
+class Kept(NamedTuple):
+    """What the flash has."""
+
+    owned: int = 0
+    wrong: int = 0
+    barred_s: int = 0
+    bar_due: int = 0
+
+
+class Witness(NamedTuple):
+    """`pressed_ms`, `held_ms`: since the last press, or since the end of the last hold, on an idle pen.
+
+    `down_ms` is how long the button is down since a press on an idle pen (-1 is not). `answers` were given since the
+    last right code, `bar_s` is what every third try that was written down forbids, `run` is the port that was answered
+    and not gone since.
+    """
+
+    owned: int = 0
+    pressed_ms: int = NEVER_MS
+    held_ms: int = NEVER_MS
+    down_ms: int = -1
+    answers: int = 0
+    bar_s: int = 0
+    run: int = 0
+
+
+class Node(NamedTuple):
+    """Where the walk is."""
+
+    desk: Desk = Desk()
+    kept: Kept = Kept()
+    writing: int = 0  # kind of event that ends the write under way, 0 for none
+    seen: Witness = Witness()
+
+
+def events(node: Node) -> list[DeskEvent]:
+    """All that can happen next."""
+    found = []
+    for idle in (0, 1):
+        found.append(DeskEvent(EventKind.PRESS, idle, down=1))
+        found += [DeskEvent(EventKind.TICK, idle, dt_ms=ms, down=down) for ms in STEPS_MS for down in (0, 1)]
+        for port in PORTS:
+            found += [DeskEvent(kind, idle, port=port) for kind in (EventKind.TERMS, EventKind.RELEASE)]
+            if node.desk.wrong < WRONG_WALKED:
+                found.append(DeskEvent(EventKind.TRY, idle, port=port))
+            found += [DeskEvent(EventKind.CONFIRM, idle, port=port, ok=ok) for ok in (0, 1)]
+            found.append(DeskEvent(EventKind.GONE, idle, port=port))
+        if node.writing:
+            found += [DeskEvent(EventKind(node.writing), idle, ok=ok) for ok in (0, 1)]
+    if not node.writing and (node.desk.barred_s or node.seen.bar_s):  # a write takes milliseconds, a bar seconds
+        found.append(DeskEvent(EventKind.RAN, seconds=FIRST_BAR_S))
+    if node.desk.bar_due:
+        found.append(DeskEvent(EventKind.TOLD))
+    return found
+
+
+WRITES: Final = {
+    Verdict.COUNT: EventKind.WRITTEN,
+    Verdict.TAKE: EventKind.TAKEN,
+    Verdict.RELEASE: EventKind.RELEASED,
+}
+
+
+def after(step: Step, node: Node, event: DeskEvent) -> Node:
+    """The walk one event on; raises AssertionError where a rule is broken."""
+    desk, verdict = step(node.desk, event)
+    kept, writing = node.kept, node.writing
+    if writing == event.kind:
+        writing = 0
+        if event.ok:
+            owned = {EventKind.TAKEN: 1, EventKind.RELEASED: 0}.get(event.kind, kept.owned)
+            kept = Kept(owned, node.desk.wrong, node.desk.barred_s, node.desk.bar_due)
+    elif event.kind is EventKind.RAN:
+        kept = kept._replace(barred_s=max(0, kept.barred_s - event.seconds))
+    if verdict in WRITES:
+        assert not writing, "a second write of the desk while one is under way"
+        writing = int(WRITES[verdict])
+    seen = witness(node.seen, event, verdict, kept)
+    if verdict is Verdict.ANSWER:
+        seen = seen._replace(run=node.desk.run)
+    return Node(desk, kept, writing, seen)
+
+
+def witness(seen: Witness, event: DeskEvent, verdict: Verdict, kept: Kept) -> Witness:
+    """What the witness knows after an event, and its objections."""
+    seen = _time(seen, event)
+    if event.kind is EventKind.GONE and seen.run == event.port:
+        seen = seen._replace(run=0)
+    if verdict is Verdict.ANSWER:
+        assert event.idle, "answered while needles may move"
+        assert seen.bar_s == 0, "answered while barred"
+        assert seen.held_ms < WINDOW_MS or (not seen.owned and seen.pressed_ms < WINDOW_MS), "answered outside a window"
+        answers = seen.answers + 1
+        assert kept.wrong >= answers, "an answer that was not written down as a try"
+        seen = seen._replace(answers=answers)
+    if event.kind is EventKind.WRITTEN and event.ok and kept.wrong % 3 == 0:
+        bar_s = FIRST_BAR_S << (kept.wrong // 3 - 1)
+        assert kept.barred_s >= bar_s, "a bar that was not written down with the try that brings it"
+        seen = seen._replace(bar_s=bar_s)
+    if verdict is Verdict.TAKE:
+        assert event.idle, "taken while needles may move"
+        assert event.kind is EventKind.CONFIRM, "taken without a word of the host"
+        assert event.ok, "taken with a wrong code"
+        assert seen.run == event.port, "taken from another than was answered"
+        assert seen.held_ms < WINDOW_MS or (not seen.owned and seen.pressed_ms < WINDOW_MS), "taken outside a window"
+        seen = seen._replace(answers=0, bar_s=0, run=0)
+    if verdict is Verdict.RELEASE:
+        assert event.idle, "released while needles may move"
+        assert seen.owned, "released without an owner"
+    return seen._replace(owned=kept.owned)
+
+
+def _time(seen: Witness, event: DeskEvent) -> Witness:
+    if event.kind is EventKind.RAN:
+        return seen._replace(bar_s=max(0, seen.bar_s - event.seconds))
+    if event.kind is EventKind.PRESS:
+        return seen._replace(pressed_ms=0, down_ms=0) if event.idle else seen._replace(down_ms=-1)
+    if event.kind is EventKind.TICK:
+        down_ms = seen.down_ms + event.dt_ms if event.idle and event.down and seen.down_ms >= 0 else -1
+        pressed_ms = min(seen.pressed_ms + event.dt_ms, NEVER_MS) if event.idle else NEVER_MS
+        held_ms = min(seen.held_ms + event.dt_ms, NEVER_MS) if event.idle else NEVER_MS
+        if down_ms >= HOLD_MS:
+            down_ms, held_ms = -1, 0
+        return seen._replace(down_ms=down_ms, pressed_ms=pressed_ms, held_ms=held_ms)
+    return seen
+
+
+def power_back(node: Node) -> Node:
+    """Power goes and comes back: what the flash has is all there is."""
+    owned, wrong, barred_s, bar_due = node.kept
+    seen = Witness(owned, answers=node.seen.answers, bar_s=node.seen.bar_s)
+    return Node(Desk(owned=owned, wrong=wrong, barred_s=barred_s, bar_due=bar_due), node.kept, 0, seen)
+
+
+def walk(step: Step, most: int = 2_000_000) -> int:
+    """Go every way from a new pen; returns how many places there are."""
+    start = Node()
+    found, todo = {start}, [start]
+    while todo:
+        node = todo.pop()
+        for each in (power_back(node), *(after(step, node, event) for event in events(node))):
+            if each not in found:
+                found.add(each)
+                todo.append(each)
+        assert len(found) < most, "the walk does not end"
+    return len(found)
