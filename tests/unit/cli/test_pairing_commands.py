@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -380,6 +381,16 @@ def test_a_lost_pen_is_forgotten_without_being_asked() -> None:
     assert (result.exit_code, result.stdout) == (0, f"The keys of pen {SERIAL} are removed from this computer.\n")
     assert known() is None
     assert run("unpair", "--forget", SERIAL).exit_code == ExitCode.USAGE
+
+
+def test_a_shell_completes_the_pens_that_can_be_forgotten() -> None:
+    own_store().keep(a_pen("DL-00000007"))
+    own_store().keep(a_pen("DP-00000008"))
+    command = app.get_command(click.Context(app), "unpair")
+    assert command is not None
+    context = click.Context(command)
+    [option] = [each for each in command.params if each.name == "lost"]
+    assert [item.value for item in option.shell_complete(context, "DL")] == ["DL-00000007"]
 
 
 # Listing

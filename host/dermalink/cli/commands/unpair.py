@@ -23,10 +23,21 @@ UNSETTLED: Final = (
 )
 
 
+def _complete_serial(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The pens that this computer has keys of."""
+    from dermalink.ownership.store import own_store
+
+    return [each.name for each in own_store().list() if each.name.startswith(incomplete)]
+
+
 @click.command(cls=Command, epilog=EPILOG)
 @pen_option
 @click.option(
-    "--forget", "lost", metavar="SERIAL", help="Remove the keys of this pen here, and tell no pen: it may be lost."
+    "--forget",
+    "lost",
+    metavar="SERIAL",
+    shell_complete=_complete_serial,
+    help="Remove the keys of this pen here, and tell no pen: it may be lost.",
 )
 @json_option()
 @verbose_option
