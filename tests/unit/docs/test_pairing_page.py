@@ -1,0 +1,31 @@
+"""docs/pairing.md: each test that its threat table names is there, and each result of pairing has its row."""
+
+import ast
+import re
+
+import pytest
+
+import tasks
+from dermalink.ownership import results
+
+PAGE = (tasks.ROOT / "docs" / "pairing.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`", PAGE)
+
+
+def test_each_row_of_the_table_names_a_test() -> None:
+    table = PAGE.partition("| who | what | which control | which test |")[2].partition("\n\n")[0]
+    rows = table.strip().splitlines()[1:]
+    assert len(rows) == len(NAMED) > 10
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
+    tree = ast.parse((tasks.ROOT / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_each_result_is_in_the_hosts_states() -> None:
+    states = PAGE.partition("## The host's states")[2].partition("##")[0]
+    for kind in (results.Paired, results.WrongCode, results.WindowShut, results.Barred, results.Owned, results.Failed,
+                 results.CutOff):  # fmt: skip
+        assert f"`{kind.__name__}`" in states
