@@ -57,7 +57,6 @@ def they_agree(pen: PairingPen, store: KeyStore) -> bool:
     return all(same) and kept.pen_public == public_key(pen.pen_private) == pen.owner.pen
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @in_virtual_time
 async def test_with_the_code_and_an_open_window_both_sides_have_each_others_keys(store: KeyStore) -> None:
     pen = PairingPen()
@@ -100,7 +99,6 @@ async def test_a_window_that_shuts_in_between_is_said_and_no_try_is_spent(store:
     assert pen.tries == 0
 
 
-@pytest.mark.sr("SR-SEC-2")
 @in_virtual_time
 async def test_a_wrong_code_says_how_many_tries_are_left_and_then_for_how_long_there_are_none(store: KeyStore) -> None:
     pen = PairingPen()
@@ -124,7 +122,6 @@ async def test_the_right_code_after_a_wrong_one_pairs(store: KeyStore) -> None:
     assert they_agree(pen, store)
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @in_virtual_time
 async def test_a_pen_with_an_owner_is_nobody_elses(store: KeyStore, tmp_path: Path) -> None:
     pen = PairingPen()
@@ -217,7 +214,6 @@ async def test_a_pen_that_refuses_the_last_word_has_not_taken_it(
     assert store.known(SERIAL) is None
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @in_virtual_time
 async def test_a_no_that_a_stranger_puts_in_the_answers_place_loses_no_key(store: KeyStore) -> None:
     pen = PairingPen()
@@ -234,7 +230,6 @@ async def test_a_no_that_a_stranger_puts_in_the_answers_place_loses_no_key(store
 LOSSES = [*itertools.product((0, 1, 2, 3), ("drop", "mute"), (True, False))]
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @pytest.mark.parametrize(("step", "how", "cut"), LOSSES)
 @in_virtual_time
 async def test_whatever_message_is_lost_both_agree_or_trying_again_makes_them(
@@ -253,7 +248,6 @@ async def test_whatever_message_is_lost_both_agree_or_trying_again_makes_them(
     assert store.unfinished(SERIAL) is None
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @pytest.mark.parametrize("forgets", ["power", "never knew"])
 @in_virtual_time
 async def test_a_pen_that_remembers_no_last_answer_is_handed_over_and_paired_anew(

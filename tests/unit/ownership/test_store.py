@@ -94,7 +94,6 @@ def test_an_unfinished_pairing_is_kept_beside_the_keys_until_it_is_finished(
     assert store.unfinished(SERIAL) is None
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 def test_with_a_keyring_no_key_stands_in_a_file(tmp_path: Path) -> None:
     backend = Desktop()
     store = with_keyring(tmp_path, backend)
@@ -127,7 +126,6 @@ def test_no_secret_stands_in_a_repr() -> None:
 # Which keyring
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
 @pytest.mark.parametrize("backend", [NO_KEYRING(), PlainText()], ids=["none", "keyrings.alt"])
 def test_a_keyring_that_does_not_encrypt_is_none(backend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyring, "get_keyring", lambda: backend)
@@ -195,7 +193,6 @@ def test_keys_that_the_keyring_has_no_more_are_missed_and_not_called_unknown(
 
 
 @HAS_MODES
-@pytest.mark.sr("SR-OWN-1", side="host")
 def test_folder_and_file_are_this_users_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -208,7 +205,6 @@ def test_folder_and_file_are_this_users_alone_whatever_the_umask(tmp_path: Path)
 
 
 @HAS_MODES
-@pytest.mark.sr("SR-OWN-1", side="host")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_file_that_others_can_read_is_refused_and_left_as_it_is(mode: int, tmp_path: Path) -> None:
     store = in_a_file(tmp_path)
