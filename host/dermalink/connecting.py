@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dermalink.channel.opening import open_channel, refuse_without_keys
+from dermalink.channel.opening import has_owner, not_owner, open_channel
 from dermalink.channel.sealable_link import SealableLink
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
@@ -47,6 +47,7 @@ class Greeted:
     history_fault: str
     inspect_only: bool
     utc: Callable[[], int]
+    owned: bool
     sealed: bool
 
 
@@ -87,7 +88,7 @@ async def greet(
         if trace is not None:
             trace(connection)
         connection.start()
-        hello = await _know_pen(connection, sealable, known, inspect_only=inspect_only)
+        hello, owned = await _know_pen(connection, sealable, known, inspect_only=inspect_only)
         if not inspect_only:
             refuse_looser(hello)
         if kept is None:
@@ -95,7 +96,7 @@ async def greet(
         keeper = Keeper(kept)
         fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
         last = await _last_command_id(connection, inspect_only=inspect_only)
-        return Greeted(connection, registry, hello, keeper, last, fault, inspect_only, utc, sealable.sealed)
+        return Greeted(connection, registry, hello, keeper, last, fault, inspect_only, utc, owned, sealable.sealed)
     except BaseException:
         await connection.close()
         if kept is not None:
@@ -105,10 +106,11 @@ async def greet(
 
 async def _know_pen(
     connection: Connection, link: SealableLink, known: Known | None, *, inspect_only: bool
-) -> HelloReply:
-    """Hello, and with keys of this pen all that comes after it under seal; without, a pen that has an owner is refused.
+) -> tuple[HelloReply, bool]:
+    """Hello, with keys of this pen all after it under seal, and whether it has an owner.
 
-    The keys are looked for whatever hello says of suites, for it may have been altered on its way.
+    Without keys one that has an owner is refused, unless it is only looked at. The keys are looked for whatever hello
+    says of suites, for it may have been altered on its way.
     """
 
     async def greeted() -> HelloReply:
@@ -119,10 +121,11 @@ async def _know_pen(
     hello = await greeted()
     owned = await asyncio.to_thread(known or _known_here, serial_text(hello))
     if owned is not None:
-        return await open_channel(connection, link, owned, hello, greeted)
-    if not inspect_only:
-        await refuse_without_keys(connection, hello, serial_text(hello))
-    return hello
+        return await open_channel(connection, link, owned, hello, greeted), True
+    has_one = await has_owner(connection, hello)
+    if has_one and not inspect_only:
+        raise not_owner(serial_text(hello))
+    return hello, has_one
 
 
 def _known_here(serial_number: str) -> "OwnedPen | None":

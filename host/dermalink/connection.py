@@ -76,6 +76,7 @@ class Connection:
         self.margin = LinkMargin()
         self.on_message: Callable[[str, Envelope], None] | None = None
         self.newest_tick: int | None = None
+        self.sealed = False  # then all that comes is the pen's own, but for the bare answer to a Stop
         self.says_moving = False  # by the newest status or change of state
         self.on_state: Final[list[Callable[[Status | StateChanged], None]]] = []  # told of each, whoever asked for it
         self._admit = admit
@@ -97,8 +98,9 @@ class Connection:
         """Begin to listen; call it before the first request."""
         self.link.deliver_to(self._take, self._end)
 
-    def forget_what_was_heard(self, tick_ms: int) -> None:
-        """Believe nothing of before but the pen's tick in hello, which a handshake has proved by now (SR-SEC-1)."""
+    def believe_from_now_on(self, tick_ms: int) -> None:
+        """The link is sealed: believe nothing of before but the tick in hello, which is proved by now (SR-SEC-1)."""
+        self.sealed = True
         self.margin = LinkMargin()
         self.newest_tick = tick_ms
         self.says_moving = False

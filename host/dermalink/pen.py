@@ -62,8 +62,8 @@ def utc_now() -> int:
 class Pen:
     """One connected pen, used once. `await Pen.connect(url)` makes it; `async with` or `close` ends it.
 
-    `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen; `sealed` says
-    whether all that it says is under seal, since this computer owns it (SR-SEC-1).
+    `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen. `owned` says
+    whether it has an owner, `sealed` whether that is this computer: then all that it says is under seal (SR-SEC-1).
     """
 
     def __init__(self, greeted: Greeted) -> None:
@@ -73,6 +73,7 @@ class Pen:
         self.gate: Final = Gate(greeted.registry)
         self.hello: Final = hello
         self.serial_number: Final = serial_text(hello)
+        self.owned: Final = greeted.owned
         self.sealed: Final = greeted.sealed
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None

@@ -1,4 +1,9 @@
-"""Stop, and the proof that it worked: no longer armed, needles in and motor off, both measured (SR-STOP-2)."""
+"""Stop, and the proof that it worked: no longer armed, needles in and motor off, both measured (SR-STOP-2).
+
+On a sealed link Stop and its answer go in the clear, so that the answer says nothing of the pen. What is newer than
+Stop is then known by a status that was asked for under seal once Stop was out: whoever holds records back can make
+neither that answer nor one that looks newer.
+"""
 
 import asyncio
 from typing import Final, NamedTuple
@@ -24,7 +29,8 @@ NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever wa
 class StopReport(NamedTuple):
     """A confirmed Stop: how long from the call until the pen answered, and until it had measured everything in.
 
-    `pen_ms` is the pen's own time between those two; the others are this computer's. `status` is what proved it.
+    `pen_ms` is the pen's own time between those two, and on a sealed link from the first status that was asked for
+    after Stop; the others are this computer's. `status` is what proved it.
     """
 
     answered_ms: float
@@ -38,6 +44,11 @@ def is_stopped(news: Status | StateChanged) -> bool:
     measured = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
     at_rest = news.flags & measured == measured and StatusFlag.ARMED not in news.flags
     return at_rest and news.state not in NOT_STOPPED
+
+
+def _settles(news: Status | StateChanged) -> bool:
+    """Whether this ends the waiting, well or badly; a pen that waits for a press has not heard Stop."""
+    return news.state is State.STOP_FAILED or (is_stopped(news) and news.state is not State.WAITING)
 
 
 def confirm_within_s(link: Link) -> float:
@@ -58,9 +69,14 @@ async def stop_and_confirm(connection: Connection, within_s: float | None = None
     connection.on_state.append(heard.take)
     try:
         async with asyncio.timeout(bound_s):
-            stopped = await _until_answered(connection)
-            answered = loop.time()
-            news = await _until_in(connection, heard, stopped.tick_ms, bound_s)
+            if connection.sealed:
+                status, answered = await _until_told(connection)
+                after_ms = status.tick_ms
+                news = status if _settles(status) else await _until_in(connection, heard, after_ms, bound_s)
+            else:
+                after_ms, answered = (await _until_answered(connection)).tick_ms, loop.time()
+                news = await _until_in(connection, heard, after_ms, bound_s)
+            _refuse_failed(news)
     except (TimeoutError, Timeout, LinkError) as error:
         raise StopNotConfirmed(
             "Stop was sent and could not be confirmed",
@@ -71,7 +87,7 @@ async def stop_and_confirm(connection: Connection, within_s: float | None = None
     finally:
         connection.on_state.remove(heard.take)
     milliseconds = (answered - began) * 1000, (loop.time() - began) * 1000
-    return StopReport(*milliseconds, elapsed_ms(stopped.tick_ms, news.tick_ms), news)
+    return StopReport(*milliseconds, elapsed_ms(after_ms, news.tick_ms), news)
 
 
 class _Heard:
@@ -104,8 +120,7 @@ class _Heard:
         for each in news:
             later_ms = elapsed_ms(self._after, each.tick_ms)
             self._doubtful = self._doubtful or (later_ms >= 0 and says_moving(each))
-            settles = later_ms > 0 and (is_stopped(each) or each.state is State.STOP_FAILED)
-            if settles and not self._doubtful and not self._settled.done():
+            if later_ms > 0 and _settles(each) and not self._doubtful and not self._settled.done():
                 self._settled.set_result(each)
 
 
@@ -127,6 +142,51 @@ async def _until_answered(connection: Connection) -> Stopped:
             return answer.result()
 
 
+async def _until_told(connection: Connection) -> tuple[Status, float]:
+    """Send Stop, and ask under seal until a status comes; that, and when Stop was answered.
+
+    Asking does not wait for Stop's answer, since each way takes its time on the air.
+    """
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.ensure_future(_until_answered(connection))
+    answered_s = loop.time()
+
+    def note(_: object) -> None:
+        nonlocal answered_s
+        answered_s = loop.time()
+
+    stopping.add_done_callback(note)
+    await asyncio.sleep(0)  # Stop is out
+    asking = asyncio.ensure_future(_until_status(connection))
+    both = (stopping, asking)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
+        for each in both:
+            if each.done():
+                each.result()
+        return asking.result(), answered_s
+    finally:
+        for each in both:
+            each.cancel()
+        await asyncio.wait(both)
+
+
+async def _until_status(connection: Connection) -> Status:
+    """The first answer to one of several questions, each asked when the one before may be lost."""
+    asked: list[asyncio.Task[Status]] = []
+    try:
+        while True:
+            asked.append(asyncio.ensure_future(connection.request(GetStatus())))
+            again_s = connection.link.stop_again_s
+            done, _ = await asyncio.wait(asked, timeout=again_s, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                return each.result()
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.wait(asked)
+
+
 async def _until_in(connection: Connection, heard: _Heard, after_ms: int, within_s: float) -> Status | StateChanged:
     """Ask, and take what says it first: the answer, or what was on its way already."""
     settled = heard.settled_after(after_ms)
@@ -137,13 +197,16 @@ async def _until_in(connection: Connection, heard: _Heard, after_ms: int, within
     finally:
         asking.cancel()
         await asyncio.wait((asking,))
+    return news
+
+
+def _refuse_failed(news: Status | StateChanged) -> None:
     if news.state is State.STOP_FAILED:
         raise StopFailed(
             "The needles did not go in",
             rule="SR-STOP-8",
             advice="Lift the pen straight off the skin, and have it serviced",
         )
-    return news
 
 
 async def _ask_until_settled(connection: Connection, after_ms: int, within_s: float) -> Status:
@@ -151,7 +214,7 @@ async def _ask_until_settled(connection: Connection, after_ms: int, within_s: fl
         status = await _read_status(connection)
         if status is None or elapsed_ms(after_ms, status.tick_ms) <= 0:
             status = await connection.request(GetStatus(), within_s=within_s)
-        if status.state is State.STOP_FAILED or is_stopped(status):
+        if _settles(status):
             return status
         await asyncio.sleep(POLL_S)
 

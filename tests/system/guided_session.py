@@ -20,6 +20,7 @@ from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from dermalink_simulator.seam import PortKind
+from tests.support.owned import give_owner, keys_of, no_keys
 
 T = TypeVar("T")
 
@@ -38,18 +39,25 @@ depth = "0.25 mm"
 
 
 class Way(NamedTuple):
-    """How a session reaches its pen: by "stream" (`sim:`, as by a serial port) or by "ble", through an air."""
+    """How a session reaches its pen: by "stream" (`sim:`, as by a serial port) or by "ble", through an air.
+
+    `owned`: the pen has an owner, whose computer this is, so that all of it is sealed.
+    """
 
     by: str
     air: str = "perfect"
+    owned: bool = False
 
     def __str__(self) -> str:
-        return self.by if self.by == "stream" else f"{self.by}-{self.air}"
+        by = self.by if self.by == "stream" else f"{self.by}-{self.air}"
+        return f"{by}-sealed" if self.owned else by
 
 
 STREAM: Final = Way("stream")
 ROOM: Final = Way("ble", "room")
 PERFECT: Final = Way("ble")
+SEALED: Final = Way("stream", owned=True)
+SEALED_ROOM: Final = Way("ble", "room", owned=True)
 
 
 class Guided:
@@ -59,6 +67,8 @@ class Guided:
         self.made, self.runner, self.sim, self.url, self.way = made, made.runner, made.model, made.url, way
         self.other_url = made.url_of("other")  # of a second computer
         self.stops_came_ms: list[int] = []
+        if way.owned:
+            self.do(lambda: give_owner(self.sim))
         self._watch_stops()
         self.person = WordQueue()
         self.events: list[Event] = []
@@ -170,7 +180,8 @@ class Guided:
 
     async def pen(self) -> Pen:
         """A connected pen, whose days are the simulated clock's."""
-        return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s)
+        known = keys_of if self.way.owned else no_keys
+        return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s, known=known)
 
     async def run(self, plan: bytes = NOSE, **options: Any) -> Summary:
         """Run a plan to its end."""

@@ -1,5 +1,6 @@
 """From hello to a sealed link, or to an error that says why not: there is no way on in the clear (SR-SEC-1)."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -8,6 +9,7 @@ from dermalink.channel.sealable_link import SealableLink
 from dermalink.connection import Connection
 from dermalink.errors import HandshakeFailed, KeysRefused, NotOwner, PenRefusal, Timeout, UnexpectedReply
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.limits import HANDSHAKE_EVERY_MS
 from dermalink_protocol.messages.identity import GetStatus, HelloReply
 from dermalink_protocol.messages.owner import GetOwner, OpenChannel
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 RULE: Final = "SR-SEC-1"
 NO_SUITE: Final = 0  # in hello: the pen knows no sealed channel
 TRIES: Final = 3  # as many as hello has: a reply may be lost on any link
+SOON: Final = (Reason.BUSY, Reason.WRONG_STATE)  # others had their turn, or hello; after another it may be ours
 PAIR_AGAIN: Final = "Pair with the pen again: `dermalink pair`"
 NO_WORD_AGAIN: Final = "Connect again; if it stays so, have the pen in hand and pair with it again: `dermalink pair`"
 
@@ -42,28 +45,34 @@ async def open_channel(
             if not left:
                 raise _failed(owned, timeout.limit, NO_WORD_AGAIN) from timeout
             hello = await say_hello()
+        except PenRefusal as refusal:
+            if not left or refusal.reason not in SOON:
+                raise _refused(owned, refusal) from refusal
+            await asyncio.sleep(min(refusal.value, HANDSHAKE_EVERY_MS) / 1_000)
+            hello = await say_hello()
         else:
             link.seal(session)
-            connection.forget_what_was_heard(hello.tick_ms)
+            connection.believe_from_now_on(hello.tick_ms)
             await _see_proved(connection, owned)
             return hello
     raise AssertionError("a handshake is tried at least once")
 
 
-async def refuse_without_keys(connection: Connection, hello: HelloReply, serial_number: str) -> None:
-    """Raise `NotOwner` if the pen says that it has an owner."""
-    if hello.suite != NO_SUITE and await has_owner(connection):
-        raise NotOwner(
-            f"The pen {serial_number} has an owner, and this computer has no keys of it",
-            rule="SR-OWN-1",
-            limit="one pen, one person",
-            advice="Connect from the computer that it was paired with, or hold its button for ten seconds and pair"
-            " anew: `dermalink pair`. `dermalink info` and `dermalink stop` work for anybody",
-        )
+def not_owner(serial_number: str) -> NotOwner:
+    """That this pen is somebody else's, and what a person can do."""
+    return NotOwner(
+        f"The pen {serial_number} has an owner, and this computer has no keys of it",
+        rule="SR-OWN-1",
+        limit="one pen, one person",
+        advice="Connect from the computer that it was paired with, or hold its button for ten seconds and pair"
+        " anew: `dermalink pair`. `dermalink info` and `dermalink stop` work for anybody",
+    )
 
 
-async def has_owner(connection: Connection) -> bool:
-    """Whether the pen says that it has an owner; one that was built without owners has none."""
+async def has_owner(connection: Connection, hello: HelloReply) -> bool:
+    """Whether the pen says that it has an owner; one that was built without owners has none, and is not asked."""
+    if hello.suite == NO_SUITE:
+        return False
     try:
         return bool((await connection.request(GetOwner())).owned)
     except PenRefusal as refusal:
@@ -90,8 +99,6 @@ async def _shake_hands(connection: Connection, link: SealableLink, owned: "Owned
         handshake = HostHandshake(keys, Negotiated(*link.negotiated, owned.binding))
         opened = await connection.request(OpenChannel(message=handshake.begin()))
         return handshake.finish(opened.message)
-    except PenRefusal as refusal:
-        raise _refused(owned, refusal) from refusal
     except (HandshakeError, UnexpectedReply) as error:
         raise _failed(owned, error.limit or error.refused, NO_WORD_AGAIN) from error
 

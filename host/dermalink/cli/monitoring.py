@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from dermalink.channel.opening import not_owner
 from dermalink.display.link import link_picture, link_words
 from dermalink.errors import LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.notifications import Subscription
@@ -21,7 +22,12 @@ LINK_EVERY_S: Final = 5.0
 
 
 async def watch(pen: Pen, seconds: float | None, *, as_json: bool) -> None:
-    """Print what the pen says for so long, or until the link or the program ends; raises a `LinkError`."""
+    """Print what the pen says for so long, or until the link or the program ends.
+
+    Raises a `LinkError`, or `NotOwner`: a pen that has an owner tells its telemetry to nobody else.
+    """
+    if pen.owned and not pen.sealed:
+        raise not_owner(pen.serial_number)
     heard: Subscription[Telemetry | StateChanged] = pen.subscribe(Telemetry, StateChanged)
     asking = asyncio.ensure_future(_ask(pen))
     loop = asyncio.get_running_loop()
@@ -59,7 +65,8 @@ def _say(found: dict[str, Any], *, as_json: bool) -> None:
 
 def link(pen: Pen) -> dict[str, Any]:
     """How good the link is, up to now."""
-    return {"event": "link", **pen.margin.as_dict()}
+    counters = pen.connection.link.counters
+    return {"event": "link", **pen.margin.as_dict(), "sealed": pen.sealed, "dropped": counters.unsealed()}
 
 
 def batch(message: Telemetry) -> dict[str, Any]:

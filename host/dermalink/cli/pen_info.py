@@ -20,18 +20,23 @@ from dermalink_protocol.zones import Head
 
 Rows = list[tuple[str, str]]
 DAY_S = 86_400
+FOR_ITS_OWNER = "told to its owner alone"
 
 
 class PenInfo:
     """What was read of a pen at one moment."""
 
-    def __init__(self, pen: Pen, status: Status, cartridge: Cartridge, self_test: SelfTestReport) -> None:
+    def __init__(self, pen: Pen, status: Status, cartridge: Cartridge | None, self_test: SelfTestReport | None) -> None:
+        """`cartridge` and `self_test` are None where the pen tells them to its owner alone."""
         self.url, self.serial_number, self.hello = pen.connection.link.url, pen.serial_number, pen.hello
+        self.owned, self.sealed = pen.owned, pen.sealed
         self.status, self.cartridge, self.self_test = status, cartridge, self_test
 
     @classmethod
     async def read(cls, pen: Pen) -> "PenInfo":
         """Ask the pen, when it has come to rest if it was just switched on; asking changes nothing."""
+        if pen.owned and not pen.sealed:
+            return cls(pen, await pen.status(), None, None)
         facts = await pen.look()
         return cls(pen, facts.status, facts.cartridge, await pen.request(GetSelfTest()))
 
@@ -41,10 +46,12 @@ class PenInfo:
             "pen": self.url,
             "serial_number": self.serial_number,
             "firmware": firmware(self.hello),
+            "owned": self.owned,
+            "sealed": self.sealed,
             "hello": plain(self.hello),
             "status": plain(self.status),
-            "cartridge": plain(self.cartridge),
-            "self_test": plain(self.self_test),
+            "cartridge": self.cartridge and plain(self.cartridge),
+            "self_test": self.self_test and plain(self.self_test),
             "findings": self.findings(),
         }
 
@@ -67,8 +74,16 @@ class PenInfo:
             ("firmware", f"{firmware(self.hello)}, protocol {self.hello.protocol_version}"),
             ("capabilities", capabilities),
             ("calibration", f"{self.hello.calibration_id:08x}"),
+            ("owner", self._owner()),
             ("for this host", "; ".join(self.findings()) or "fits: its limits are as strict as the host's"),
         ]
+
+    def _owner(self) -> str:
+        if self.sealed:
+            return "you: all that is shown here came sealed, from this very pen"
+        if self.owned:
+            return "somebody else, or you on another computer; shown is what anybody is told, unproved"
+        return "none: whoever reaches it can run it"
 
     def _limits(self) -> Rows:
         hello = self.hello
@@ -83,6 +98,8 @@ class PenInfo:
 
     def _head(self) -> Rows:
         head = self.cartridge
+        if head is None:
+            return [("head", FOR_ITS_OWNER)]
         if CartridgeFlag.PRESENT not in head.flags:
             return [("head", "none is fitted")]
         if CartridgeFlag.READABLE not in head.flags:
@@ -102,18 +119,23 @@ class PenInfo:
         status = self.status
         said = status.state.name.lower().replace("_", " ")
         why = "" if status.reason is Reason.NONE else f" ({WORDING[status.reason].said})"
-        test = self.self_test
-        failed = ", ".join(names(test.failed))
-        passed = f"passed, needles in after {test.retraction_ms} ms" if test.done else "not done yet"
         return [
             ("state", said + why),
             ("measured", ", ".join(names(status.flags)) or "nothing"),
             ("session", f"{status.session_id:08x}" if status.session_id else "none"),
             ("next session", "may be opened" if not status.wait_s else f"in {days(status.wait_s)}"),
-            ("self-test", f"failed: {failed}" if test.failed else passed),
+            ("self-test", self._tested()),
             ("battery", f"{status.battery_percent} %"),
             ("clock", utc(status.utc_s)),
         ]
+
+    def _tested(self) -> str:
+        test = self.self_test
+        if test is None:
+            return FOR_ITS_OWNER
+        if test.failed:
+            return f"failed: {', '.join(names(test.failed))}"
+        return f"passed, needles in after {test.retraction_ms} ms" if test.done else "not done yet"
 
 
 def firmware(hello: HelloReply) -> str:

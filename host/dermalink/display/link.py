@@ -59,7 +59,14 @@ def link_words(link: Mapping[str, Any]) -> str:
     said = [trip_words(link), clock_words(link), late_words(link), lease_words(link)]
     if link["unanswered"]:
         said.append(f"{link['unanswered']} unanswered")
+    if link.get("dropped"):
+        said.append(unsealed_words(link["dropped"]))
     return ", ".join(said)
+
+
+def unsealed_words(dropped: Mapping[str, int]) -> str:
+    """What was dropped because no seal said that the pen had sent it, by kind; `dropped` is `LinkCounters.unsealed`."""
+    return "dropped: " + ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in dropped.items())
 
 
 def link_picture(link: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from dermalink.channel.opening import not_owner
 from dermalink.claims import looser_claims, therapy_bars
 from dermalink.discovery import look_again
+from dermalink.display.link import unsealed_words
 from dermalink.doctor.findings import Finding, error, ok, warning
 from dermalink.doctor.link import check_link
 from dermalink.errors import CannotOpen, PortForbidden
@@ -22,6 +24,7 @@ from dermalink_protocol.messages.identity import (
 )
 from dermalink_protocol.wording import WORDING
 
+SOMEBODY_ELSE: Final = "Somebody else speaks on this link, or it is noisy: use a cable, and close other programs."
 BROKEN: Final = (State.FAULT, State.LOCKED, State.STOP_FAILED)
 
 
@@ -29,10 +32,13 @@ async def check_pen(url: str) -> list[Finding]:
     """Everything about the pen at `url`; asking changes nothing."""
     try:
         async with await Pen.connect(url, inspect_only=True) as pen:
+            if pen.owned and not pen.sealed:
+                return [ok("pen", f"{pen.serial_number} on {url}"), *check_owner(pen), *check_claims(pen)]
             facts = await pen.look()
             report = await pen.request(GetSelfTest())
             return [
                 ok("pen", f"{pen.serial_number} on {url}"),
+                *check_owner(pen),
                 *check_claims(pen),
                 *check_status(facts.status),
                 *check_self_test(report),
@@ -43,6 +49,22 @@ async def check_pen(url: str) -> list[Finding]:
         advice = failed.advice or look_again(url)
         level = error if isinstance(failed, CannotOpen | PortForbidden) else warning
         return [level("pen", "; ".join(part for part in (failed.refused, failed.limit) if part), advice)]
+
+
+def check_owner(pen: Pen) -> Iterator[Finding]:
+    """Whether this computer is its owner's, and nothing was forged on the way."""
+    if not pen.owned:
+        return
+    if not pen.sealed:
+        why = not_owner(pen.serial_number)
+        yield warning("pen's owner", why.refused, f"{why.advice}.")
+        return
+    dropped = pen.connection.link.counters.unsealed()
+    said = "this computer has its keys, and all it says is sealed"
+    if dropped:
+        yield warning("pen's owner", f"{said}; {unsealed_words(dropped)}", SOMEBODY_ELSE)
+    else:
+        yield ok("pen's owner", said)
 
 
 def check_claims(pen: Pen) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from dermalink.connecting import greet
+from dermalink.connecting import Known, greet
 from dermalink.errors import UnknownOutcome
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.lease import Lease
@@ -20,6 +20,7 @@ from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.in_process import published
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.runner import PenRunner
+from tests.support.owned import give_owner, keys_of, no_keys
 
 MOVING = (State.RECORDING, State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
 QUICK: dict[str, Any] = {"depth_um": 250, "rate_hz": 100, "speed_mm_s": 40}  # ten seconds over a nose
@@ -36,17 +37,25 @@ class Desk:
     sim: SimulatedPen
     runner: PenRunner
     url: str
+    known: Known = no_keys
 
     def do(self, what: Callable[[SimulatedPen], T]) -> T:
         """Do something to the pen, now."""
         return self.runner.act(lambda: what(self.sim))
 
-    async def connect(self, *, journal: Journal | None = None, inspect_only: bool = False) -> Pen:
-        """A connection whose host keeps time by the pen's clock."""
+    def give_owner(self) -> None:
+        """The pen has an owner now, whose computer is this."""
+        self.do(give_owner)
+        self.known = keys_of
+
+    async def connect(
+        self, *, journal: Journal | None = None, inspect_only: bool = False, known: Known | None = None
+    ) -> Pen:
+        """A connection whose host keeps time by the pen's clock; `known` are another's keys."""
         kept = journal or MemoryJournal()
         link = await open_link(self.url)
         utc: Callable[[], int] = lambda: self.sim.clock.utc_s  # noqa: E731
-        return Pen(await greet(link, journal=kept, inspect_only=inspect_only, utc=utc))
+        return Pen(await greet(link, journal=kept, inspect_only=inspect_only, utc=utc, known=known or self.known))
 
 
 @asynccontextmanager

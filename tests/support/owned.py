@@ -1,0 +1,25 @@
+"""Owning a simulated pen without pairing: its firmware has an owner at once, and these are that person's keys of it."""
+
+from dermalink.ownership.owned_pen import OwnedPen
+from dermalink_protocol.sealing.keys import public_key
+from dermalink_simulator.firmware.effects import UNTRACKED
+from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.pen import SimulatedPen
+from tests.support.sealed_client import BINDING, HOST, OWNER, PEN, inside
+
+
+def give_owner(sim: SimulatedPen) -> None:
+    """From now on it has the owner whose keys `keys_of` gives, in its flash as well."""
+    pen = inside(sim)
+    pen.owner = OWNER
+    named = {"owners": OWNER.number, "owned": 1}
+    assert pen.store.submit(Transaction(UNTRACKED, named, own=frozenset(named), owner=OWNER))
+
+
+def keys_of(serial_number: str) -> OwnedPen:
+    """The owner's keys, of whatever pen."""
+    return OwnedPen(serial_number, HOST, public_key(PEN), BINDING)
+
+
+def no_keys(_: str) -> None:
+    """A stranger's."""
