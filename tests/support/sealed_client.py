@@ -120,6 +120,7 @@ class SealedClient(RawClient):
                 self._take(got)
                 continue
             assert self.session is not None
+            assert request_id == 0
             opened = self.session.opener.open(Channel(channel), body[4:])
             assert isinstance(opened, Opened), opened
             opcode, request_id = struct.unpack_from("<HH", opened.body)
