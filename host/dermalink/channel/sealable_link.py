@@ -174,14 +174,18 @@ class SealableLink:
         if body[:ENVELOPE_BYTES] != SEALED_HEADER:
             if self._answers_stop(channel, body):
                 return body
-            self.counters.in_the_clear += 1
+            self._drop("in_the_clear", channel, body)
             return None
         opened = self._opener.open(channel, body[ENVELOPE_BYTES:])
         if isinstance(opened, Opened):
             return opened.body
-        name = _COUNTED_AS[opened.kind]
-        setattr(self.counters, name, getattr(self.counters, name) + 1)
+        self._drop(_COUNTED_AS[opened.kind], channel, body)
         return None
+
+    def _drop(self, kind: str, channel: Channel, body: bytes) -> None:
+        setattr(self.counters, kind, getattr(self.counters, kind) + 1)
+        if self.tap.on_dropped is not None:
+            self.tap.on_dropped(kind, channel, body)
 
     def _answers_stop(self, channel: Channel, body: bytes) -> bool:
         """Whether this may be the answer to a Stop that went in the clear, for the first time."""

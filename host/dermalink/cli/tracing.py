@@ -25,6 +25,7 @@ def trace(connection: Connection, verbosity: int, say: Say | None = None) -> Non
     if verbosity >= MESSAGES:
         connection.on_message = lambda way, envelope: tell(f"{way} {message_line(envelope)}")
         connection.link.tap.on_noise = lambda data: tell(f"<- text between frames: {data!r}")
+        connection.link.tap.on_dropped = lambda kind, channel, body: tell(f"<- {dropped_line(kind, channel, body)}")
     if verbosity >= FRAMES:
         connection.link.tap.on_frame = lambda way, channel, body: tell(f"{way}   {frame_line(channel, body)}")
     if verbosity >= BYTES:
@@ -36,6 +37,11 @@ def message_line(envelope: Envelope) -> str:
     asked = "" if envelope.request_id == UNASKED else f" #{envelope.request_id}"
     fields = ", ".join(f"{name}={_value(value)}" for name, value in envelope.message.as_dict().items())
     return f"{type(envelope.message).__name__}{asked} {fields}".rstrip()
+
+
+def dropped_line(kind: str, channel: Channel, body: bytes) -> str:
+    """What a sealed link did not believe, and why."""
+    return f"dropped, {kind.replace('_', ' ')}: {frame_line(channel, body)}"
 
 
 def frame_line(channel: Channel, body: bytes) -> str:

@@ -51,11 +51,13 @@ class Tap:
     """Who watches a link; each is called with `SENT` or `RECEIVED` first. What is None costs nothing.
 
     `on_frame` gets a channel and a body, `on_bytes` raw bytes, `on_noise` what came in between frames (boot text).
+    `on_dropped` gets what a sealed link did not believe: which of `UNSEALED`, the channel, and the body as it came.
     """
 
     on_frame: Callable[[str, Channel, bytes], None] | None = None
     on_bytes: Callable[[str, bytes], None] | None = None
     on_noise: Callable[[bytes], None] | None = None
+    on_dropped: Callable[[str, Channel, bytes], None] | None = None
 
 
 class Link(Protocol):

@@ -146,7 +146,10 @@ def test_stop_goes_at_once_and_in_the_clear_also_when_nothing_can_be_sealed_any_
 )
 def test_what_is_said_in_the_clear_is_dropped_and_counted(message: Any) -> None:
     ends = Ends()
+    told: list[tuple[str, Channel, bytes]] = []
+    ends.layer.tap.on_dropped = lambda *what: told.append(what)
     ends.bare.take(Channel.STOP, _body(message, 9))
+    assert told == [("in_the_clear", Channel.STOP, _body(message, 9))]
     assert ends.believed == []
     assert ends.layer.counters.unsealed() == {"in_the_clear": 1}
 
