@@ -47,6 +47,7 @@ def test_who_has_other_keys_is_refused(wrong: str) -> None:
     other = SealedClient(owned_pen(), **{wrong: chance("another")})  # type: ignore[arg-type]
     other.hello()
     assert other.open_channel().refusal == REFUSED
+    assert inside(other.pen).last_refusal == REFUSED[:2]  # counted, and told in the history
 
 
 @pytest.mark.sr("SR-SEC-1", side="pen")

@@ -15,7 +15,7 @@ from dermalink_protocol.limits import TELEMETRY_BATCH, TELEMETRY_HZ, TELEMETRY_I
 from dermalink_protocol.messages import identity, later, owner, records, refusal, sealed, stop, telemetry, therapy
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.samples import SAMPLE_BYTES, SAMPLE_FIELDS, SAMPLE_MS
-from dermalink_protocol.schema import COMMAND_HEADER, Effect, Message, Notification, Request
+from dermalink_protocol.schema import COMMAND_HEADER, Effect, Message, Notification, Reply, Request
 from dermalink_protocol.wire import WIDTHS, Raw, Tail, Wire
 
 GROUPS: dict[str, ModuleType] = {
@@ -74,9 +74,9 @@ def _answer(cls: type[Message]) -> str:
 
 
 def _message(cls: type[Message]) -> str:
-    way = "host to pen" if issubclass(cls, Request) else "pen to host"
+    way = "host to pen" if issubclass(cls, Request) else "pen to host" if issubclass(cls, Reply) else "both ways"
     if issubclass(cls, Notification):
-        way += ", unasked"
+        way = "pen to host, unasked"
     size = f"{cls.size[0]}" if cls.size[0] == cls.size[1] else f"{cls.size[0]} to {cls.size[1]}"
     effect = "" if cls.effect is Effect.NONE else f" · effect on exposure: **{cls.effect.value}**"
     reply = f" · answered by {_answer(cls)}" if issubclass(cls, Request) else ""

@@ -68,6 +68,10 @@ class ChannelOpened(Reply, opcode=Opcode.CHANNEL_OPENED, channel=Channel.PAIRING
 
 
 class OpenChannel(Request[ChannelOpened], opcode=Opcode.OPEN_CHANNEL, channel=Channel.PAIRING, since=1):
-    """The owner's message of the handshake, bound to this connection's hello (`dermalink_protocol.sealing`)."""
+    """The owner's message of the handshake, bound to this connection's hello (`dermalink_protocol.sealing`).
+
+    Each needs a hello of its own (else WRONG_STATE). BUSY comes with the ms until the pen computes another; the hello
+    is still good then.
+    """
 
     message: Annotated[bytes, Raw(48)]
