@@ -144,6 +144,8 @@ def test_what_answers_hello_with_hello_is_no_pen() -> None:
         ("ble:pen?radio=", ExitCode.USAGE, "names none"),
         ("ble:pen?radio=nonsense", ExitCode.USAGE, "no kind of radio"),
         ("ble:pen?radio=tcp-client:127.0.0.1", ExitCode.USAGE, "has no port"),
+        ("ble:pen?radio=tcp-client:[intervall=7.5]127.0.0.1:1", ExitCode.USAGE, "'intervall' is no option"),
+        ("ble:pen?radio=tcp-client:[interval=abc]127.0.0.1:1", ExitCode.USAGE, "must be 7.5 to 4000 ms"),
         ("ble:pen?radio=tcp-client:127.0.0.1:1", ExitCode.NO_PEN, "Is it plugged in"),
         ("ble:pen?speed=9", ExitCode.USAGE, "no option of ble:"),
         ("ble:pen", ExitCode.NO_PEN, "air:nobody was not found"),

@@ -165,6 +165,7 @@ def test_a_radio_that_can_not_be_is_a_sentence_and_a_code(words: tuple[str, ...]
         (("--ble", ""), "it is empty"),
         (("--ble", "tcp-server:127.0.0.1"), "'127.0.0.1' has no port"),
         (("--ble", "ws-server:127.0.0.1:abc"), "'abc' is no port"),
+        (("--ble", "usb:[mtu=23]0"), "'mtu' is an option of a host's radio, and here there is driver alone"),
         (("--ble", "usb:first"), "'first' is neither a number nor"),
         (("--ble", "air:bench"), "hosts in the same process, and here are none"),
         (("--ble", "usb:0", "--air", "room"), "Leave --air away"),

@@ -2,7 +2,7 @@
 
     air:bench    tcp-client:[interval=30,mtu=23]127.0.0.1:9000    usb:[address=C0:12:34:56:78:9A]0
 
-The brackets are Bumble's own way of writing options; what isn't one of ours is left in them for Bumble.
+The brackets are Bumble's own way of writing options; its own one, `driver`, is left in them, and any other is refused.
 """
 
 import hashlib
@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from dermalink_simulator.radio.errors import BadRadioSpec
-from dermalink_simulator.radio.specs import FOR_HOSTS, check_spec, find_brackets
+from dermalink_simulator.radio.specs import (
+    AIR,
+    DRIVER,
+    DRIVER_WRITTEN,
+    FOR_HOSTS,
+    HOSTS_OPTIONS,
+    check_spec,
+    driver_wrong,
+    find_brackets,
+    no_option,
+    place_wrong,
+)
 
 T = TypeVar("T")
 
@@ -28,9 +39,20 @@ SUPERVISION_MS_MIN: Final = 100
 SUPERVISION_MS_MAX: Final = 32_000
 SUPERVISION_MS: Final = 720  # Bumble's and macOS's; Linux has 420, which a burst of noise outlasts
 
-KEYS: Final = ("address", "host", "interval", "latency", "supervision", "mtu")
+INTERVAL_WRITTEN: Final = f"{INTERVAL_MS_MIN} to {INTERVAL_MS_MAX:g} ms, in steps of {INTERVAL_UNIT_MS} ms"
+WRITTEN: Final = {
+    "address": "six octets from C0:00:00:00:00:00 on",
+    "host": "any label",
+    "interval": INTERVAL_WRITTEN,
+    "latency": f"0 to {LATENCY_MAX}",
+    "supervision": f"{SUPERVISION_MS_MIN} to {SUPERVISION_MS_MAX} ms",
+    "mtu": f"{ATT_MTU_MIN} to {ATT_MTU_MAX}",
+    DRIVER: f"{DRIVER_WRITTEN}, not for an air",
+}
 
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,5}(\.[0-9]{1,4})?")
+_WHOLE: Final = re.compile(r"[0-9]{1,5}")
 _STATIC_BITS: Final = 0xC0  # Core 5.4, Vol 6, Part B, 1.3.2.1: the top bits of a static random address
 
 
@@ -84,16 +106,22 @@ class _Brackets:
         if not found:
             self.rest = spec
             return
+        if wrong := place_wrong(found):
+            raise _bad(spec, wrong)
         others = [entry for entry in found.entries if not self._is_ours(entry)]
         kept = f"[{','.join(others)}]" if others else ""
         self.rest = kind + colon + found.before + kept + found.after
 
     def _is_ours(self, entry: str) -> bool:
-        key, equals, value = entry.partition("=")
-        if not equals or not value:
-            raise _bad(self._spec, f"{entry!r} is no key=value")
-        if key not in KEYS:
+        key, _, value = entry.partition("=")
+        if wrong := no_option(entry):
+            raise _bad(self._spec, wrong)
+        if key == DRIVER and not self._spec.startswith(f"{AIR}:"):
+            if wrong := driver_wrong(value):
+                raise _bad(self._spec, wrong)
             return False
+        if key not in HOSTS_OPTIONS:
+            raise _bad(self._spec, f"{key!r} is no option")
         if key in self._ours:
             raise _bad(self._spec, f"{key} is given twice")
         self._ours[key] = value
@@ -124,25 +152,25 @@ def _address(value: str) -> str:
 
 
 def _interval(value: str) -> float:
-    interval = float(value)
+    interval = float(value) if _DECIMAL.fullmatch(value) else 0.0
     if not INTERVAL_MS_MIN <= interval <= INTERVAL_MS_MAX or interval % INTERVAL_UNIT_MS:
-        raise ValueError(f"must be {INTERVAL_MS_MIN} to {INTERVAL_MS_MAX:g} ms, in steps of {INTERVAL_UNIT_MS} ms")
+        raise ValueError(f"must be {INTERVAL_WRITTEN}")
     return interval
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        number = int(value)
-        if not low <= number <= high:
+        if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
             raise ValueError(f"must be {low} to {high}")
-        return number
+        return int(value)
 
     return read
 
 
 def _bad(spec: str, limit: str) -> BadRadioSpec:
+    known = ", ".join(f"{key} ({written})" for key, written in WRITTEN.items())
     return BadRadioSpec(
         f"The radio {spec!r} can't be used",
         limit=limit,
-        advice=f"Options stand in brackets after the colon, as in air:[interval=30]bench: {', '.join(KEYS)}",
+        advice=f"Options stand in brackets after the colon, as in air:[interval=30]bench: {known}",
     )

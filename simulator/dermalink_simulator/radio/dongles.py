@@ -6,6 +6,8 @@ by what the system, libusb or Bumble says; what is in none of them is said as it
 
 import errno
 import os
+import stat
+from pathlib import Path
 from typing import Final
 
 from dermalink_simulator.radio.errors import NoSuchRadio
@@ -45,6 +47,23 @@ SAID: Final = {
     "No backend available": ("libusb is missing", 'Run: pip install "dermalink[simulator]", and use usb:0'),
     "No module named 'grpc'": ("it needs grpcio", "Run: pip install grpcio protobuf"),
 }
+
+
+def must_be_a_device(path: str) -> None:
+    """Raise `NoSuchRadio` for what holds data, where a `file:` must be what a controller writes to while it is read.
+
+    One that is not there is left to whoever opens it.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return
+    if not any(is_one(mode) for is_one in (stat.S_ISCHR, stat.S_ISFIFO, stat.S_ISSOCK)):
+        raise NoSuchRadio(
+            f"The radio {f'file:{path}'!r} was not opened",
+            limit=f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a file that holds data'}, no device",
+            advice="Name a device, as in file:/dev/vhci",
+        )
 
 
 def not_opened(spec: str, cause: Exception) -> NoSuchRadio:

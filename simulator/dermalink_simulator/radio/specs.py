@@ -5,7 +5,7 @@ a radio that is well named is there, shows when it is opened.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +25,13 @@ _PYUSB: Final = re.compile(r"!?(\d{1,4}|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}|\d+-\d
 _SERIAL_WORDS: Final = ("rtscts", "dsrdtr", "delay", "resync")
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
 _IN_A_HOST: Final = re.compile(r"[^\s/:@,?#\[\]]+")
+
+# The one option that is Bumble's (its drivers/__init__.py and drivers/intel.py): it skips a driver that it doesn't
+# know without a word, and takes any other option and never looks at it.
+DRIVER: Final = "driver"
+DRIVER_WRITTEN: Final = "rtk, or intel, or intel/ddc_addon:HEX or intel/ddc_override:HEX"
+_DDC: Final = r"ddc_(addon|override):([0-9A-Fa-f]{2})+"
+_DRIVER: Final = re.compile(rf"rtk|intel(/{_DDC}(\+{_DDC})?)?")
 
 
 class Form(NamedTuple):
@@ -53,7 +60,7 @@ def check_spec(spec: str, forms: Mapping[str, Form], *, whole: str = "") -> None
         raise BadRadioSpec(
             f"The radio {said!r} can't be used", limit=_no_kind(spec, kind), advice=f"How radios are written: {known}"
         )
-    wrong = "it holds what can't be printed" if not spec.isprintable() else "".join([*_options_wrong(kind, rest)][:1])
+    wrong = "it holds what can't be printed" if not spec.isprintable() else _options_wrong(kind, rest)
     wrong = wrong or form.wrong(rest if kind in TO_HOSTS else without_options(rest))
     if wrong:
         advice = f"Write {form.written}, as in {form.example}. How radios are written: {known}"
@@ -63,9 +70,8 @@ def check_spec(spec: str, forms: Mapping[str, Form], *, whole: str = "") -> None
 def find_brackets(rest: str) -> Brackets | None:
     """The options in square brackets, which are Bumble's own way of writing them; an IPv6 address is none."""
     for found in _BRACKETS.finditer(rest):
-        if "=" in found[1] or ":" not in found[1]:
-            entries = tuple(entry for entry in found[1].split(",") if entry)
-            return Brackets(rest[: found.start()], entries, rest[found.end() :])
+        if "=" in found[1] or (found[1] and ":" not in found[1]):
+            return Brackets(rest[: found.start()], tuple(found[1].split(",")), rest[found.end() :])
     return None
 
 
@@ -112,12 +118,46 @@ def _no_kind(spec: str, kind: str) -> str:
     return f"no host comes to {kind}" if kind in TO_CONTROLLERS else f"{kind!r} is no kind of radio"
 
 
-def _options_wrong(kind: str, rest: str) -> Iterator[str]:
-    found = None if kind in TO_HOSTS else find_brackets(rest)
-    for entry in found.entries if found else ():
+def place_wrong(found: Brackets) -> str:
+    """What is wrong with where options stand, or empty: Bumble drops whatever is behind brackets in the middle."""
+    if find_brackets(found.before + found.after):
+        return "options stand in one pair of brackets"
+    return "options stand behind the colon, or at the end" if found.before and found.after else ""
+
+
+def no_option(entry: str) -> str:
+    """What keeps it from being an option at all, or empty."""
+    key, _, value = entry.partition("=")
+    return "" if key and value and "=" not in value else f"{entry!r} is no key=value"
+
+
+def driver_wrong(value: str) -> str:
+    """What is wrong with the name of a driver, or empty."""
+    return "" if _DRIVER.fullmatch(value) else f"{DRIVER}={value}: must be {DRIVER_WRITTEN}"
+
+
+def _options_wrong(kind: str, rest: str) -> str:
+    """What is wrong with the options that are left for Bumble, or empty: it would pass most of that over in silence."""
+    found = find_brackets(rest)
+    if found is None or (kind in TO_HOSTS and not any("=" in entry for entry in found.entries)):
+        return ""  # a path may have brackets
+    if wrong := place_wrong(found):
+        return wrong
+    said: set[str] = set()
+    for entry in found.entries:
         key, _, value = entry.partition("=")
-        if not key or not value or "=" in value:
-            yield f"{entry!r} is no key=value"
+        wrong = no_option(entry) or _option_wrong(kind, key, value)
+        if wrong or key in said:
+            return wrong or f"{key} is given twice"
+        said.add(key)
+    return ""
+
+
+def _option_wrong(kind: str, key: str, value: str) -> str:
+    whose = f"{key!r} is an option of a host's radio" if key in HOSTS_OPTIONS else f"{key!r} is no option"
+    if kind not in TO_CONTROLLERS:
+        return f"{whose}, and {kind} takes none here"
+    return driver_wrong(value) if key == DRIVER else f"{whose}, and here there is {DRIVER} alone: {DRIVER_WRITTEN}"
 
 
 def _address_wrong(text: str, least_port: int) -> str:
@@ -225,6 +265,8 @@ def _anything(_: str) -> str:
 
 
 AIR: Final = "air"
+# What a host says about its own adapter and its links (`bleak_options.py`), and a pen can't.
+HOSTS_OPTIONS: Final = ("address", "host", "interval", "latency", "supervision", "mtu")
 # Those at whose far end is a controller, and those at which hosts arrive; the names are Bumble's, but the air's.
 TO_CONTROLLERS: Final[dict[str, Form]] = {
     "tcp-client": Form("tcp-client:HOST:PORT", "tcp-client:127.0.0.1:7323", _far),

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from dermalink_simulator.radio.dongles import not_opened
+from dermalink_simulator.radio.dongles import must_be_a_device, not_opened
 from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioGone
 from dermalink_simulator.radio.listening import (
     VHCI,
@@ -27,7 +27,7 @@ from dermalink_simulator.radio.listening import (
     real_address,
 )
 from dermalink_simulator.radio.spaces import find_air
-from dermalink_simulator.radio.specs import AIR, FOR_HOSTS, TO_HOSTS, as_bumble_writes, check_spec
+from dermalink_simulator.radio.specs import AIR, FOR_HOSTS, TO_HOSTS, as_bumble_writes, check_spec, without_options
 
 if TYPE_CHECKING:
     from bumble.transport.common import Transport, TransportSink, TransportSource
@@ -92,6 +92,8 @@ async def open_controller(spec: str) -> AsyncIterator[HciPair]:
         async with _in_air(rest) as pair:
             yield pair
         return
+    if kind == "file":
+        must_be_a_device(without_options(rest))
     transport = await _open(spec)
     try:
         yield HciPair(transport.source, transport.sink)

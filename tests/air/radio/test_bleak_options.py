@@ -39,7 +39,18 @@ def test_our_options_are_taken_out_and_bumbles_are_left() -> None:
         ("interval=4001.25", "7.5 to 4000"),
         ("interval=8", "steps of 1.25"),
         ("interval=nan", "7.5 to 4000"),
-        ("interval=fast", "interval=fast"),
+        ("interval=fast", "interval=fast: must be 7.5 to 4000 ms, in steps of 1.25 ms"),
+        ("interval=abc", "interval=abc: must be 7.5 to 4000 ms, in steps of 1.25 ms"),
+        ("interval=1e2", "7.5 to 4000"),
+        ("interval=\u0663\u0660", "7.5 to 4000"),
+        ("mtu=2_3", "mtu=2_3: must be 23 to 517"),
+        ("mtu=abc", "mtu=abc: must be 23 to 517"),
+        (f"mtu={'9' * 5000}", "must be 23 to 517"),
+        ("latency=", "no key=value"),
+        ("latency=1.5", "latency=1.5: must be 0 to 499"),
+        ("intervall=7.5", "'intervall' is no option"),
+        ("Interval=7.5", "'Interval' is no option"),
+        ("mtu=23][latency=1", "one pair of brackets"),
         ("latency=500", "0 to 499"),
         ("latency=-1", "0 to 499"),
         ("supervision=90", "100 to 32000"),
@@ -59,6 +70,18 @@ def test_what_is_wrong_is_refused_in_words(inside: str, says: str) -> None:
         backends(f"air:[{inside}]bench")
     assert says in str(refused.value)
     assert inside.split(",", maxsplit=1)[0].split("=", maxsplit=1)[0] in str(refused.value)
+    for known in (
+        "address (six octets from C0:00:00:00:00:00 on)",
+        "host (any label)",
+        "interval (7.5 to 4000 ms, in steps of 1.25 ms)",
+        "latency (0 to 499)",
+        "supervision (100 to 32000 ms)",
+        "mtu (23 to 517)",
+        "driver (rtk, or intel, or intel/ddc_addon:HEX or intel/ddc_override:HEX, not for an air)",
+    ):
+        assert known in refused.value.advice
+    for pythons in ("could not convert", "invalid literal", "Exceeds the limit"):
+        assert pythons not in str(refused.value)
 
 
 def test_an_air_of_this_process_has_the_same_address_each_time_and_others_never() -> None:

@@ -35,6 +35,14 @@ WRONG = [
     ("serial:/dev/x\0", "can't be printed"),
     ("tcp-client:[a=b=c]127.0.0.1:1", "'a=b=c' is no key=value"),
     ("usb:[driver=]0", "'driver=' is no key=value"),
+    ("usb:[driver=rtk,]0", "'' is no key=value"),
+    ("usb:[driver=rtk,driver=rtk]0", "driver is given twice"),
+    ("usb:[driver=rtx]0", "driver=rtx: must be rtk, or intel, or intel/ddc_addon:HEX"),
+    ("usb:[driver=intel/ddc_addon:1]0", "must be rtk, or intel, or intel/ddc_addon:HEX"),
+    ("usb:[driver=rtk][driver=intel]0", "one pair of brackets"),
+    ("tcp-client:127[driver=rtk].0.0.1:1", "behind the colon, or at the end"),
+    ("tcp-client:[intervall=7.5]127.0.0.1:1", "'intervall' is no option"),
+    ("air:[driver=rtk]bench", "'driver' is no option"),
     ("udp:", "names no address"),
     ("udp:127.0.0.1:1", "names no second address"),
     ("udp:127.0.0.1,127.0.0.1:1", "'127.0.0.1' has no port"),
@@ -77,6 +85,8 @@ RIGHT = [
     "tcp-client:[fe80::1%eth0]:1",
     "tcp-client:böse.example:65535",
     "tcp-client:[driver=rtk]127.0.0.1:1",
+    "usb:[driver=intel/ddc_addon:0304+ddc_override:AB]0",
+    "pty:/tmp/[x]",
     "tcp-client:my_host:1",
     "udp:0.0.0.0:0,[::1]:9",
     "ws-client:wss://radio.example/v1/bt?x=1",
@@ -109,7 +119,7 @@ def test_a_host_is_told_what_is_wrong_and_how_radios_are_written(spec: str, says
     assert repr(spec) in refused.value.refused
     for form in FOR_HOSTS.values():
         assert form.written in refused.value.advice or "Options stand in brackets" in refused.value.advice
-    for pythons in ("Errno", "unpack", "invalid literal", "Is it plugged in"):
+    for pythons in ("Errno", "unpack", "could not convert", "invalid literal", "Is it plugged in"):
         assert pythons not in str(refused.value)
 
 
@@ -126,7 +136,9 @@ def test_a_pen_is_told_the_same_and_what_it_can_be_besides(spec: str, says: str)
     [
         ("tcp-server:127.0.0.1", "has no port"),
         ("tcp-server:127.0.0.1:abc", "a number from 0 to 65535"),
-        ("tcp-server:[mtu=23]127.0.0.1:0", "no host's name or address"),
+        ("tcp-server:[mtu=23]127.0.0.1:0", "'mtu' is an option of a host's radio, and tcp-server takes none here"),
+        ("pty:[interval=30]/tmp/radio", "'interval' is an option of a host's radio, and pty takes none here"),
+        ("vhci:[driver=rtk]/dev/vhci", "'driver' is no option, and vhci takes none here"),
         ("ws-server", "names no host"),
         ("ws-server:127.0.0.1:65536", "is no port"),
         ("pty", "names no path"),
@@ -137,6 +149,16 @@ def test_where_hosts_come_is_named_as_carefully(spec: str, says: str) -> None:
     with pytest.raises(BadRadioSpec, match=re.escape(says)) as refused:
         check_spec(spec, TO_HOSTS)
     assert f"Write {TO_HOSTS[spec.partition(':')[0]].written}" in refused.value.advice
+
+
+@pytest.mark.parametrize("key", ["address", "host", "interval", "latency", "supervision", "mtu"])
+@pytest.mark.parametrize("spec", ["usb:[{}=23]0", "air:[{}=23]bench"])
+def test_what_only_a_host_can_say_is_refused_on_the_pens_side(spec: str, key: str) -> None:
+    with pytest.raises(BadRadioSpec) as refused:
+        check_spec(spec.format(key), FOR_PENS)
+    assert f"{key!r} is an option of a host's radio" in refused.value.limit
+    if spec.startswith("usb"):
+        assert "here there is driver alone: rtk, or intel, or " in refused.value.limit
 
 
 @pytest.mark.parametrize("spec", RIGHT)

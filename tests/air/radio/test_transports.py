@@ -134,6 +134,20 @@ def test_a_controller_that_is_not_there_is_an_error_that_says_so(spec: str) -> N
     in_real_time(run)()
 
 
+@pytest.mark.parametrize("kind", ["a file that holds data", "a folder"])
+def test_a_file_that_is_no_device_is_said_in_words_and_never_opened(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "radio"
+    path.touch() if kind.startswith("a file") else path.mkdir()
+
+    async def run() -> None:
+        with pytest.raises(NoSuchRadio, match=f"{path} is {kind}, no device. Name a device") as wrong:
+            async with open_controller(f"file:{path}"):
+                pass
+        assert "Pipe" not in str(wrong.value)
+
+    in_real_time(run)()
+
+
 @in_real_time
 async def test_opening_ends_within_its_time() -> None:
     async def never(_: str) -> None:
