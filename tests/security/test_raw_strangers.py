@@ -67,12 +67,9 @@ def would_be_granted(owner: SealedClient, request: type[Message]) -> bytes:
     return payload
 
 
-def say(client: RawClient, request: type[Message], payload: bytes) -> raw.Got:
+def say(client: SealedClient, request: type[Message], payload: bytes) -> raw.Got:
     """One request in the clear, whoever says it."""
-    channel = int(request.channel or Channel.COMMAND)
-    if isinstance(client, SealedClient):
-        return client.say(channel, int(request.opcode), payload)
-    return client.ask(channel, int(request.opcode), payload)
+    return client.say(int(request.channel or Channel.COMMAND), int(request.opcode), payload)
 
 
 def locked(client: SealedClient) -> tuple[int, int, int]:
@@ -82,11 +79,13 @@ def locked(client: SealedClient) -> tuple[int, int, int]:
 
 
 @pytest.mark.sr("SR-SEC-1", side="pen")
-@pytest.mark.parametrize("whose", ["a stranger's port", "the owner's own port"])
+@pytest.mark.parametrize("whose", ["a stranger's port", "a stranger's characteristics", "the owner's own port"])
 @pytest.mark.parametrize("state", STATES)
 def test_in_the_clear_there_is_the_corner_and_nothing_else(state: str, whose: str) -> None:
     owner = owner_in(state)
-    client = RawClient(owner.pen) if whose == "a stranger's port" else owner
+    client = owner
+    if whose.startswith("a stranger's"):
+        client = SealedClient(owner.pen, PortKind.STREAM if whose.endswith("port") else PortKind.GATT)
     before = owner.status()
     for request in REQUESTS:
         opcode = int(request.opcode)

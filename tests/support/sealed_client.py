@@ -4,6 +4,7 @@ What goes into a record is packed by hand, as in `raw_pen`, so that whatever the
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from zlib import crc32
@@ -177,9 +178,9 @@ class SealedClient(RawClient):
         return self
 
 
-def owned_pen(*disabled: str, seed: int = 0) -> SimulatedPen:
-    """A pen that has tested itself and has an owner; safeguards by name are off."""
-    make = lambda: PenFirmware(disabled=frozenset(disabled))  # noqa: E731
+def owned_pen(*disabled: str, seed: int = 0, trace: Callable[[str], None] | None = None) -> SimulatedPen:
+    """A pen that has tested itself and has an owner; safeguards by name are off, `trace` gets the core's events."""
+    make = lambda: PenFirmware(disabled=frozenset(disabled), trace=trace)  # noqa: E731
     pen = SimulatedPen(seed=seed, firmware=make)
     pen.advance(1_000)
     inside(pen).owner = OWNER
