@@ -5,7 +5,10 @@ from typing import Final
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import RATE_MAX_HZ, RATE_MIN_HZ
+from dermalink_protocol.pairing.setup_code import Label
 from dermalink_protocol.zones import Direction, Head, Zone
+from dermalink_simulator.card import card_of, setup_of
+from dermalink_simulator.card import serial_number as serial_number  # noqa: PLC0414 (handed on)
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import NEVER, Board
 from dermalink_simulator.hardware.button import PRESS_MS
@@ -276,6 +279,11 @@ class SimulatedPen:
             self._board.power_on(PowerCause.SWITCHED_ON)
 
     @property
+    def card(self) -> Label:
+        """What is printed on the card that came with it: which pen, and the code to pair it with."""
+        return card_of(self.seed)
+
+    @property
     def now_ms(self) -> int:
         """Simulated ms since the pen was made."""
         return self._board.now_ms
@@ -343,11 +351,6 @@ class SimulatedPen:
         return self._board.flash.image()
 
 
-def serial_number(seed: int) -> str:
-    """The serial number of the pen with that seed."""
-    return f"DL-SIM-{seed % 100_000_000:08d}"
-
-
 def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
     """The flash of a pen of that profile and seed as it leaves the factory."""
     from dermalink_simulator.firmware.flash_layout import factory_flash
@@ -360,6 +363,7 @@ def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
         rate_min_hz=int(RATE_MIN_HZ),
         rate_max_hz=int(RATE_MAX_HZ),
         retraction_ms=physics.spring_ms,
+        setup=setup_of(seed),
     )
 
 

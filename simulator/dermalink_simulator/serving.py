@@ -135,6 +135,8 @@ class Serving:
             serial_number=serial_number(pen.seed),
             profile=profile_named(pen.profile.name).name,
             seed=pen.seed,
+            setup_code=pen.card.code.printed,
+            card=pen.card.text,
             pid=os.getpid(),
         )
 

@@ -21,6 +21,7 @@ from dermalink_protocol.framing import Frame, FrameDecoder, encode_frame
 from dermalink_protocol.messages.identity import Capability, GetStatus, Hello, HelloReply
 from dermalink_protocol.messages.stop import Stop
 from dermalink_protocol.schema import Message
+from dermalink_simulator.card import card_of
 from dermalink_simulator.cli.exit_codes import ExitCode
 from dermalink_simulator.control.client import ControlClient, NobodyThereError, RefusedByControlError
 from dermalink_simulator.doors.address import parse_address
@@ -93,20 +94,24 @@ def test_it_says_in_words_how_to_connect_and_what_to_type(keeps: bool, tmp_path:
     command = [*SIMULATOR, "serve", "--tcp", ":0", "--control", ":0", "--seed", "5", *state]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(5)]
+        lines = [process.stdout.readline().strip() for _ in range(6)]
         process.terminate()
     assert lines[0] == "Simulated pen DL-SIM-00000005 is ready (profile nominal, seed 5)."
     assert lines[1].startswith("connect   dermalink info --pen tcp:127.0.0.1:")
     assert lines[2].startswith("control   dermalink-sim control --at 127.0.0.1:")
     assert lines[3].startswith("state" if keeps else "journal   it keeps no state")
     assert ("--journal FILE" in lines[3]) is not keeps
-    assert lines[4].startswith("end       Ctrl-C")
+    card = card_of(5)
+    assert lines[4] == f"card      setup code {card.code.printed}, QR code {card.text}"
+    assert lines[5].startswith("end       Ctrl-C")
 
 
 def test_it_answers_as_the_pen_that_it_says_it_is() -> None:
     with serve("--tcp", ":0", "--seed", "42") as served:
         reply = hello(served.ready["urls"][0])
         assert reply.serial_number.rstrip(b"\0").decode() == served.ready["serial_number"] == "DL-SIM-00000042"
+        card = card_of(42)
+        assert (served.ready["setup_code"], served.ready["card"]) == (card.code.printed, card.text)
 
 
 @POSIX

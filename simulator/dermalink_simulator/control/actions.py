@@ -78,5 +78,6 @@ ACTIONS: Final[dict[str, Action]] = {
     "fault.inject": _inject,
     "fault.clear": _clear,
     "fault.list": lambda pen, _: {"faults": [str(fault) for fault in pen.faults.active]},
+    "card": lambda pen, _: {"setup_code": pen.card.code.printed, "card": pen.card.text},
     "truth": lambda pen, _: truth_of(pen),
 }

@@ -150,6 +150,11 @@ VOCABULARY: Final[tuple[Word, ...]] = (
     ),
     Word("fault.list", "Which faults are on.", changes=False),
     Word(
+        "card",
+        "What is printed on the card that came with the pen: its setup code, and the QR code's text.",
+        changes=False,
+    ),
+    Word(
         "truth",
         "What is so, whatever the pen says: needles, skin, head, clock, faults, who is connected.",
         changes=False,

@@ -39,6 +39,11 @@ class SealedChannel:
         """Whether a hello was answered that no handshake has used."""
         return self._said is not None
 
+    @property
+    def said(self) -> tuple[bytes, bytes] | None:
+        """Hello and its answer, as long as no handshake has used them."""
+        return self._said
+
     def note(self, hello: bytes, reply: bytes) -> None:
         """Hello and its answer, as their bodies went over the wire: what the next handshake is bound to."""
         self._said = (hello, reply)

@@ -55,6 +55,8 @@ def settle_writes(pen: Inside, trace: Trace | None) -> None:
         elif token == effects.SYMPTOM:
             pen.symptoms.written += 1
             pen.symptoms.failed = not ok
+        elif token == effects.PAIRING:
+            pen.pairing.written = ok
         elif token:
             feed(pen, Event(kind=EventKind.FLASH_DONE, write=token, ok=int(ok)), trace)
         if not ok and token != Write.OPEN and pen.state.fault == Reason.NONE:

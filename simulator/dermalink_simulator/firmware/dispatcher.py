@@ -27,7 +27,7 @@ from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, later, owner, records, refusal, stop, therapy
 from dermalink_protocol.schema import Effect, Message, Request
-from dermalink_simulator.firmware import effects, replies
+from dermalink_simulator.firmware import effects, pairing, replies
 from dermalink_simulator.firmware.access import (
     STOP_OPCODES,
     end_channel,
@@ -136,6 +136,9 @@ def _stop(pen: Inside, asked: Asked, trace: Trace | None) -> None:
 
 def _question(pen: Inside, port: Port, asked: Asked, message: Message, body: bytes, trace: Trace | None) -> None:
     """What is no command is asked, or not built, or no request."""
+    if isinstance(message, pairing.WRITES):
+        _owner_request(pen, port, asked, message)
+        return
     question = QUESTIONS.get(type(message))
     if question is None:
         built = not isinstance(message, Request)
@@ -144,6 +147,26 @@ def _question(pen: Inside, port: Port, asked: Asked, message: Message, body: byt
     answer = question(pen, port, message, trace)
     if isinstance(answer, identity.HelloReply) and asked.request_id != UNASKED:
         port.seal.note(body, encode_envelope(Envelope(asked.channel, asked.request_id, answer)))
+    _tell(pen, asked, answer)
+
+
+def _owner_request(pen: Inside, port: Port, asked: Asked, message: Message) -> None:
+    """What pairs or releases may wait for a write, and then nothing else may that does."""
+    waiting = pen.deferred
+    if waiting is None:
+        answer = pairing.take(pen, port, message)
+        if answer is None:
+            pen.deferred = Deferred(message, (asked,), 0, 0)
+        else:
+            _tell(pen, asked, answer)
+    elif waiting.message == message:
+        pen.deferred = waiting._replace(asked=(*waiting.asked[: COMMANDS_REMEMBERED - 1], asked))
+    else:
+        _refuse(pen, asked, int(message.opcode), Reason.BUSY)
+
+
+def _tell(pen: Inside, asked: Asked, answer: Message) -> None:
+    """An answer that may be a refusal, which is then counted."""
     if isinstance(answer, refusal.Refused):
         _refuse(pen, asked, int(answer.refused_opcode), answer.reason, answer.limit)
     else:
@@ -152,7 +175,7 @@ def _question(pen: Inside, port: Port, asked: Asked, message: Message, body: byt
 
 def _answer(pen: Inside, asked: Asked, message: Message) -> None:
     port = pen.ports.get(asked.port)
-    if port is not None and asked.request_id != UNASKED and asked.seal in (0, port.seal.number):
+    if port is not None and asked.request_id != UNASKED:
         port.reply(asked.channel, asked.request_id, message, asked.seal)
 
 
@@ -167,6 +190,7 @@ def _refuse(pen: Inside, asked: Asked, opcode: int, reason: int, limit: int = 0)
 
 def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Message:
     end_channel(pen, port, trace)
+    pairing.gone(pen, port.number)
     if message.protocol_version != PROTOCOL_VERSION:
         port.greeted = False
         return replies.refused(Opcode.HELLO, Reason.VERSION_MISMATCH, int(PROTOCOL_VERSION))
@@ -205,6 +229,7 @@ QUESTIONS: Final[dict[type[Message], Question]] = {
     records.GetHistory: _history,
     records.GetHistoryState: _history_state,
     owner.OpenChannel: open_channel,
+    owner.GetOwner: lambda pen, *_: pairing.standing(pen),
 }
 
 
@@ -314,6 +339,19 @@ def _answer_symptoms(pen: Inside) -> None:
 def forget_port(pen: Inside, port: int) -> None:
     """A connection is gone: its symptoms stay written, and nobody is there to be told."""
     pen.symptoms.replies = deque(each for each in pen.symptoms.replies if each[1].port != port)
+    if pen.deferred is not None:
+        left = tuple(asked for asked in pen.deferred.asked if asked.port != port)
+        pen.deferred = pen.deferred._replace(asked=left)
+
+
+def _resolve_owner_request(pen: Inside, waiting: Deferred) -> None:
+    """The old owner's channels end once everybody is told, so that who released the pen still hears it under seal."""
+    answer = pairing.outcome(pen, waiting.message)
+    if answer is not None:
+        pen.deferred = None
+        for asked in waiting.asked:
+            _tell(pen, asked, answer)
+        pairing.settle(pen)
 
 
 def resolve_deferred(pen: Inside) -> None:
@@ -323,6 +361,9 @@ def resolve_deferred(pen: Inside) -> None:
     if waiting is None:
         return
     message, state = waiting.message, pen.state
+    if isinstance(message, pairing.WRITES):
+        _resolve_owner_request(pen, waiting)
+        return
     reason = Reason.NONE
     if isinstance(message, therapy.OpenSession):
         if state.state == State.OPENING:

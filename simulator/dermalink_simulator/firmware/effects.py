@@ -38,6 +38,7 @@ from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
 UNTRACKED: Final = 0  # a write that nobody waits for
 CLOCK: Final = 5  # beside the numbers of `Write`
 SYMPTOM: Final = 6
+PAIRING: Final = 7
 # The same symptom said again begins its lock anew, and stands in the history once; so often the lock is written anew.
 SYMPTOM_AGAIN_S: Final = 60
 HEAD_FIELDS: Final = frozenset({"head_tag_id", "head_sessions", "head_strokes", "head_motor_s", "head_session_id"})
@@ -52,7 +53,7 @@ def passes_done(state: TherapyState) -> int:
 
 def durable(pen: Inside) -> dict[str, Any]:
     """The fields of the store's record as they are now; a pass that is begun or about to be counts as touching skin."""
-    state, head = pen.state, pen.head.record
+    state, head, desk = pen.state, pen.head.record, pen.pairing.desk
     spending = state.written == 1 or state.writing == Write.BEGIN
     touched = spending or any(state.done)
     needles = max(1, state.head_needles)
@@ -77,6 +78,9 @@ def durable(pen: Inside) -> dict[str, Any]:
         "head_session_id": head.session_id,
         "reserved_strokes": reserved,
         "reserved_motor_s": -(-reserved // max(1, state.rate_hz)),
+        "wrong_codes": desk.wrong,
+        "barred_s": desk.barred_s,
+        "bar_due": desk.bar_due,
     }
 
 

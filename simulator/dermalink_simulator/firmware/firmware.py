@@ -4,14 +4,14 @@ import pickle
 from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
-from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, sensing
+from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, pairing, sensing
 from dermalink_simulator.firmware.access import keeps
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import att_error
-from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, PATTERNS, READY
+from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, OPEN_FOR_PAIRING, PATTERNS, READY
 from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
 from dermalink_simulator.firmware.monitor import watch
 from dermalink_simulator.firmware.ports import Port, StreamCodec
@@ -59,6 +59,7 @@ class PenFirmware:
         pen = self._pen = Inside(self._profile, self._disabled)
         store = pen.store
         store.load(flash)
+        pairing.loaded(pen)
         pen.entropy = Entropy(seed, store.record.boot_count)
         pen.boot_id = 1 + int.from_bytes(pen.entropy.draw(8), "little") % BOOT_ID_MAX
         factory = store.factory
@@ -92,7 +93,9 @@ class PenFirmware:
         sensing.tell_clock(pen, self._trace)
         if ran_s:
             core.feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran_s), self._trace)
+            pairing.ran(pen, ran_s)
         effects.powered_up(pen, pen.cause)
+        pairing.tell_bar(pen)
         pen.booted = True
         if pen.clock.trouble != record.clock_trouble:
             effects.clock_changed(pen, record.clock_s)
@@ -109,6 +112,7 @@ class PenFirmware:
         if gone is not None:
             gone.end_seal()
             dispatcher.forget_port(self._pen, port)
+            pairing.gone(self._pen, port)
             self._pen.lost += gone.lost
             core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
             core.wind(self._pen)
@@ -208,7 +212,7 @@ class PenFirmware:
         pen = self._pen
         head_unknown = pen.head.unread and pen.head.tag is None
         busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or head_unknown
-        return BUSY_WAKE_MS if busy else IDLE_WAKE_MS
+        return BUSY_WAKE_MS if busy or pen.pairing.desk.held_ms else IDLE_WAKE_MS
 
     # Hardware
 
@@ -255,6 +259,8 @@ class PenFirmware:
     def indicator(self) -> Indicator:
         """What light and vibration show."""
         pattern = PATTERNS.get(self._pen.state.state, DARK)
+        if pattern is READY and self._pen.pairing.desk.window_ms:
+            return OPEN_FOR_PAIRING
         low = self._pen.sensors.battery_percent < self._pen.limits.battery_start_percent
         return LOW_BATTERY if pattern is READY and low else pattern
 

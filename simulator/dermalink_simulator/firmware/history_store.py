@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from dermalink_protocol.codewords import RecordKind
 from dermalink_protocol.errors import BrokenRecord
 from dermalink_protocol.history import Anchor, check_chain, decode_record, encode_record, origin
 from dermalink_protocol.history_entries import Entry
@@ -9,6 +10,12 @@ from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, i
 
 # What a session with all its passes can come to, and what closing it needs: kept free for records about therapy.
 RESERVE_SLOTS: Final = 256
+# Owners' comings and goings, and bars for wrong codes, have so many slots of their own, and never more (SR-SEC-3).
+OWNER_SLOTS: Final = 256
+OWNER_KINDS: Final = frozenset({RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, RecordKind.PAIRING_BARRED})
+
+
+_KIND_AT: Final = 4  # behind the record's number, see `dermalink_protocol.history`
 
 
 class HistoryStore:
@@ -17,12 +24,13 @@ class HistoryStore:
     Slots that were torn by a loss of power are passed over: a record counts by its number and hash, not by its place.
     """
 
-    __slots__ = ("anchor", "first_hole", "records", "slots")
+    __slots__ = ("anchor", "first_hole", "owner_records", "records", "slots")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.anchor = Anchor(0, bytes(32))
         self.slots = 0
+        self.owner_records = 0
         self.first_hole = 0
 
     def load(self, flash: bytes, serial_number: bytes) -> bool:
@@ -35,6 +43,7 @@ class HistoryStore:
             if is_sound(data):
                 length = HISTORY_LENGTH.unpack_from(data)[0]
                 self.records.append(data[HISTORY_LENGTH.size : HISTORY_LENGTH.size + length])
+                self.owner_records += _kind(self.records[-1]) in OWNER_KINDS
             elif data == b"\xff" * HISTORY.slot_bytes:
                 slot -= 1
                 break
@@ -56,6 +65,7 @@ class HistoryStore:
     def add(self, record: bytes) -> None:
         """Take a record that is on the flash now."""
         self.records.append(record)
+        self.owner_records += _kind(record) in OWNER_KINDS
         self.anchor = decode_record(record).anchor
 
     def find(self, number: int) -> bytes | None:
@@ -69,8 +79,17 @@ class HistoryStore:
 
     @property
     def has_room(self) -> bool:
-        """Whether a session can be written down whole."""
-        return self.free_slots > RESERVE_SLOTS
+        """Whether a session can be written down whole, and the owners' own room is left."""
+        return self.free_slots > RESERVE_SLOTS + max(0, OWNER_SLOTS - self.owner_records)
+
+    @property
+    def has_owner_room(self) -> bool:
+        """Whether there is room for one more record about owners, without taking a session's."""
+        return self.owner_records < OWNER_SLOTS and self.free_slots > RESERVE_SLOTS
+
+
+def _kind(record: bytes) -> int:
+    return int.from_bytes(record[_KIND_AT : _KIND_AT + 2], "little")
 
 
 def slot_of(record: bytes) -> bytes:

@@ -14,6 +14,7 @@ STOPPED: Final = Indicator(5, 2)
 FAULT: Final = Indicator(6, 3)
 ALARM: Final = Indicator(7, 4)
 LOW_BATTERY: Final = Indicator(8, 0)
+OPEN_FOR_PAIRING: Final = Indicator(9, 1)
 
 PATTERNS: Final[dict[int, Indicator]] = {
     State.BOOT: DARK,

@@ -16,6 +16,7 @@ from dermalink_simulator.firmware.flash_store import FlashStore
 from dermalink_simulator.firmware.heads import SeatedHead
 from dermalink_simulator.firmware.monitor import CLEAR
 from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
+from dermalink_simulator.firmware.pairing_state import PairingState
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
@@ -96,6 +97,7 @@ class Inside:
         self.order: DriveOrder | None = DriveOrder()
         self.store = FlashStore()
         self.owner: OwnerRecord = NO_OWNER
+        self.pairing = PairingState()
         self.entropy = Entropy(0, 0)
         self.declared = Declared(0, 0, 0)
         self.ports: dict[int, Port] = {}
@@ -133,9 +135,8 @@ class Inside:
         self.symptoms = Symptoms()
         self.remembered: dict[int, Message] = {}
         self.last = LastApplied()
-        self.clock_wanted_s = 0
+        self.clock_wanted_s = self.clock_out_s = 0
         self.clock_failed = False
-        self.clock_out_s = 0
         self.written: deque[tuple[int, bool]] = deque()
         self.refusals = 0
         self.last_refusal: tuple[int, int] = (0, int(Reason.NONE))

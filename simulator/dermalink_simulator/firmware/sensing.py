@@ -5,7 +5,7 @@ from functools import lru_cache
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.zones import Head
-from dermalink_simulator.firmware import effects
+from dermalink_simulator.firmware import effects, pairing
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import look, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
@@ -72,8 +72,10 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     # The timer interrupt looks at the button as well; only time that it has not seen is new here.
     pen.button, pressed = button_step(pen.button, max(0, dt_ms - pen.guarded_ms), sensors.button)
     pen.guarded_ms = 0
+    pairing.passed(pen, dt_ms, sensors.button)
     if pressed or pen.pressed:
         pen.pressed = False
+        pairing.pressed(pen)
         if pen.state[0] == _WAITING:
             # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.
             pen.press_waits = not pen.press_waits
@@ -214,6 +216,7 @@ def _time(pen: Inside, sensors: Sensors, trace: Trace | None) -> None:
     if ran.seconds:
         pen.run_s += ran.seconds
         feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
+        pairing.ran(pen, ran.seconds)
     if clock.trouble != before.trouble or ran.jumped:
         tell_clock(pen, trace)
         effects.clock_changed(pen, before.utc_s)

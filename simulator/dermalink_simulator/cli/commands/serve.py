@@ -121,4 +121,5 @@ def _say_words(event: str, **facts: object) -> None:
         click.echo(f"  state     {facts['state']}")
     else:
         click.echo("  journal   it keeps no state, so give its sessions one of their own: session run --journal FILE")
+    click.echo(f"  card      setup code {facts['setup_code']}, QR code {facts['card']}")
     click.echo("  end       Ctrl-C")

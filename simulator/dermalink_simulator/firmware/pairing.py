@@ -1,0 +1,277 @@
+"""The pen's owner comes and goes: the desk's verdicts carried out, tries and owners written down, hosts answered.
+
+A step whose answer needs a write is answered once that is on the flash: the second by a try (an answer is a try, so it
+is counted first), the third by the new owner. A lost last answer can be had again with the same third step, on any
+connection, until the power goes; after that the hand-over is the way: a hold of the button, and the same code.
+
+Whatever comes and goes, ledger, locks, waits and history stay as they are (SR-RST-1). Owners and bars stand in the
+history, in room of their own (`history_store`); without room left there, nobody is paired.
+"""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.history_entries import Entry, OwnerPairedEntry, OwnerReleasedEntry, PairingBarredEntry
+from dermalink_protocol.limits import TTL_MAX_MS
+from dermalink_protocol.messages import owner
+from dermalink_protocol.pairing.errors import PairingError
+from dermalink_protocol.schema import Message
+from dermalink_protocol.sealing.keys import KEY_BYTES
+from dermalink_simulator.firmware import effects
+from dermalink_simulator.firmware.access import end_channels
+from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.firmware.inside import Inside
+from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Stage, Verdict, bar_s, desk_step, quiet
+from dermalink_simulator.firmware.owner_record import OwnerRecord
+from dermalink_simulator.firmware.pairing_state import LastWord
+from dermalink_simulator.firmware.ports import Port
+from dermalink_simulator.firmware.replies import refused
+
+if TYPE_CHECKING:
+    from dermalink_simulator.firmware.pairing_run import Run
+
+DERIVE, SHARE, CONFIRM = 1, 2, 3
+DRAWN_BYTES: Final = 40  # for a scalar, see `pairing.p256`
+HALF_RANGE: Final = 0x8000_0000
+TICK_MASK: Final = 0xFFFF_FFFF
+WRITES: Final = (owner.PairStep, owner.ReleaseOwner)
+"""Requests that may have to wait for a write."""
+REASONS: Final[dict[Verdict, Reason]] = {
+    Verdict.SHUT: Reason.PAIRING_SHUT,
+    Verdict.BARRED: Reason.PAIRING_BARRED,
+    Verdict.BUSY: Reason.BUSY,
+    Verdict.OWNED: Reason.OWNED,
+    Verdict.FAILED: Reason.PAIRING_FAILED,
+    Verdict.NO_OWNER: Reason.NO_OWNER,
+    Verdict.WRONG_STATE: Reason.WRONG_STATE,
+}
+BAR_MAY_BE_TAKEN_BACK: Final = (Stage.COUNTING, Stage.ANSWERED)
+
+
+# Time, button, connections
+
+
+def loaded(pen: Inside) -> None:
+    """What the flash holds is what the pen knows of owners and tries."""
+    record = pen.store.record
+    pen.owner = pen.store.owner
+    pen.pairing.desk = Desk(
+        owned=int(pen.owner.owned), wrong=record.wrong_codes, barred_s=record.barred_s, bar_due=record.bar_due
+    )
+
+
+def idle(pen: Inside) -> int:
+    """1 while no session is open, nothing moves or is about to, and no fault stands."""
+    return int(pen.state.state == State.IDLE and not pen.state.session_id and not pen.gate.wants)
+
+
+def pressed(pen: Inside) -> None:
+    """The button was freshly pressed."""
+    _step(pen, DeskEvent(EventKind.PRESS, idle(pen)))
+
+
+def passed(pen: Inside, dt_ms: int, down: int) -> None:
+    """So much time passed, by the pen's ticks, and whether the button is down."""
+    if not quiet(pen.pairing.desk):
+        _step(pen, DeskEvent(EventKind.TICK, idle(pen), dt_ms=dt_ms, down=down))
+        tell_bar(pen)
+
+
+def ran(pen: Inside, seconds: int) -> None:
+    """So much time really ran, by the pen's clock."""
+    _step(pen, DeskEvent(EventKind.RAN, seconds=seconds))
+
+
+def gone(pen: Inside, port: int) -> None:
+    """A connection is over, or says hello again: a run is bound to its hello."""
+    _step(pen, DeskEvent(EventKind.GONE, port=port + 1))
+    tell_bar(pen)
+
+
+def standing(pen: Inside) -> owner.Owner:
+    """How the pen stands to owners."""
+    desk = pen.pairing.desk
+    return owner.Owner(owned=int(pen.owner.owned), window_s=-(-desk.window_ms // 1_000), barred_s=desk.barred_s)
+
+
+def _step(pen: Inside, event: DeskEvent) -> Verdict:
+    pairing = pen.pairing
+    pairing.desk, verdict = desk_step(pairing.desk._replace(owned=int(pen.owner.owned)), event)
+    if pairing.desk.run == 0:
+        pairing.run = None
+    return verdict
+
+
+def tell_bar(pen: Inside) -> None:
+    """The history tells of a bar once its last try can't be right any more."""
+    desk = pen.pairing.desk
+    if desk.bar_due and desk.stage not in BAR_MAY_BE_TAKEN_BACK:
+        _step(pen, DeskEvent(EventKind.TOLD))
+        entry = PairingBarredEntry(wrong_codes=desk.wrong, barred_s=bar_s(desk.wrong))
+        told = (entry,) if pen.store.history.has_owner_room else ()
+        _write(pen, effects.UNTRACKED, {"bar_due": 0}, told)
+
+
+# Requests
+
+
+def take(pen: Inside, port: Port, message: Any) -> Message | None:
+    """The answer to a request of `WRITES`; None where it waits for a write (`outcome`)."""
+    if isinstance(message, owner.ReleaseOwner):
+        return _release(pen, port)
+    last = pen.pairing.last_word
+    if last is not None and (message.step, message.share, pen.owner.number) == (CONFIRM, last.share, last.number):
+        return owner.PairReply(step=CONFIRM, share=last.reply)
+    reason, limit = _refusal(pen, port, message)
+    if reason is not Reason.NONE:
+        return refused(message.opcode, reason, limit)
+    if message.step == DERIVE:
+        return _derive(pen, port)
+    if message.step == SHARE:
+        return _share(pen, port, message.share)
+    return _confirm(pen, port, message.share)
+
+
+def _refusal(pen: Inside, port: Port, message: Any) -> tuple[Reason, int]:
+    """Why a step is not looked at, whatever the desk says."""
+    from dermalink_simulator.firmware.pairing_run import is_whole
+
+    age = (pen.tick_ms - message.seen_tick_ms) & TICK_MASK
+    if not 0 < message.ttl_ms <= TTL_MAX_MS:
+        return Reason.TTL_TOO_LONG, int(TTL_MAX_MS)
+    if age >= HALF_RANGE:
+        return Reason.COMMAND_FROM_FUTURE, 0
+    if age > message.ttl_ms:
+        return Reason.COMMAND_LATE, message.ttl_ms
+    if not DERIVE <= message.step <= CONFIRM:
+        return Reason.OUT_OF_RANGE, CONFIRM
+    if not is_whole(message.step, message.share):
+        return Reason.WRONG_LENGTH, 0
+    if pen.store.setup is None:
+        return Reason.NOT_BUILT, 0
+    if port.seal.said is None:
+        return Reason.WRONG_STATE, 0  # a run is bound to a hello that no handshake has used
+    if not pen.store.history.has_owner_room:
+        return Reason.HISTORY_FULL, 0
+    return Reason.NONE, 0
+
+
+def _no(pen: Inside, verdict: Verdict, request: type[Message]) -> Message:
+    limit = pen.pairing.desk.barred_s if verdict is Verdict.BARRED else 0
+    return refused(request.opcode, REASONS[verdict], limit)
+
+
+def _derive(pen: Inside, port: Port) -> Message:
+    from dermalink_simulator.firmware.pairing_run import terms_of
+
+    verdict = _step(pen, DeskEvent(EventKind.TERMS, idle(pen), port=port.number + 1))
+    if verdict is not Verdict.TELL_TERMS or pen.store.setup is None:
+        return _no(pen, verdict, owner.PairStep)
+    return owner.PairReply(step=DERIVE, share=terms_of(pen.store.setup))
+
+
+def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
+    from dermalink_simulator.firmware.pairing_run import Run
+
+    setup, said = pen.store.setup, port.seal.said
+    assert setup is not None
+    assert said is not None
+    verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
+    if verdict is not Verdict.COUNT:
+        return _no(pen, verdict, owner.PairStep)
+    serial = pen.store.factory.serial_number.rstrip(b"\0").decode("ascii")
+    pen.pairing.run = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES))
+    _write(pen, effects.PAIRING)
+    return None
+
+
+def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
+    pairing, desk = pen.pairing, pen.pairing.desk
+    mine = desk.stage == Stage.ANSWERED and desk.run == port.number + 1
+    found = _finished(pen, pairing.run, share) if mine and pairing.run is not None else None
+    verdict = _step(pen, DeskEvent(EventKind.CONFIRM, idle(pen), port=port.number + 1, ok=int(found is not None)))
+    if verdict is not Verdict.TAKE or found is None:
+        tell_bar(pen)
+        return _no(pen, verdict, owner.PairStep)
+    new, sealed = found
+    pairing.last_word = LastWord(new.number, share, sealed)
+    entry = OwnerPairedEntry(
+        owner_number=new.number,
+        host_key_hash=sha256(new.host_public).digest()[:8],
+        before=int(pen.owner.owned),
+        wrong_codes=desk.wrong - 1,
+    )
+    _write(pen, effects.PAIRING, {"owners": new.number, "owned": 1}, (entry,), new)
+    return None
+
+
+def _finished(pen: Inside, run: "Run", share: bytes) -> tuple[OwnerRecord, bytes] | None:
+    """The new owner, and what to tell him; None for a wrong code."""
+    try:
+        return run.finish(share, pen.entropy.draw(KEY_BYTES), pen.store.record.owners + 1)
+    except PairingError:
+        return None
+
+
+def _release(pen: Inside, port: Port) -> Message | None:
+    if pen.owner.owned and not pen.store.history.has_owner_room:
+        return refused(owner.ReleaseOwner.opcode, Reason.HISTORY_FULL)
+    verdict = _step(pen, DeskEvent(EventKind.RELEASE, idle(pen), port=port.number + 1))
+    tell_bar(pen)
+    if verdict is not Verdict.RELEASE:
+        return _no(pen, verdict, owner.ReleaseOwner)
+    _write(pen, effects.PAIRING, {"owned": 0}, (OwnerReleasedEntry(owner_number=pen.owner.number),))
+    return None
+
+
+def outcome(pen: Inside, message: Message) -> Message | None:
+    """The answer to a request that waited for a write, None while it still does; `settle` once it was given."""
+    pairing = pen.pairing
+    ok, pairing.written = pairing.written, None
+    if ok is None:
+        return None
+    if isinstance(message, owner.ReleaseOwner):
+        done = _step(pen, DeskEvent(EventKind.RELEASED, ok=int(not pen.store.owner.owned)))
+        return owner.OwnerReleased() if done is Verdict.RELEASED else refused(message.opcode, Reason.FLASH_FAILED)
+    assert isinstance(message, owner.PairStep)
+    if message.step == SHARE:
+        return _answer_try(pen, ok=ok)
+    last = pairing.last_word
+    taken = last is not None and pen.store.owner.number == last.number
+    if _step(pen, DeskEvent(EventKind.TAKEN, ok=int(taken))) is not Verdict.PAIRED or last is None:
+        return refused(message.opcode, Reason.FLASH_FAILED)
+    return owner.PairReply(step=CONFIRM, share=last.reply)
+
+
+def _answer_try(pen: Inside, *, ok: bool) -> Message:
+    run, port = pen.pairing.run, pen.pairing.desk.run
+    verdict = _step(pen, DeskEvent(EventKind.WRITTEN, idle(pen), ok=int(ok)))
+    try:
+        if verdict is Verdict.ANSWER and run is not None:
+            return owner.PairReply(step=SHARE, share=run.answer())
+    except PairingError:
+        _step(pen, DeskEvent(EventKind.CONFIRM, idle(pen), port=port))
+    tell_bar(pen)
+    return refused(owner.PairStep.opcode, Reason.PAIRING_FAILED if ok else Reason.FLASH_FAILED)
+
+
+def settle(pen: Inside) -> None:
+    """Whom the flash names is the owner; when that is another, nobody's channel outlives it."""
+    if pen.owner != pen.store.owner:
+        pen.owner = pen.store.owner
+        end_channels(pen)
+
+
+def _write(
+    pen: Inside,
+    token: int,
+    changes: dict[str, Any] | None = None,
+    entries: tuple[Entry, ...] = (),
+    new: OwnerRecord | None = None,
+) -> None:
+    """Write the desk's numbers down, with all else that outlives a loss of power; no room is a failed write."""
+    changed = effects.durable(pen) | (changes or {})
+    own = frozenset({"wrong_codes", "barred_s", "bar_due", *(changes or {})})
+    if not pen.store.submit(Transaction(token, changed, entries, own=own, owner=new)) and token:
+        pen.pairing.written = False

@@ -1,0 +1,28 @@
+"""What the firmware remembers of pairing while it has power."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dermalink_simulator.firmware.owner_desk import Desk
+
+if TYPE_CHECKING:
+    from dermalink_simulator.firmware.pairing_run import Run
+
+
+class LastWord(NamedTuple):
+    """The third step that made the owner of that number, and its answer, for whoever did not hear it."""
+
+    number: int
+    share: bytes
+    reply: bytes
+
+
+class PairingState:
+    """The desk; the run whose answer waits or was given; how the write that it waits for ended (None: not yet)."""
+
+    __slots__ = ("desk", "last_word", "run", "written")
+
+    def __init__(self) -> None:
+        self.desk = Desk()
+        self.run: Run | None = None
+        self.written: bool | None = None
+        self.last_word: LastWord | None = None
