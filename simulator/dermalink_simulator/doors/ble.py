@@ -195,6 +195,8 @@ class BleDoor:
         """The connection has ended, whoever ended it."""
         self._server.links.pop(link.connection, None)
         link.close()
+        for other in self._server.links.values():
+            asyncio.get_running_loop().call_soon(other.woken)  # when Bumble has let go of its packets
         if not self._server.links:
             self._empty.set()
         self._look()

@@ -19,6 +19,7 @@ from dermalink_simulator.seam import PortKind
 
 if TYPE_CHECKING:
     from bumble.device import Connection
+    from bumble.host import DataPacketQueue
 
     from dermalink_simulator.doors.ble_table import Table
 
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
 INDICATIONS_WAIT_MAX: Final = 32
 # So many packets may wait for the controller: more than a connection event takes at ATT_MTU 23 (assumption).
 PACKETS_WAIT_MAX: Final = 8
+# Of the controller's places for packets the session's owner has one in so many. Of eight that is four: telemetry at
+# 100 Hz, ATT_MTU 23 and events of 30 ms, and the lease beside it, hold with four and lapse with two (measured). Were it
+# more, an owner that falls silent would take with it the places of those that come to say Stop.
+OWNERS_PART: Final = 2
 # Who asks on without taking the answers breaks ATT (Core, Vol 3, Part F, 3.3.2: one request at a time).
 OWED_MAX: Final = 64
 # Without a confirmation for so long the bearer is dead (Core, Vol 3, Part F, 3.3.3).
 CONFIRMED_WITHIN_S: Final = 30
+INDICATION: Final = att.Opcode.ATT_HANDLE_VALUE_INDICATION
 NOTIFICATION_BIT: Final = 1
 INDICATION_BIT: Final = 2
 NOT_CONFIGURED: Final = bytes(2)
@@ -231,29 +237,38 @@ class BleLink:
 
     def _flow(self) -> None:
         """Give the controller what it has room for, and leave room for other links: one that is stuck blocks none."""
-        while self._out and self.under_way < self._share and not self._last_is_the_owners:
+        packets = self._packets
+        while packets is not None and self._out and self._has_place(packets):
+            packets.remove_listener("flow", self._flow)
+            packets.on("flow", self._flow)  # behind the others: the next place that gets free is theirs first
             connection = self.connection
             connection.device.send_l2cap_pdu(connection.handle, *self._out.popleft())
         self._unclog()
 
-    @property
-    def _share(self) -> int:
-        """How many packets of this link may lie in the controller."""
-        if self._packets is None:
-            return 0
-        return max(1, self._packets.max_in_flight // (len(self.connection.device.connections) + 1))
+    def woken(self) -> None:
+        """A link has ended, and what it had in the controller is free; Bumble tells nobody of that."""
+        self._flow()
 
-    @property
-    def _last_is_the_owners(self) -> bool:
-        """Whether one packet more would leave the session's owner no room in the controller.
+    def _has_place(self, packets: "DataPacketQueue") -> bool:
+        """Whether one packet more of this link may lie in the controller, which keeps those of a silent link till lost.
 
-        Shares get smaller as links come, and what a link took before it got stuck stays taken until it is lost.
+        Who owns no session has one there: every answer and indication is asked for one by one, and of telemetry a link
+        loses what it can't take. Only while nothing else is there, and nobody owns one, an indication goes with the
+        answer before it: at events of 100 ms a host that opens a session has no event to lose (SR-CMD-1). The session's
+        owner has up to half, as telemetry at ATT_MTU 23 needs, but of the last two places one is always its own and one
+        somebody else's. So a controller with as many places as the pen has links (`LINKS_MAX`) has one for each, though
+        many be stuck, but for the one that such an indication may take. With fewer, as many stuck links as there are
+        places beside the owner's hold up what is said to others, never a Stop that comes; a single one is anybody's.
         """
-        room = 0 if self._packets is None else self._packets.max_in_flight - 1
-        if self._packets is None or not room or self._packets.pending < room:
+        places, taken, own = packets.max_in_flight, packets.pending, self.under_way
+        if taken >= places:
             return False
-        owner = next((link for link in self._links.values() if link.is_owner), self)
-        return owner is not self and self._packets.pending - owner.under_way >= room
+        owner = self if self.is_owner else next((link for link in self._links.values() if link.is_owner), None)
+        if owner is self:
+            return not own or (own < places // OWNERS_PART and taken < places - 1)
+        if own:
+            return owner is None and own == taken == 1 < places // OWNERS_PART and self._out[0][1][0] == INDICATION
+        return owner is None or places == 1 or taken < places - 1 or owner.under_way > 0
 
     @property
     def under_way(self) -> int:

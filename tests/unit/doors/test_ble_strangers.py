@@ -206,7 +206,7 @@ async def test_one_pairing_and_one_signalling_answer_wait_at_most() -> None:
             pen.door._device.l2cap_channel_manager.fixed_channels[smp.SMP_CID](link.connection.handle, PAIRING_REQUEST)  # type: ignore[misc]
             pen.door._device.l2cap_channel_manager.fixed_channels[SIGNALLING](link.connection.handle, ECHO)  # type: ignore[misc]
         assert sorted(cid for cid, _ in link._out) == [SIGNALLING, smp.SMP_CID]
-        assert link.under_way <= link._share
+        assert link.under_way == 1
         assert waiting(pen) == 0
 
 
