@@ -30,6 +30,8 @@ class PenServer(QuietServer):
         super().__init__(device)
         self.links: dict[Connection, BleLink] = {}
         self._table = table
+        # Where Bumble's own handlers read it (by its type) as where ours do: what this client has announced.
+        table.features.value = att.AttributeValue(read=self._features)
         self.add_services(table.services)
         self._channels = {one.handle: channel for channel, one in table.channels.items()}
         self._without_response = {
@@ -226,8 +228,6 @@ class PenServer(QuietServer):
             return b"", att.ErrorCode.INVALID_HANDLE
         if not attribute.permissions & att.Attribute.Permissions.READABLE:
             return b"", att.ErrorCode.READ_NOT_PERMITTED
-        if attribute is self._table.features:
-            return link.features, 0
         value = attribute.value
         try:
             if isinstance(value, att.AttributeValue):
@@ -238,6 +238,10 @@ class PenServer(QuietServer):
             return b"", error.error_code
         assert isinstance(value, bytes)
         return value, 0
+
+    def _features(self, bearer: att.Bearer) -> bytes:
+        link = self._link(bearer)
+        return b"\0" if link is None else link.features
 
     def _refuse(self, bearer: att.Bearer, op_code: int, handle: int, code: int) -> None:
         self.send_response(bearer, att.ATT_Error_Response(op_code, handle, code))

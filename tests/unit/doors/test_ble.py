@@ -26,7 +26,6 @@ from dermalink_protocol.envelope import decode_envelope
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, therapy
 from dermalink_protocol.segmentation import FIRST, LAST
-from dermalink_simulator.doors.ble_advertiser import INTERVAL_MS
 from dermalink_simulator.doors.ble_table import WORDS
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.pen import serial_number
@@ -349,8 +348,10 @@ async def test_configurations_that_a_characteristic_does_not_have_are_refused() 
             assert await write_code(other, features, b"\1") == 0
             assert await write_code(other, features, b"\0") == att.ErrorCode.VALUE_NOT_ALLOWED
             assert await write_code(other, features, b"\1\0") == att.ErrorCode.INVALID_ATTRIBUTE_LENGTH
-            assert await other.read(CLIENT_FEATURES) == b"\1"
-        assert await host.read(CLIENT_FEATURES) == b"\0"
+            by_type = struct.pack("<BHHH", att.Opcode.ATT_READ_BY_TYPE_REQUEST, 1, 0xFFFF, CLIENT_FEATURES)
+            for one, announced in ((other, b"\1"), (host, b"\0")):
+                assert await one.read(CLIENT_FEATURES) == announced
+                assert (await one.request(by_type))[4:] == announced
 
 
 @pytest.mark.parametrize(
@@ -424,7 +425,7 @@ async def test_it_says_what_it_is_and_who_at_the_interval_that_is_named() -> Non
         await central.device.stop_scanning()
         advertised = [(at, one) for at, one in scan.heard if one.event_type == 0]  # type: ignore[attr-defined]
         answered = [one for _, one in scan.heard if one.event_type == 4]  # type: ignore[attr-defined]
-        assert len(advertised) == pytest.approx(10_000 / (INTERVAL_MS + 5), rel=0.05)
+        assert len(advertised) == pytest.approx(10_000 / (100 + 5), rel=0.02), "every 100 ms, and 0 to 10 ms by chance"
         assert len(answered) == len(advertised)
         said = read_advertised(advertised[0][1].data, answered[0].data)  # type: ignore[attr-defined]
         assert said.is_pen
