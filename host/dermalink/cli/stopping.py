@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from dermalink.discovery import Discovery, FoundPen, Nearby, Silent
 
 IF_ONE_RUNS: Final = "If one runs, lift it straight off the skin and press its button"
+NOT_YET: Final = f"{IF_ONE_RUNS}. Not every Stop is confirmed yet"
+# An ordinary pen has confirmed by then on any link: by air 1 s to be heard, 1 s to connect, 2 s for the proof.
+ADVISE_AFTER_S: Final = 5.0
+MAY_BE_A_COPY: Final = (
+    ". By air a copy may answer: if your pen still moves, lift it straight off the skin and press its button"
+)
 
 
 class StopResult(NamedTuple):
@@ -56,19 +62,42 @@ class StopResult(NamedTuple):
 Tell = Callable[[StopResult], object]
 
 
-async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
+async def stop_pens(
+    pen: str | None, tell: Tell, advise: Callable[[str], object] = lambda _advice: None
+) -> list[StopResult]:
     """Stop the one that was named, or each that is found as soon as it is found; `tell` is told of each at once.
 
     None waits for another, nor for the end of looking: the one that runs may be found first or last. Raises
-    `NoSuchPort` when there is none. When this is cancelled, `tell` is told what became of each Stop.
+    `NoSuchPort` when there is none. When this is cancelled, `tell` is told what became of each Stop. `advise` is told
+    what to do meanwhile when one is not confirmed after `ADVISE_AFTER_S`.
     """
+    waited_for: set[str] = set()
+
+    def told(result: StopResult) -> None:
+        waited_for.discard(result.url)
+        tell(result)
+
+    def look() -> None:
+        if waited_for:
+            advise(NOT_YET)
+
+    late = asyncio.get_running_loop().call_later(ADVISE_AFTER_S, look)
+    try:
+        if not pen:
+            return await _stop_all(told, waited_for)
+        waited_for.add(pen)
+        return await stop_each(pen, told)
+    finally:
+        late.cancel()
+
+
+async def _stop_all(tell: Tell, waited_for: set[str]) -> list[StopResult]:
     from dermalink.discovery import discover
 
-    if pen:
-        return await stop_each(pen, tell)
     stopping: list[asyncio.Task[list[StopResult]]] = []
 
     def begin(found: "FoundPen | Nearby") -> None:
+        waited_for.add(found.url)
         stopping.append(asyncio.ensure_future(stop_each(found.url, tell)))
 
     looking = asyncio.ensure_future(discover(found=begin))
@@ -98,7 +127,8 @@ async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
 async def stop_each(url: str, tell: Tell) -> list[StopResult]:
     """Stop whoever answers to `url` first, and while that is confirmed look for whoever else may be meant by it.
 
-    Anybody can announce a serial number or a name, and confirm a Stop; that keeps no Stop from the pen whose it is.
+    Anybody can announce a serial number or a name, and confirm a Stop; that keeps no Stop from another address. Who
+    copies the address as well takes the Stop, and nothing here can tell.
     """
     others: list[asyncio.Task[list[StopResult]]] = []
 
@@ -153,10 +183,17 @@ async def stop_one(
         except Exception as error:  # noqa: BLE001 (a person who wanted Stop gets advice, whatever is wrong)
             result = _failed(url, ExitCode.UNEXPECTED, mistake(error)[0], sent=sent)
         else:
-            said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
-            result = StopResult(url, ExitCode.DONE, said, round(report.confirmed_ms, 1))
+            result = StopResult(url, ExitCode.DONE, _confirmed(url, report), round(report.confirmed_ms, 1))
         tell(result)
     return result
+
+
+def _confirmed(url: str, report: StopReport) -> str:
+    """Only what is known: by air anybody may answer as this pen, and Stop and its answer go in the clear."""
+    from dermalink.discovery import BLE
+
+    said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
+    return f"the pen that answers here says {said}{MAY_BE_A_COPY}" if url.startswith(BLE) else said
 
 
 async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> StopReport:

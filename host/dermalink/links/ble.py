@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from dermalink.errors import BadUrl, CannotOpen, ForeignTable, LinkError, NoSuchPen
 from dermalink.links.ble_client import PenClient
-from dermalink.links.ble_finding import find_others, find_pen, find_whichever
+from dermalink.links.ble_finding import find_others, find_pen
 from dermalink.links.ble_heard import Seen
 from dermalink.links.ble_link import BleLink
 from dermalink.links.ble_radio import Radio, radio_of
@@ -49,12 +49,15 @@ async def open_link(
     """Find, connect, check and subscribe; raises `BadUrl` or a kind of `CannotOpen`. The caller bounds it in time.
 
     With `stop_first` Stop goes out before all that is checked and subscribed, at each try; `on_stop` is told to
-    which address. Whichever is heard first is opened then: ask for its `namesakes`, and stop them as well.
+    which address. Whichever takes it first is opened then, or nobody: ask for its `namesakes`, and stop them as well.
+    That is bounded in time by itself, and by no fixed one: see `ble_stop_first`.
     """
     wanted, option = split(rest)
     radio = radio_of(option)
     if stop_first:
-        return await _open_to_stop(url, wanted, radio, on_stop)
+        from dermalink.links.ble_stop_first import open_to_stop
+
+        return await open_to_stop(url, wanted, radio, on_stop)
     refused: set[type[LinkError]] = set()
     for left in reversed(range(TRIES)):
         try:
@@ -69,40 +72,13 @@ async def open_link(
     raise AssertionError("there is a first try")
 
 
-async def _open_to_stop(url: str, wanted: str, radio: Radio, on_stop: Callable[[str], object]) -> BleLink:
-    """Whoever of that name takes Stop first. One that fails goes behind those that were not tried, and is no try.
-
-    So nobody who copies a serial number keeps Stop from the pen whose it is.
-    """
-    failed: dict[str, LinkError] = {}
-    left = TRIES
-    while True:
-        address = ""  # while it is listened for
-        try:
-            seen = await find_whichever(radio, wanted, failed, PAUSE_S)
-            address = seen.address
-            if address in failed and type(failed[address]) not in WORTH_ANOTHER:
-                raise failed[address]
-            return await _connect(url, radio, seen, on_stop)
-        except LinkError as error:
-            known = failed.get(address)
-            left -= not (address and failed and known is None)
-            unheard = not failed and not address and type(error) is NoSuchPen
-            hopeless = type(error) not in WORTH_ANOTHER and (not address or known is not None)
-            if not left or unheard or hopeless or type(error) is type(known) is ForeignTable:
-                raise
-            failed[address] = error
-        if not address:
-            await asyncio.sleep(PAUSE_S)
-
-
-async def _connect(url: str, radio: Radio, seen: Seen, on_stop: Callable[[str], object] | None = None) -> BleLink:
+async def _connect(url: str, radio: Radio, seen: Seen) -> BleLink:
+    client = PenClient(radio, seen, url)
+    link = BleLink(client, url, seen.serial_number)
     async with turn(CONNECT, radio, f"connecting to {url}"):
-        client = PenClient(radio, seen, url)
-        client.on_stop = on_stop or client.on_stop
-        link = BleLink(client, url, seen.serial_number)
-        await client.set_up(stop_first=on_stop is not None)
-        return link
+        await client.connect()
+    await client.check()
+    return link
 
 
 async def namesakes(url: str, address: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ link after 31 s in silence and goes on saying that it is connected).
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 from dermalink.errors import CannotOpen
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 # A pen that was just heard answers within a few advertising intervals, and discovery takes 1 to 3 s on BlueZ. bleak's
 # own bound is 30 s, which is how long an absent pen takes.
 CONNECT_WITHIN_S: Final = 10.0
+# To be at Stop's characteristic, while a Stop to another device waits for it. The simulated pen takes 0.9 s in a room,
+# 1.2 s there at ATT_MTU 23, and 2.7 s at a connection interval of 100 ms (3.9 s with both).
+REACH_WITHIN_S: Final = 3.0
+# What comes after Stop, when it was written first: it takes the pen 0.5 s in a room, 1.7 s at 100 ms and ATT_MTU 23.
+CHECK_WITHIN_S: Final = 10.0
 # Each is one or two transactions, tens of ms at a usual connection interval; with no pairing agent it never ends.
 SUBSCRIBE_WITHIN_S: Final = 5.0
 READ_WITHIN_S: Final = 5.0
@@ -34,6 +39,9 @@ STOP_WITHIN_S: Final = 1.0  # a write that nobody answers; a full queue may hold
 # A clean disconnect takes 2-3 s on BlueZ, and bleak itself gives up after 10 s. Nobody waits that long for it.
 DISCONNECT_WITHIN_S: Final = 12.0
 DISCONNECT_WAITED_S: Final = 3.0
+# A connect that is given up is over for BlueZ as soon as it is told so. What takes longer than this is a link that
+# stands, which is in the way of no other connect, so that no Stop to another device waits for it.
+GIVE_UP_S: Final = 1.0
 
 UNASKED: Final = Gatt.INDICATE | Gatt.NOTIFY
 # All that is used here: what else a pen shows costs round trips to be discovered (BlueZ discovers it all the same).
@@ -43,7 +51,7 @@ UNHEARD: Final = REQUEST_ID_MAX  # of a request whose reply nobody waits for; a 
 
 
 class PenClient:
-    """See the module. `on_value`, `on_gone`, `on_stop` may be set until `set_up` is called, and come on the loop."""
+    """See the module. `on_value`, `on_gone`, `on_stop` may be set until `connect` is called, and come on the loop."""
 
     def __init__(self, radio: Radio, seen: Seen, url: str) -> None:
         """Nothing is opened yet."""
@@ -58,35 +66,66 @@ class PenClient:
         self._disconnecting: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
 
-    async def set_up(self, *, stop_first: bool = False) -> None:
-        """Connect, check the table, subscribe; raises a `LinkError`, and then has let go of everything.
+    async def connect(self) -> None:
+        """Connect and learn what the pen has; raises a `LinkError`, and then has let go of everything.
 
-        With `stop_first` Stop is written as soon as its characteristic is known, and `on_stop` told to which address.
+        On one radio one connects at a time; `check`, which has to follow, is in nobody's way.
         """
+        async with self._or_let_go(DISCONNECT_WAITED_S):
+            await self._connect(self._make(SERVICES), CONNECT_WITHIN_S, lambda: False)
+
+    async def connect_to_stop(self, patience_s: float, gives_way: Callable[[], bool]) -> None:
+        """As `connect`, and write Stop as soon as its characteristic is known; `on_stop` is told to which address.
+
+        After `patience_s` it is given up as soon as it `gives_way`. It is over `GIVE_UP_S` or `STOP_WITHIN_S` later.
+        """
+        async with self._or_let_go(GIVE_UP_S):
+            client = self._make(STOP_SERVICES)
+            await self._connect(client, patience_s, gives_way)
+            await self._stop(client)
+
+    async def check(self, within_s: float | None = None) -> None:
+        """Check the table, and subscribe; raises a `LinkError`, and then has let go of everything."""
+        bound = asyncio.timeout(within_s)
+        async with self._or_let_go(DISCONNECT_WAITED_S):
+            try:
+                async with bound:
+                    await self._check()
+            except TimeoutError:
+                if not bound.expired():
+                    raise
+                limit = f"it connected, and could not be used within {within_s:g} s"
+                raise CannotOpen(f"{self.url} cannot be opened", limit=limit, advice=NEARER) from None
+
+    @contextlib.asynccontextmanager
+    async def _or_let_go(self, waited_s: float) -> AsyncIterator[None]:
+        """Let go of the client where this fails, and wait so long for it."""
         try:
-            await self._set_up(stop_first=stop_first)
+            yield
         except Exception as error:
-            await self.disconnect(DISCONNECT_WAITED_S)
+            await self.disconnect(waited_s)
             raise opening_error(error, self.url) from error
         except BaseException:  # the caller was cancelled, and waits for nothing any more
             self.let_go()
             raise
 
-    async def _set_up(self, *, stop_first: bool) -> None:
+    def _make(self, services: tuple[str, ...]) -> "BleakClient":
         from bleak import BleakClient
 
-        loop = asyncio.get_running_loop()
-        gone = on_loop(loop, self._take_gone)
-        self._client = client = BleakClient(
+        gone = on_loop(asyncio.get_running_loop(), self._take_gone)
+        self._client = BleakClient(
             self._seen.device,
             disconnected_callback=lambda _client: gone(),
             timeout=CONNECT_WITHIN_S,
-            services=STOP_SERVICES if stop_first else SERVICES,
+            services=services,
             **(backend_of(self._radio.client) or client_options()),
         )
-        await self._connect(client)
-        if stop_first:
-            await self._stop(client)
+        return self._client
+
+    async def _check(self) -> None:
+        client = self._client
+        if client is None:
+            raise CallCancelled("it is not connected")
         self._table = check_table(client.services, self.url)
         version = version_of(client.services)
         if version is not None:
@@ -97,13 +136,15 @@ class PenClient:
         if self._gone.is_set():
             raise CannotOpen(f"{self.url} cannot be opened", limit="the pen hung up at once", advice=NEARER)
 
-    async def _connect(self, client: "BleakClient") -> None:
+    async def _connect(self, client: "BleakClient", patience_s: float, gives_way: Callable[[], bool]) -> None:
+        began = asyncio.get_running_loop().time()
         try:
-            await bounded(client.connect(), CONNECT_WITHIN_S, "connect")
+            await bounded(client.connect(), CONNECT_WITHIN_S, "connect", patience_s=patience_s, gives_way=gives_way)
         except TimeoutError:
+            waited_s = round(asyncio.get_running_loop().time() - began, 1)
             raise CannotOpen(
                 f"{self.url} cannot be opened",
-                limit=f"it was heard, and did not connect within {CONNECT_WITHIN_S:g} s",
+                limit=f"it was heard, and did not connect within {waited_s:g} s",
                 advice=f"{NEARER}. If it was ever paired with this computer: {advice_for(FORGET)}",
             ) from None
 

@@ -195,8 +195,8 @@ async def find_pen(radio: Radio, wanted: str, within_s: float = FIND_WITHIN_S) -
 async def find_whichever(radio: Radio, wanted: str, rather_not: Collection[str] = (), pause_s: float = 0.0) -> Seen:
     """Whoever may be meant, as soon as it is heard, however many they are: for Stop, which nobody else may keep away.
 
-    One at an address of `rather_not` is taken when none else was heard in `pause_s`. Raises as `find_pen` does, but
-    never `SeveralPens`.
+    One at an address of `rather_not` is taken when none else was heard in `pause_s`: whichever stands first there.
+    Raises as `find_pen` does, but never `SeveralPens`.
     """
     loop = asyncio.get_running_loop()
     async with listening(radio) as ear:
@@ -209,8 +209,11 @@ async def find_whichever(radio: Radio, wanted: str, rather_not: Collection[str] 
             if fresh or not await _news(ear, due):
                 break
         heard = ear.heard.pens()
+    if fresh:
+        return max(fresh, key=lambda seen: seen.rssi)
     if found:
-        return max(fresh or found, key=lambda seen: seen.rssi)
+        order = list(rather_not)
+        return min(found, key=lambda seen: order.index(seen.address))
     raise await _nobody(radio, wanted, FIND_WITHIN_S, heard)
 
 

@@ -28,19 +28,28 @@ _lines: Final[dict[tuple[str, str], "list[Place]"]] = {}
 class Place:
     """A place in the line for one thing on one radio, used once, on one loop; whoever is first has the turn."""
 
-    def __init__(self, what: str, radio: Radio, doing: str) -> None:
-        """`what` is `LISTEN` or `CONNECT`; `doing` is what others are told while they wait."""
+    def __init__(self, what: str, radio: Radio, doing: str, *, for_stop: bool = False) -> None:
+        """`what` is `LISTEN` or `CONNECT`; `doing` is what others are told while they wait.
+
+        One `for_stop` comes before all that are not, and waits for as long as the line moves: it is not for a stranger
+        to say how many wait before a Stop.
+        """
         self._line: Final = (what, radio.spec)
         self.doing: Final = doing
+        self.for_stop: Final = for_stop
         self._said: Final = radio.said
         self.loop: Final = weakref.ref(asyncio.get_running_loop())
         self.thread: Final = threading.current_thread()
         self._woken: Final = asyncio.Event()
 
     async def take(self) -> None:
-        """Wait for the turn; raises `RadioBusy` after `TURN_WITHIN_S`. Nothing is held after an error or a cancel."""
+        """Wait for the turn; raises `RadioBusy` after `TURN_WITHIN_S`, for Stop of one and the same who has it.
+
+        Nothing is held after an error or a cancel.
+        """
         with _guard:
-            _lines.setdefault(self._line, []).append(self)
+            line = _lines.setdefault(self._line, [])
+            line.insert(self._place_in(line), self)
         try:
             first = await self._first_in_time()
         except BaseException:
@@ -55,13 +64,22 @@ class Place:
                 advice="Try again when that is over",
             )
 
+    def _place_in(self, line: "list[Place]") -> int:
+        """Behind whoever has the turn, and behind every Stop that was there before."""
+        if not self.for_stop:
+            return len(line)
+        return max((at + 1 for at, other in enumerate(line) if at == 0 or other.for_stop), default=0)
+
     async def _first_in_time(self) -> "Place":
         """Itself, as soon as it has the turn, or who has it in the end."""
         loop = asyncio.get_running_loop()
         until = loop.time() + TURN_WITHIN_S
+        before = self._first()
         while True:
             self._woken.clear()
             first = self._first()
+            if self.for_stop and first is not before:
+                before, until = first, loop.time() + TURN_WITHIN_S
             left_s = until - loop.time()
             if first is self or left_s <= 0:
                 return first
@@ -88,6 +106,13 @@ class Place:
         with _guard:
             line = list(_lines.get(self._line, []))
         return any(other.loop() is not self.loop() and not other.is_dead() for other in line)
+
+    @property
+    def keeps_stops_waiting(self) -> bool:
+        """Whether a Stop waits behind this, on whichever loop."""
+        with _guard:
+            line = list(_lines.get(self._line, []))
+        return any(other is not self and other.for_stop and not other.is_dead() for other in line)
 
     def is_dead(self) -> bool:
         """Whether nothing will ever run on its loop; one that stands still between two runs is alive."""

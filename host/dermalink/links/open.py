@@ -40,7 +40,7 @@ async def open_link(
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         raise _unknown(url)
-    bound_s = within_s if within_s is not None else _bound_s(scheme)
+    bound_s = within_s if within_s is not None else _bound_s(scheme, stop_first=stop_first)
     try:
         async with asyncio.timeout(bound_s):
             return await _open(url, scheme, rest, stop_first, on_stop)
@@ -52,11 +52,11 @@ async def open_link(
         ) from None
 
 
-def _bound_s(scheme: str) -> float:
+def _bound_s(scheme: str, *, stop_first: bool) -> float | None:
     if scheme == "ble":
         from dermalink.links import ble
 
-        return ble.OPEN_WITHIN_S
+        return None if stop_first else ble.OPEN_WITHIN_S  # a Stop by air bounds itself, by how many are heard
     return OPEN_WITHIN_S
 
 

@@ -10,6 +10,7 @@ from dermalink.cli.stopping import stop_one
 from dermalink.errors import CannotOpen, WrongPen
 from dermalink.links import ble_calls
 from dermalink.links.ble_client import DISCONNECT_WITHIN_S
+from dermalink.links.ble_stop_first import stop_within_s
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
 from dermalink.pen import Pen
@@ -89,6 +90,8 @@ async def test_all_of_it_is_bounded_whatever_each_step_may_take(
     within_s: float | None, limit_s: float, stop_first: bool
 ) -> None:
     devices = [Peripheral("DP1-00042", address=f"C0:00:00:00:00:0{number}") for number in range(5 if stop_first else 1)]
+    if stop_first and within_s is None:
+        limit_s = stop_within_s(5)
     for device in devices:
         device.connect_s = FOREVER
     with using(Computer(*devices)), pytest.raises(CannotOpen, match=f"not open after {limit_s:g} s"):

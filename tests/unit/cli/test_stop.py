@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from dermalink.cli import stopping
 from dermalink.cli.app import app
 from dermalink.cli.exit_codes import ExitCode
-from dermalink.cli.stopping import StopResult, stop_one, stop_pens
+from dermalink.cli.stopping import ADVISE_AFTER_S, StopResult, stop_one, stop_pens
 from dermalink.discovery import Silent
 from dermalink.errors import BadUrl, BluetoothOff, CannotOpen, LinkLost, NoSuchPen, NoSuchPort, PortBusy, PortForbidden
 from dermalink.links.link import Link
@@ -194,6 +194,37 @@ async def test_ctrl_c_while_pens_are_looked_for_says_that_no_other_was_sent_stop
     way.hangs = True
     assert [result.url for result in await interrupted(None, 1.0)] == ["", CABLE.url]
     assert [result.url for result in await interrupted(None, 4.0)] == [CABLE.url]
+
+
+# What is told meanwhile
+
+
+@pytest.mark.sr("SR-STOP-2", side="host")
+@in_virtual_time
+async def test_who_waits_for_a_stop_is_told_meanwhile_what_to_do_and_once_it_is_confirmed_no_more(
+    room: Room, way: Way
+) -> None:
+    advice: list[tuple[str, float]] = []
+    loop = asyncio.get_running_loop()
+
+    async def stop(pen: str | None) -> None:
+        stopping_it = asyncio.ensure_future(
+            stop_pens(pen, lambda _result: None, lambda said: advice.append((said, loop.time())))
+        )
+        await asyncio.sleep(ADVISE_AFTER_S + 1.0)
+        stopping_it.cancel()
+        await asyncio.wait([stopping_it])
+
+    room.pens, room.listen_s = (CABLE,), ADVISE_AFTER_S + 2.0
+    await stop(URL)
+    await stop(None)
+    assert advice == []
+    way.hangs = True
+    began = loop.time()
+    await stop(URL)
+    await stop(None)
+    assert [at - began for _, at in advice] == pytest.approx([ADVISE_AFTER_S, 2 * ADVISE_AFTER_S + 1.0])
+    assert all(said.startswith("If one runs, lift it straight off the skin and press its button") for said, _ in advice)
 
 
 @pytest.fixture

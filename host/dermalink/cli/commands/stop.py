@@ -52,10 +52,14 @@ async def stop(*, pen: str | None, as_json: bool) -> int:
         with doing.aside():
             click.echo(result.as_json() if as_json else result.sentence())
 
+    def advise(advice: str) -> None:
+        with doing.aside():
+            click.echo(advice, err=True)
+
     click.get_current_context().meta[TELLS_KEY] = True
     try:
         with progress(f"Stopping {pen}" if pen else "Looking for pens, and stopping each as it is found") as doing:
-            await stop_pens(pen, tell)
+            await stop_pens(pen, tell, advise)
     except asyncio.CancelledError:
         if ExitCode.NOT_CONFIRMED in codes:
             return ExitCode.NOT_CONFIRMED
