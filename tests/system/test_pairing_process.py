@@ -1,0 +1,118 @@
+"""`dermalink pair`, `pens` and `unpair` as processes, against a simulated pen as another, by a PTY and by TCP."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dermalink.cli.exit_codes import ExitCode
+from dermalink_simulator.control.client import ControlClient
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+
+SIMULATOR = (sys.executable, "-m", "dermalink_simulator.cli.start", "serve", "--json", "--control", "127.0.0.1:0")
+HOST = (sys.executable, "-m", "dermalink.cli.start")
+HANGS_AFTER_S = 60
+PRESS = "Press the pen's button once"
+HOLD = "hold its button for 10 s"
+
+
+class World:
+    """A pen with its card and its control channel, and computers with keys of their own."""
+
+    def __init__(self, folder: Path, ready: dict[str, Any], control: ControlClient) -> None:
+        self.folder, self.control = folder, control
+        self.url, self.code, self.serial = ready["urls"][0], ready["setup_code"], ready["serial_number"]
+
+    def start(self, computer: str, *words: str) -> "subprocess.Popen[str]":
+        """A command on one of the computers; `--pen` is named for those that take it."""
+        named = () if words[0] == "pens" or "--forget" in words else ("--pen", self.url)
+        env = os.environ | {"DERMALINK_KEYS": str(self.folder / computer), "XDG_DATA_HOME": str(self.folder)}
+        return subprocess.Popen(
+            (*HOST, *words, *named),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=env,
+        )  # fmt: skip
+
+    def run(self, computer: str, *words: str, typed: str = "") -> tuple[int, str, str]:
+        """A command to its end; exit code, stdout and stderr."""
+        process = self.start(computer, *words)
+        out, err = process.communicate(typed, HANGS_AFTER_S)
+        assert "Traceback" not in err
+        return process.returncode, out, err
+
+    def pair(self, computer: str, told: str, word: str = "button.press") -> tuple[int, dict[str, Any]]:
+        """Pair, and do what the command says once it says it."""
+        process = self.start(computer, "pair", "--json")
+        watchdog = threading.Timer(HANGS_AFTER_S, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            process.stdin.write(self.code + "\n")
+            process.stdin.close()
+            process.stdin = None
+            for line in process.stderr:
+                if told in line:
+                    self.control.do(word)
+            out, _ = process.communicate()
+        finally:
+            watchdog.cancel()
+        return process.returncode, json.loads(out)
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A simulated pen in a process, on a serial port, or on TCP where a test asks for it."""
+    on_tcp = getattr(request, "param", "pty") == "tcp"
+    door = ("--tcp", "127.0.0.1:0") if on_tcp else ("--pty", str(tmp_path / "pen"))
+    with subprocess.Popen((*SIMULATOR, *door), stdout=subprocess.PIPE, text=True, encoding="utf-8") as simulator:
+        assert simulator.stdout is not None
+        ready = json.loads(simulator.stdout.readline())
+        host, _, port = ready["control"].rpartition(":")
+        with ControlClient(host, int(port)) as control, contextlib.ExitStack() as ends:
+            ends.callback(simulator.terminate)
+            yield World(tmp_path, ready, control)
+
+
+@pytest.mark.sr("SR-OWN-1")
+def test_a_pen_is_made_somebodys_taken_over_and_given_up(world: World) -> None:
+    code, said = world.pair("hers", PRESS)
+    assert (code, said["result"], said["pen"]) == (ExitCode.DONE, "paired", world.serial)
+    assert world.run("hers", "pens")[1].startswith(f"{world.serial}   paired ")
+    assert world.run("hers", "info")[0] == ExitCode.DONE
+
+    code, _, err = world.run("his", "clock", "--set", "now")
+    assert code == ExitCode.REFUSED
+    assert "has an owner, and this computer has no keys of it" in err
+    assert world.run("his", "stop")[0] == ExitCode.DONE
+
+    code, said = world.pair("his", HOLD, "button.hold")
+    world.control.do("button.release")
+    assert (code, said["result"]) == (ExitCode.DONE, "paired")
+    code, _, err = world.run("hers", "info")
+    assert code == ExitCode.REFUSED
+    assert "refused this computer's keys" in err
+    assert world.run("hers", "unpair", "--forget", world.serial)[0] == ExitCode.DONE
+
+    code, out, _ = world.run("his", "unpair")
+    assert (code, out.splitlines()[0]) == (
+        ExitCode.DONE,
+        f"Pen {world.serial} has no owner any more. The keys of pen {world.serial} are removed from this computer.",
+    )
+    assert world.run("his", "pens")[1] == ""
+    assert not [each for each in (world.folder / "his").iterdir() if each.is_file()]
+
+
+@pytest.mark.parametrize("world", ["tcp"], indirect=True)
+def test_a_second_pairing_says_that_there_is_nothing_to_do(world: World) -> None:
+    assert world.pair("hers", PRESS)[0] == ExitCode.DONE
+    code, out, _ = world.run("hers", "pair", typed=world.code)
+    assert code == ExitCode.DONE
+    assert out.startswith(f"The pen {world.serial} is paired with this computer.")
