@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 
-from tests.system.guided_session import ROOM, STREAM, Tell
+from tests.system.guided_session import ROOM, SEALED, STREAM, Tell
 from tests.system.guided_session import guided as tell
 
 
-@pytest.fixture(params=[STREAM, ROOM], ids=str)
+@pytest.fixture(params=[STREAM, ROOM, SEALED], ids=str)
 def guided(request: pytest.FixtureRequest) -> Tell:
-    """Runs a story by a stream, and once more by BLE through the air of an ordinary room."""
+    """Runs a story by a stream, by BLE through the air of an ordinary room, and by a stream under seal."""
     return partial(tell, way=request.param)

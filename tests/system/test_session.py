@@ -1,7 +1,8 @@
 """Sessions as a person lives them, on a simulated pen in virtual time.
 
-Every story runs by a stream and by BLE, over bleak and a whole Bluetooth stack, in the air of an ordinary room; those
-that measure a stop also in an air without loss or delay. All of BLE here takes about 25 s of one core.
+Every story runs by a stream, by BLE, over bleak and a whole Bluetooth stack, in the air of an ordinary room, and by a
+stream to a pen that has an owner, all of it sealed; those that measure a stop also in an air without loss or delay. All
+of BLE here takes about 25 s of one core.
 """
 
 import asyncio
@@ -519,6 +520,7 @@ def test_a_resume_that_came_too_late_waits_for_a_new_word(guided: Tell, ask_read
     guided(story)
 
 
+@by_ways(STREAM, ROOM)  # which command a sealed one is, no fault that is injected can see
 @pytest.mark.sr("SR-UNC-1", side="host")
 @pytest.mark.parametrize("kind", ["crash_before", "crash_after"])
 @pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.BEGIN_PASS, Opcode.OPEN_SESSION])

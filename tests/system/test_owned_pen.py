@@ -1,0 +1,160 @@
+"""A pen with an owner, and its owner's computer, in whole sessions: sealed, beside strangers, the seal stripped."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dermalink.channel.sealable_link import SEALED_HEADER, SealableLink
+from dermalink.errors import HandshakeFailed, LinkLost, NotOwner, PenRefusal
+from dermalink.journal import MemoryJournal
+from dermalink.pen import Pen
+from dermalink.session import events
+from dermalink.session.outcome import Ending
+from dermalink.session.words import Word
+from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
+from dermalink_protocol.messages.identity import GetCartridge
+from dermalink_protocol.messages.therapy import CloseSession
+from dermalink_simulator.doors.address import Address
+from dermalink_simulator.doors.tcp import TcpDoor
+from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.runner import PenRunner
+from tests.support.owned import give_owner, keys_of, no_keys
+from tests.support.running import in_real_time
+from tests.system.guided_session import SEALED, SEALED_ROOM, Guided, Tell, by_ways
+
+
+@by_ways(SEALED_ROOM)
+@pytest.mark.sr("SR-SEC-1")
+def test_a_plan_is_led_through_over_the_air_under_seal(guided: Tell) -> None:
+    async def story(world: Guided) -> None:
+        async with await world.pen() as pen:
+            assert pen.sealed
+            summary = await world.session(pen).run()
+            assert pen.connection.link.counters.unsealed() == {}
+        assert (summary.ending, summary.closed, summary.confirmed) == (Ending.DONE, True, True)
+        assert summary.lost == 0
+        assert 0 < world.sim.skin.deepest_um <= 250
+
+    guided(story)
+
+
+@by_ways(SEALED_ROOM)
+@pytest.mark.sr("SR-STOP-2", side="host")
+def test_a_stop_over_the_air_is_proved_under_seal(guided: Tell) -> None:
+    async def story(world: Guided) -> None:
+        world.halfway(lambda: world.person.say(Word.STOP))
+        summary = await world.run()
+        assert (summary.ending, summary.confirmed) == (Ending.STOPPED, True)
+        assert world.in_after_stop_ms() <= IN_WITHIN_MS
+
+    guided(story)
+
+
+@by_ways(SEALED_ROOM)
+@pytest.mark.sr("SR-SEC-1", side="host")
+def test_after_a_lost_link_there_is_another_handshake_and_only_then_is_anything_believed(guided: Tell) -> None:
+    async def story(world: Guided) -> None:
+        sealed: list[bool] = []
+
+        async def again() -> Pen:
+            pen = await world.pen()
+            sealed.append(pen.sealed)
+            return pen
+
+        world.reactions[events.PassPaused] = lambda _: asyncio.get_running_loop().call_later(
+            5, world.person.say, Word.RESUME
+        )
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+        world.reactions[events.LinkGone] = lambda _: world.do(lambda: world.sim.faults.clear("link"))
+        summary = await world.run(connect=again)
+        assert summary.ending is Ending.DONE
+        assert sealed == [True]
+
+    guided(story)
+
+
+@by_ways(SEALED, SEALED_ROOM)
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1")
+def test_a_stranger_beside_the_owner_may_look_and_stop_and_nothing_else(guided: Tell) -> None:
+    async def story(world: Guided) -> None:
+        with pytest.raises(NotOwner):
+            await Pen.connect(world.other_url, journal=MemoryJournal(), known=no_keys)
+
+        async def meddle() -> None:
+            options: dict[str, Any] = {"journal": MemoryJournal(), "inspect_only": True, "known": no_keys}
+            async with await Pen.connect(world.other_url, **options) as stranger:
+                assert (await stranger.status()).session_id
+                with pytest.raises(PenRefusal) as refusal:
+                    await stranger.request(GetCartridge())
+                assert refusal.value.reason is Reason.NOT_AUTHENTICATED
+                with pytest.raises(PenRefusal):
+                    await stranger.request(CloseSession(session_id=0, record_number=0, record_hash=bytes(32)))
+                assert world.said(events.Progress)[-1].step.number == 1  # it goes on, whatever was refused
+                await stranger.stop()
+
+        meddling: list[asyncio.Future[None]] = []
+        world.halfway(lambda: meddling.append(asyncio.ensure_future(meddle())))
+        summary = await world.run()
+        await meddling[0]
+        assert (summary.ending, summary.closed, summary.confirmed) == (Ending.STOPPED, True, True)
+        assert not world.sim.needles_out
+
+    guided(story)
+
+
+@contextlib.contextmanager
+def stripped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever stands in between opens what the pen seals, and hands it on in the clear."""
+    with monkeypatch.context() as patched:
+        incoming = SealableLink._incoming
+
+        def strip(link: SealableLink, channel: Channel, body: bytes) -> bytes | None:
+            if body[:4] == SEALED_HEADER and link._opener is not None:
+                body = getattr(link._opener.open(channel, body[4:]), "body", b"")
+            return incoming(link, channel, body)
+
+        patched.setattr(SealableLink, "_incoming", strip)
+        yield
+
+
+@by_ways(SEALED)
+@pytest.mark.sr("SR-SEC-1", side="host")
+def test_with_the_seal_stripped_in_a_pass_the_host_sees_nothing_and_the_needles_go_in(
+    guided: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: Guided) -> None:
+        with contextlib.ExitStack() as attack:
+            world.halfway(lambda: attack.enter_context(stripped(monkeypatch)))
+            with pytest.raises(LinkLost, match="silent"):
+                await world.run()
+        assert not any(stop.confirmed for stop in world.said(events.StopConfirmed))
+        assert world.in_after_ms() <= LEASE_DEFAULT_MS + IN_WITHIN_MS
+
+    guided(story)
+
+
+@in_real_time
+async def test_over_tcp_the_owner_is_sealed_and_others_are_told_whose_pen_it_is() -> None:
+    sim = SimulatedPen()
+    runner = PenRunner(sim)
+    door = await TcpDoor.open(runner, Address("127.0.0.1", 0))
+    try:
+        runner.act(lambda: give_owner(sim))
+        async with await Pen.connect(door.url, journal=MemoryJournal(), known=keys_of) as pen:
+            assert pen.sealed
+            await pen.look()
+            assert (await pen.stop()).status
+        with pytest.raises(NotOwner):
+            await Pen.connect(door.url, journal=MemoryJournal(), known=no_keys)
+        another = lambda serial: replace(keys_of(serial), binding=bytes(32))  # noqa: E731
+        with pytest.raises(HandshakeFailed):
+            await Pen.connect(door.url, journal=MemoryJournal(), known=another)
+    finally:
+        await door.close()
+        runner.stop()
