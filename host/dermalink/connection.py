@@ -77,6 +77,7 @@ class Connection:
         self.on_message: Callable[[str, Envelope], None] | None = None
         self.newest_tick: int | None = None
         self.sealed = False  # then all that comes is the pen's own, but for the bare answer to a Stop
+        self.heard_s = 0.0  # of the loop's clock, when the newest message of the pen's was taken in
         self.says_moving = False  # by the newest status or change of state
         self.on_state: Final[list[Callable[[Status | StateChanged], None]]] = []  # told of each, whoever asked for it
         self._admit = admit
@@ -96,6 +97,7 @@ class Connection:
 
     def start(self) -> None:
         """Begin to listen; call it before the first request."""
+        self.heard_s = asyncio.get_running_loop().time()
         self.link.deliver_to(self._take, self._end)
 
     def believe_from_now_on(self, tick_ms: int) -> None:
@@ -345,6 +347,7 @@ class Connection:
         except ProtocolError:
             self.counters.undecodable += 1
             return
+        self.heard_s = asyncio.get_running_loop().time()
         if self.on_message is not None:
             self.on_message(RECEIVED, envelope)
         if envelope.request_id == UNASKED:

@@ -3,14 +3,12 @@
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import decode_envelope
 from dermalink_protocol.errors import ProtocolError
-from dermalink_protocol.limits import DEPTH_CAP_UM, IN_WITHIN_MS, LEASE_DEFAULT_MS
-from dermalink_protocol.messages.therapy import RenewLease
+from dermalink_protocol.limits import DEPTH_CAP_UM, IN_WITHIN_MS, LEASE_DEFAULT_MS, LEASE_MAX_MS
+from dermalink_protocol.messages.therapy import AdoptSession, OpenSession, RenewLease
 from dermalink_protocol.segmentation import FIRST, Joined, Reassembler
 from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
-
-LEASE_MS = int(LEASE_DEFAULT_MS)
 
 
 class LeaseAccount:
@@ -24,6 +22,8 @@ class LeaseAccount:
         self._pen = pen
         self._connect = pen.connect
         self.renewals: list[tuple[int, int]] = []  # when it came, and which tick it quotes
+        self.holds: list[tuple[int, int]] = []  # when it came, and until when it holds at most
+        self.lease_ms = int(LEASE_DEFAULT_MS)  # as the newest session asked for it
         self.unread: list[bytes] = []
         self.broken: list[Exception] = []
         pen.connect = self._watched  # type: ignore[method-assign]
@@ -62,8 +62,11 @@ class LeaseAccount:
         except ProtocolError:
             self.unread.append(body)
             return
-        if isinstance(message, RenewLease):
+        if isinstance(message, OpenSession | AdoptSession):
+            self.lease_ms = min(message.lease_ms, LEASE_MAX_MS)
+        elif isinstance(message, RenewLease):
             self.renewals.append((self._pen.now_ms, message.seen_tick_ms))
+            self.holds.append((self._pen.now_ms, message.seen_tick_ms + self.lease_ms))
 
     def hold(self, depth_um: int = int(DEPTH_CAP_UM)) -> None:
         """At no moment were needles out past the lease of the newest renewal that had come; none went too deep."""
@@ -76,6 +79,5 @@ class LeaseAccount:
             assert ended_us is not None
             came = [at_ms for at_ms, _ in self.renewals if began_us < at_ms * 1_000 < ended_us]
             for moment_ms in (*came, ended_us / 1_000):  # just before each renewal its forerunners must still hold
-                held_to_ms = max((tick for at_ms, tick in self.renewals if at_ms < moment_ms), default=-LEASE_MS)
-                late_ms = moment_ms - held_to_ms - LEASE_MS
+                late_ms = moment_ms - max((until for at_ms, until in self.holds if at_ms < moment_ms), default=0)
                 assert late_ms <= IN_WITHIN_MS, f"needles were out {late_ms:.1f} ms after the lease"

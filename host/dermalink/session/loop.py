@@ -69,7 +69,7 @@ class SessionLoop:
         self._inbox = Inbox()
         self._lease: Lease | None = None
         self._tick: int | None = None
-        self._asked_s = self._heard_s = 0.0
+        self._asked_s = 0.0
         self._asking = False
         self._attached = False
         self._lost_before = 0
@@ -83,7 +83,6 @@ class SessionLoop:
         self._pen = pen
         self._attached = True
         self._tick = None
-        self._heard_s = asyncio.get_running_loop().time()
         pen.connection.listen(self._inbox)
 
     async def detach(self) -> None:
@@ -182,7 +181,7 @@ class SessionLoop:
         Raises `Leave` for what ends the session, and `LinkError` when the link is gone.
         """
         item = await self._inbox.get(WAITING_STATUS_EVERY_S if self.state in NOT_YET_MOVING else QUIET_S)
-        self._listen_for_silence(item)
+        self._listen_for_silence()
         if self.pen.alarm is not None:
             self._alarmed()
         if isinstance(item, Word):
@@ -190,16 +189,13 @@ class SessionLoop:
         await self._take(item)
         return None
 
-    def _listen_for_silence(self, item: Item | None) -> None:
+    def _listen_for_silence(self) -> None:
         """A link that stands open and carries nothing is as lost as one that was cut."""
-        now = asyncio.get_running_loop().time()
-        if isinstance(item, Telemetry | StateChanged | Status):
-            self._heard_s = now
-        elif now - self._heard_s > SILENCE_S:
+        if asyncio.get_running_loop().time() - self.pen.connection.heard_s > SILENCE_S:
             raise LinkLost(
                 "The pen has fallen silent",
                 limit=f"nothing came for {SILENCE_S:g} s",
-                advice="Lift the pen off the skin; check cable and power",
+                advice="Lift the pen off the skin; see that it is on and near, or its cable in place",
             )
 
     def leave_if_told(self) -> None:

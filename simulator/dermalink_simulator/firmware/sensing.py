@@ -271,6 +271,8 @@ def _sample(pen: Inside, dt_ms: int, sensors: Sensors) -> None:
             sensors.dy_um,
         )
         batch = sampler.armed(pen.tick_ms, dt_ms, sensed, needles_out=pen.state[0] == _RUNNING)
+    elif pen.state[0] == _STOPPING:
+        batch = sampler.stopping()
     else:
         batch = sampler.idle(pen.tick_ms, dt_ms, sensors.force_mn, sensors.contact)
     if batch is not None:

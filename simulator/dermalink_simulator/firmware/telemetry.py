@@ -1,4 +1,8 @@
-"""Telemetry's sampler: 100 samples a second while armed, one a second otherwise, nothing lost between two samples."""
+"""Telemetry's sampler: 100 samples a second while armed, one a second otherwise, nothing lost between two samples.
+
+The first one after the drive came to rest goes out at once: by it a host knows on the quickest way that no more batches
+are owed, where a change of state waits for confirmations of what was said before it.
+"""
 
 from typing import Final
 
@@ -52,6 +56,7 @@ class Sampler:
         if self._peak_um > peak_um:
             peak_um = self._peak_um
         self._peak_um = 0
+        self._idle_ms = _IDLE_MS
         dx, self._dx_um = _units(self._dx_um + dx_um)
         dy, self._dy_um = _units(self._dy_um + dy_um)
         flags = ARMED | (CONTACT if contact else 0) | (NEEDLES_OUT if needles_out else 0)
@@ -59,6 +64,10 @@ class Sampler:
         if len(batch) >= _FULL:
             return self._take() if done is None else done
         return done
+
+    def stopping(self) -> tuple[int, bytes] | None:
+        """What is left over from being armed; whether all is at rest, nobody knows yet."""
+        return self._take() if self._batch else None
 
     def idle(self, tick_ms: int, dt_ms: int, force_mn: int, contact: int) -> tuple[int, bytes] | None:
         """Take a sample every second while not armed; a batch left over from being armed goes first."""

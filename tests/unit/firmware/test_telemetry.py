@@ -45,16 +45,27 @@ def test_a_late_main_loop_begins_a_new_batch() -> None:
     assert len(done[1]) == 16
 
 
-def test_disarmed_there_is_one_sample_a_second_after_what_was_left() -> None:
+def test_disarmed_there_is_one_sample_at_once_after_what_was_left_and_then_one_a_second() -> None:
     sampler = Sampler()
     armed(sampler, 10)
     first = sampler.idle(20, 10, 0, 0)
     assert first is not None
     assert first[0] == 10
-    given = [sampler.idle(20 + 10 * number, 10, number, 1) for number in range(1, 201)]
-    assert [number for number, each in enumerate(given, 1) if each] == [100, 200]
-    assert given[99] is not None
-    assert view_samples(given[99][1])["force_mn"].tolist() == [100]
+    given = [sampler.idle(20 + 10 * number, 10, number, 1) for number in range(1, 202)]
+    assert [number for number, each in enumerate(given, 1) if each] == [1, 101, 201]
+    assert given[0] is not None
+    assert view_samples(given[0][1])["flags"].tolist() == [CONTACT]
+    assert given[100] is not None
+    assert view_samples(given[100][1])["force_mn"].tolist() == [101]
+
+
+def test_while_the_needles_come_in_only_what_was_left_is_told() -> None:
+    """A sample that is not armed says that no more are owed: too early while nobody knows that all is at rest."""
+    sampler = Sampler()
+    armed(sampler, 10)
+    assert sampler.stopping() is not None
+    assert [sampler.stopping() for _ in range(200)] == [None] * 200
+    assert sampler.idle(2_020, 10, 0, 0) is not None
 
 
 @pytest.mark.parametrize(("stroke_us", "hz"), [(0, 0), (10_000, 100), (6_667, 150), (1, 255), (65_535, 15)])
