@@ -44,7 +44,7 @@ from dermalink_protocol.pairing.setup_code import SetupCode
 from dermalink_protocol.pairing.spake2plus import HOST_ID_BYTES, Confirmed, Parties, Prover, SharedKey
 from dermalink_protocol.sealing.keys import KEY_BYTES, public_key
 
-LAST_WORDS: Final = 3  # as often as hello: a reply may be lost on any link
+TIMES: Final = 3  # as often as hello: a reply may be lost on any link
 
 _SILENT: Final = (Timeout, LinkError, UnexpectedReply)
 
@@ -97,7 +97,7 @@ class Pairing:
     async def _agree(self, code: SetupCode) -> Confirmed:
         """Steps 1 and 2: this computer believes the pen then."""
         link, serial = self._link, self._link.serial_number
-        told = await link.step(steps.DERIVE)
+        told = await self._asked(steps.DERIVE)
         derivation = steps.unpack_derivation(told)
         secret = await asyncio.to_thread(derive_secret, code, serial, derivation)
         host_id = secrets.token_bytes(HOST_ID_BYTES)  # of this run alone, so that no two pens can compare
@@ -105,8 +105,18 @@ class Pairing:
         parties = Parties.of(link.hello.protocol_version, negotiated, host_id, serial)
         prover = Prover(secret, parties, scalar_from(secrets.token_bytes(DRAWN_BYTES)))
         self.tries += 1
-        answer = await link.step(steps.SHARE, steps.HostShare(host_id, prover.share).pack())
+        answer = await self._asked(steps.SHARE, steps.HostShare(host_id, prover.share).pack())
         return prover.finish(*steps.PenShare.unpack(answer))
+
+    async def _asked(self, number: int, share: bytes = b"") -> bytes:
+        """The pen's answer to a step; after silence the same words again, which to the pen are the same try."""
+        for left in reversed(range(TIMES)):
+            try:
+                return await self._link.step(number, share)
+            except Timeout:
+                if not left:
+                    raise
+        raise AssertionError("a step is taken at least once")
 
     async def _claim(self, confirmed: Confirmed) -> PairingResult:
         """Step 3, once what it takes to finish is kept."""
@@ -120,7 +130,7 @@ class Pairing:
         """Step 3, as often as it takes; `unanswered`: it went out before, and nobody knows what came of it."""
         share = _offer(run)[1]
         error: DermalinkError | None = None
-        for _ in range(LAST_WORDS):
+        for _ in range(TIMES):
             self.may_be_ours = True
             try:
                 return await self._finish(run, await self._link.step(steps.CONFIRM, share))

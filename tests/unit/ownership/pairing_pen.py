@@ -53,13 +53,15 @@ class PairingPen:
         self.drop: set[int] = set()
         self.mute: set[int] = set()
         self.cut = True
+        self.silent = False
         self.spoil: dict[int, bytes] = {}
         self.seen: list[int] = []
         self.on_seen: Callable[[int], object] = lambda _number: None
         self.refusal: dict[int, Reason] = {}
         self.forged: dict[int, Reason] = {}
         self._last: tuple[bytes, bytes] = b"", b""
-        self._runs = 0
+        self._asked: tuple[bytes, bytes] = b"", b""
+        self.runs = 0
         self.answer: Answer | None = None
 
     def connect(self) -> "FarEnd":
@@ -96,13 +98,16 @@ class PairingPen:
         if step.step == steps.DERIVE:
             return derivation
         if step.step == steps.SHARE:
+            if step.share == self._asked[0]:
+                return self._asked[1]
             self._spend_a_try()
             told = steps.HostShare.unpack(step.share)
             parties = Parties.of(1, steps.negotiated(*negotiated, derivation), told.host_id, SERIAL)
-            self._runs += 1
-            y = scalar_from(sha256(bytes([self._runs])).digest() + bytes(8))
+            self.runs += 1
+            y = scalar_from(sha256(bytes([self.runs])).digest() + bytes(8))
             self.answer = Verifier(REGISTRATION, parties, y).answer(told.share)
-            return steps.PenShare(self.answer.share, self.answer.confirmation).pack()
+            self._asked = step.share, steps.PenShare(self.answer.share, self.answer.confirmation).pack()
+            return self._asked[1]
         offered = steps.HostOffered.unpack(step.share)
         assert self.answer is not None
         key = self.answer.finish(offered.confirmation)
@@ -160,6 +165,8 @@ class FarEnd(ScriptedPen):
         reply: Reply = pen.step(self.negotiated, request) if isinstance(request, PairStep) else pen.standing
         if number in pen.forged:
             return Refused(refused_opcode=request.opcode, reason=pen.forged.pop(number), limit=0)
+        if pen.silent and number:
+            return None
         if number in pen.mute:
             pen.mute.discard(number)
             self._lost()

@@ -248,6 +248,31 @@ async def test_whatever_message_is_lost_both_agree_or_trying_again_makes_them(
     assert store.unfinished(SERIAL) is None
 
 
+@pytest.mark.parametrize("step", [1, 2])
+@in_virtual_time
+async def test_an_answer_that_was_lost_on_a_link_that_stands_is_asked_for_again_in_the_same_try(
+    step: int, store: KeyStore
+) -> None:
+    pen = PairingPen()
+    pen.cut = False
+    pen.mute.add(step)
+    async with a_pairing(pen, store) as (pairing, _):
+        assert isinstance(await pairing.attempt(CODE), Paired)
+        assert pairing.tries == 1
+    assert pen.seen.count(step) == 2
+    assert pen.runs == 1
+
+
+@in_virtual_time
+async def test_a_pen_that_stays_silent_is_given_up(store: KeyStore) -> None:
+    pen = PairingPen()
+    pen.cut, pen.silent = False, True
+    result = await paired_with(pen, store)
+    assert isinstance(result, CutOff)
+    assert not result.may_be_ours
+    assert pen.seen.count(1) == 3
+
+
 @pytest.mark.parametrize("forgets", ["power", "never knew"])
 @in_virtual_time
 async def test_a_pen_that_remembers_no_last_answer_is_handed_over_and_paired_anew(
