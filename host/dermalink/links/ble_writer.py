@@ -118,6 +118,7 @@ class Writer:
         self._segmenters = {channel: Segmenter() for channel in Channel}
         self._waiting: deque[Turn] = deque()
         self._current: Turn | None = None
+        self._torn: Turn | None = None  # something urgent went in between its segments
         self._parked: dict[Turn, asyncio.TimerHandle] = {}
         self._unheard: dict[int, Urgent] = {}  # the newest of each kind, while neither answer nor copy is through
         self._copy_due: asyncio.TimerHandle | None = None
@@ -156,6 +157,7 @@ class Writer:
             return
         values = self._segmenters[channel].cut(body, size + ATT_HEADER_BYTES)
         self._note(channel, body, values)
+        self._note_torn(channel)
         task = asyncio.ensure_future(self._write_now(channel, values[0]))
         task.set_name("write at once")
         self._urgent.add(task)
@@ -267,6 +269,7 @@ class Writer:
                 value.set_result(result)
 
     async def _write_copy(self, urgent: Urgent) -> None:
+        self._note_torn(urgent.channel)
         try:
             await self._write(urgent.channel, urgent.value)
         except Exception as error:
@@ -300,14 +303,33 @@ class Writer:
             try:
                 await self._write(turn.channel, value)
             except Exception as error:
+                if self._begins_anew(turn, values[index:]):
+                    return
                 if index or not is_busy(error):
                     raise
                 self._park(turn)
                 return
             self._segmenters[turn.channel] = segmenter
-            await self._before_all()  # other characteristics' writes, so they tear nothing
+            await self._before_all()
+            if self._begins_anew(turn, values[index + 1 :]):
+                return
         self._current = None
         turn.settle()
+
+    def _note_torn(self, channel: Channel) -> None:
+        """A message of its own goes in between the segments of what is being written there."""
+        if self._current is not None and self._current.channel is channel:
+            self._torn = self._current
+
+    def _begins_anew(self, turn: Turn, left: list[bytes]) -> bool:
+        """Whether it was torn with segments left: the pen has dropped those that it has, so all of it goes again."""
+        torn, self._torn = self._torn is turn, None
+        if not torn or not left:
+            return False
+        self._current = None
+        if not turn.done.done():
+            self._waiting.appendleft(turn)
+        return True
 
     async def _write(self, channel: Channel, value: bytes) -> None:
         began_s = self._loop.time()

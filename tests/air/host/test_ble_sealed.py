@@ -1,0 +1,55 @@
+"""Sealed over the air: each ATT_MTU, a symptom that a Stop cuts in two, and what the seal costs there."""
+
+import asyncio
+
+import pytest
+
+from dermalink.pen import Pen
+from dermalink_protocol.codewords import State
+from dermalink_protocol.zones import Symptom
+from tests.air.host.on_air import on_air
+from tests.support.running import in_virtual_time
+
+STARTED_S = 1.5  # its self-test at power-up is over
+MOMENTS = 12
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_a_stop_that_comes_between_the_segments_of_a_sealed_symptom_costs_neither() -> None:
+    for moment in range(MOMENTS):
+        async with on_air(options="mtu=23,interval=30") as desk:
+            await asyncio.sleep(STARTED_S)
+            desk.give_owner()
+            async with await desk.connect() as pen:
+                telling = asyncio.ensure_future(pen.report_symptom(Symptom.PAIN))
+                await asyncio.sleep(moment * 0.008)
+                assert (await pen.stop()).status.state is State.IDLE
+                assert (await telling).state is State.IDLE
+                assert pen.connection.error is None
+                assert pen.connection.link.counters.unsealed() == {}
+
+
+async def _round_trip_s(pen: Pen) -> float:
+    """The mean of some, each begun at another moment between two connection events."""
+    loop = asyncio.get_running_loop()
+    took = 0.0
+    for number in range(20):
+        await asyncio.sleep(0.2 + number * 0.0037)
+        began = loop.time()
+        await pen.status()
+        took += loop.time() - began
+    return took / 20
+
+
+@pytest.mark.parametrize("att_mtu", [185, 247, 517])
+@in_virtual_time
+async def test_from_an_att_mtu_of_185_on_a_sealed_question_takes_no_longer_on_the_air(att_mtu: int) -> None:
+    async with on_air(options=f"mtu={att_mtu}") as desk:
+        await asyncio.sleep(STARTED_S)
+        async with await desk.connect() as pen:
+            clear_s = await _round_trip_s(pen)
+        desk.give_owner()
+        async with await desk.connect() as pen:
+            assert pen.sealed
+            assert await _round_trip_s(pen) <= 1.05 * clear_s
