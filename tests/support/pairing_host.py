@@ -15,13 +15,11 @@ from dermalink_protocol.sealing.handshake import HostHandshake, Keys, Negotiated
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
-from tests.support import raw_pen as raw
-from tests.support.raw_pen import Got, RawClient
+from tests.support.raw_pen import Got
 from tests.support.sealed_client import SealedClient
 
 PAIR_STEP, PAIR_REPLY, GET_OWNER, OWNER = 0x064D, 0x591D, 0xE1D1, 0xCB2F
 ON_PAIRING = 1
-HELLO_BODY = struct.pack("<HI", 1, 7)
 WRONG_CODE = "31415926"
 
 
@@ -38,7 +36,7 @@ class Standing(NamedTuple):
     barred_s: int
 
 
-class PairingHost(RawClient):
+class PairingHost(SealedClient):
     """One connection that pairs; `private` is the host's own static key."""
 
     def __init__(self, pen: SimulatedPen, name: str = "host", kind: PortKind = PortKind.STREAM) -> None:
@@ -50,12 +48,8 @@ class PairingHost(RawClient):
 
     def greet(self) -> None:
         """Say hello, and keep both bodies as they went over the wire."""
-        request_id = self.next_request
-        got = self.ask(raw.ON_STATUS, raw.HELLO, HELLO_BODY)
-        self.said = (
-            struct.pack("<HH", raw.HELLO, request_id) + HELLO_BODY,
-            struct.pack("<HH", got.opcode, got.request_id) + got.payload,
-        )
+        self.hello()
+        self.said = self.hello_body, self.reply_body
 
     def standing(self) -> Standing:
         """Ask how the pen stands to owners."""
@@ -103,7 +97,8 @@ class PairingHost(RawClient):
         offer, share = self.offer(self.agree())
         got = self.step(steps.CONFIRM, share)
         assert got.opcode == PAIR_REPLY, Reason(got.reason)
-        return offer.finish(got.payload[1:])
+        self.keys = offer.finish(got.payload[1:])
+        return self.keys
 
     def try_wrong(self) -> Got:
         """Steps 1 and 2 with a wrong code, and a confirmation made up."""

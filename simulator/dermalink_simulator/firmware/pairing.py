@@ -4,6 +4,9 @@ A step whose answer needs a write is answered once that is on the flash: the sec
 is counted first), the third by the new owner. A lost last answer can be had again with the same third step, on any
 connection, until the power goes; after that the hand-over is the way: a hold of the button, and the same code.
 
+The arithmetic takes a small processor a second or so, and is done only while the pen is idle: there is nothing then
+that Stop, lease or monitor could be late for (SR-SEC-5), and it is done once or twice a try.
+
 Whatever comes and goes, ledger, locks, waits and history stay as they are (SR-RST-1). Owners and bars stand in the
 history, in room of their own (`history_store`); without room left there, nobody is paired.
 """
@@ -99,7 +102,7 @@ def _step(pen: Inside, event: DeskEvent) -> Verdict:
     pairing = pen.pairing
     pairing.desk, verdict = desk_step(pairing.desk._replace(owned=int(pen.owner.owned)), event)
     if pairing.desk.run == 0:
-        pairing.run = None
+        pairing.run = pairing.answered = None
     return verdict
 
 
@@ -177,11 +180,15 @@ def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
     setup, said = pen.store.setup, port.seal.said
     assert setup is not None
     assert said is not None
+    pairing, run = pen.pairing, pen.pairing.run
+    mine = pairing.desk.stage == Stage.ANSWERED and pairing.desk.run == port.number + 1
+    if mine and run is not None and run.share == share and pairing.answered is not None:
+        return owner.PairReply(step=SHARE, share=pairing.answered)  # what comes twice changes nothing (SR-CMD-1)
     verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
     if verdict is not Verdict.COUNT:
         return _no(pen, verdict, owner.PairStep)
     serial = pen.store.factory.serial_number.rstrip(b"\0").decode("ascii")
-    pen.pairing.run = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES))
+    pairing.run, pairing.answered = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES)), None
     _write(pen, effects.PAIRING)
     return None
 
@@ -249,7 +256,8 @@ def _answer_try(pen: Inside, *, ok: bool) -> Message:
     verdict = _step(pen, DeskEvent(EventKind.WRITTEN, idle(pen), ok=int(ok)))
     try:
         if verdict is Verdict.ANSWER and run is not None:
-            return owner.PairReply(step=SHARE, share=run.answer())
+            pen.pairing.answered = run.answer()
+            return owner.PairReply(step=SHARE, share=pen.pairing.answered)
     except PairingError:
         _step(pen, DeskEvent(EventKind.CONFIRM, idle(pen), port=port))
     tell_bar(pen)

@@ -17,12 +17,16 @@ class LastWord(NamedTuple):
 
 
 class PairingState:
-    """The desk; the run whose answer waits or was given; how the write that it waits for ended (None: not yet)."""
+    """The desk; the run whose answer waits or was given; that answer; how the write that something waits for ended.
 
-    __slots__ = ("desk", "last_word", "run", "written")
+    None is not yet, for each of the last three.
+    """
+
+    __slots__ = ("answered", "desk", "last_word", "run", "written")
 
     def __init__(self) -> None:
         self.desk = Desk()
         self.run: Run | None = None
+        self.answered: bytes | None = None
         self.written: bool | None = None
         self.last_word: LastWord | None = None

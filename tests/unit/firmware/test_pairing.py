@@ -8,7 +8,7 @@ import pytest
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history import decode_record
-from dermalink_protocol.history_entries import Entry, OwnerPairedEntry, PairingBarredEntry
+from dermalink_protocol.history_entries import Entry, OwnerPairedEntry, OwnerReleasedEntry, PairingBarredEntry
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.errors import WrongConfirmation
 from dermalink_protocol.pairing.owner_keys import HostOffer
@@ -17,9 +17,11 @@ from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.firmware.flash_layout import HISTORY
 from dermalink_simulator.firmware.history_store import OWNER_SLOTS, RESERVE_SLOTS
 from dermalink_simulator.firmware.inside import Inside
+from dermalink_simulator.firmware.owner_record import NO_OWNER
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.seam import PortKind
 from tests.support import raw_pen as raw
-from tests.support.pairing_host import PAIR_REPLY, WRONG_CODE, PairingHost, hold, press
+from tests.support.pairing_host import ON_PAIRING, PAIR_REPLY, WRONG_CODE, PairedClient, PairingHost, hold, press
 from tests.support.raw_pen import raw_pen
 from tests.support.sealed_client import inside
 
@@ -200,7 +202,9 @@ def test_the_right_code_takes_wrong_tries_back_also_in_the_last_try(wrong: int) 
     press(pen)
     for _ in range(wrong):
         host.try_wrong()
-    host.pair()
+    _, share = host.offer(host.agree())
+    pen.advance(2_000)
+    assert host.step(steps.CONFIRM, share).opcode == PAIR_REPLY
     record = inside(pen).store.record
     assert (record.wrong_codes, record.barred_s, record.bar_due, record.owned) == (0, 0, 0, 1)
     assert entries(pen, PairingBarredEntry) == []
@@ -225,7 +229,7 @@ def test_power_lost_in_the_third_try_leaves_its_bar_and_the_next_boot_tells_of_i
     pen.power.cut()
     pen.power.restore()
     pen.advance(1_000)
-    assert len(entries(pen, PairingBarredEntry)) == 1
+    assert len(entries(pen, PairingBarredEntry)) == inside(pen).store.history.owner_records == 1
 
 
 @pytest.mark.sr("SR-SEC-2", side="pen")
@@ -238,6 +242,7 @@ def test_a_share_that_is_no_point_counts_as_a_wrong_code(share: bytes) -> None:
     press(pen)
     assert host.step(steps.SHARE, bytes(16) + share).reason == Reason.PAIRING_FAILED
     assert inside(pen).store.record.wrong_codes == 1
+    PairingHost(pen, "other").pair()
 
 
 @pytest.mark.sr("SR-SEC-2", side="pen")
@@ -343,16 +348,53 @@ def test_a_step_that_is_late_or_of_another_size_is_not_looked_at() -> None:
     assert inside(pen).pairing.desk.wrong == 0
 
 
-def test_the_same_step_twice_is_one_try() -> None:
+@pytest.mark.sr("SR-CMD-1", "SR-SEC-2", side="pen")
+@pytest.mark.parametrize("later_ms", [0, 50])
+def test_the_same_step_twice_is_one_try_and_gets_the_same_answer(later_ms: int) -> None:
     pen = new_pen()
     host = PairingHost(pen)
     press(pen)
-    _, share = host.prover()
-    host.send_step(steps.SHARE, share)
-    host.steps_made -= 1
+    prover, share = host.prover()
+    first = host.send_step(steps.SHARE, share)
+    pen.advance(later_ms)
     host.port.write(host.sent[-1])
     pen.advance(50)
+    second = host.step(steps.SHARE, share)
+    answer = host.reply(first)
     assert inside(pen).pairing.desk.wrong == 1
+    assert answer.payload == second.payload
+    _, share = host.offer(prover.finish(*steps.PenShare.unpack(answer.payload[1:])))
+    assert host.step(steps.CONFIRM, share).opcode == PAIR_REPLY
+
+
+@pytest.mark.sr("SR-SEC-2", side="pen")
+@pytest.mark.parametrize("step", [steps.SHARE, steps.CONFIRM])
+def test_a_flash_that_fails_answers_no_try_and_makes_no_owner(step: int) -> None:
+    pen = new_pen()
+    host = PairingHost(pen)
+    press(pen)
+    if step == steps.SHARE:
+        _, share = host.prover()
+    else:
+        _, share = host.offer(host.agree())
+    pen.faults.inject("flash", "write_failure", operations=40)
+    assert host.step(step, share).reason == Reason.FLASH_FAILED
+    pen.faults.clear()
+    pen.advance(500)
+    assert not inside(pen).owner.owned
+    assert SimulatedPen(seed=3, flash=pen.flash_image()).firmware is not None
+    again = SimulatedPen(seed=3, flash=pen.flash_image())
+    again.advance(1_000)
+    assert not inside(again).owner.owned
+    assert inside(again).store.trouble is Reason.NONE
+
+
+@pytest.mark.sr("SR-SEC-2", side="pen")
+def test_it_pairs_over_characteristics_as_well() -> None:
+    pen = new_pen()
+    press(pen)
+    keys = PairingHost(pen, kind=PortKind.GATT).pair()
+    assert inside(pen).owner.host_public == keys.host
 
 
 # Owned
@@ -433,6 +475,54 @@ def test_a_lost_last_answer_can_be_had_again_and_after_a_loss_of_power_the_hand_
     assert third.step(steps.CONFIRM, share).reason == Reason.OWNED
 
 
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-1", side="pen")
+def test_only_the_owner_gives_the_pen_up_and_hears_that_it_was_taken() -> None:
+    pen = new_pen()
+    host = PairingHost(pen)
+    assert host.ask(ON_PAIRING, RELEASE_OWNER).reason == Reason.NO_OWNER
+    press(pen)
+    keys = host.pair()
+    assert host.ask(ON_PAIRING, RELEASE_OWNER).reason == Reason.NOT_AUTHENTICATED
+    first, second = (PairedClient(pen, host.private, keys).connect() for _ in range(2))
+    assert first.open().opcode == raw.OPENED
+    assert first.ask(ON_PAIRING, RELEASE_OWNER).reason == Reason.WRONG_STATE
+    first.live(100)
+    first.ask(raw.ON_COMMAND, raw.CLOSE, first.session_id.to_bytes(4, "little") + bytes(36))
+    assert first.ask(ON_PAIRING, RELEASE_OWNER).opcode == OWNER_RELEASED
+    known = inside(pen)
+    assert known.owner == NO_OWNER
+    assert entries(pen, OwnerReleasedEntry) == [OwnerReleasedEntry(owner_number=1)]
+    assert not any(port.seal.number for port in known.ports.values())
+    for client in (first, second):
+        with pytest.raises(AssertionError, match="no reply"):
+            client.ask(raw.ON_STATUS, raw.GET_STATUS)
+    pen.power.cut()
+    pen.power.restore()
+    pen.advance(1_000)
+    assert inside(pen).owner == NO_OWNER
+    press(pen)
+    PairingHost(pen, "next").pair()
+    assert inside(pen).owner.number == 2
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-1", side="pen")
+def test_every_channel_of_the_old_owner_ends_when_the_next_one_is_paired() -> None:
+    pen = new_pen()
+    host = PairingHost(pen)
+    press(pen)
+    keys = host.pair()
+    clients = [PairedClient(pen, host.private, keys).connect() for _ in range(2)]
+    hold(pen)
+    PairingHost(pen, "second").pair()
+    assert not any(port.seal.number for port in inside(pen).ports.values())
+    for client in clients:
+        with pytest.raises(AssertionError, match="no reply"):
+            client.ask(raw.ON_STATUS, raw.GET_STATUS)
+    stale = PairedClient(pen, host.private, keys)
+    stale.hello()
+    assert stale.open_channel().opcode == raw.REFUSED
+
+
 # What stays
 
 
@@ -450,9 +540,15 @@ def spent_pen() -> SimulatedPen:
     return client.pen
 
 
-def hand_over(pen: SimulatedPen, host: PairingHost) -> None:
+def given_up(pen: SimulatedPen, host: PairingHost) -> None:
+    client = PairedClient(pen, host.private, host.keys).connect()
+    assert client.ask(ON_PAIRING, RELEASE_OWNER).opcode == OWNER_RELEASED
+    client.port.close()
+
+
+def hand_over(pen: SimulatedPen, _host: PairingHost) -> None:
     hold(pen)
-    host.pair()
+    PairingHost(pen, "next").pair()
     assert inside(pen).owner.number == 2
 
 
@@ -472,7 +568,7 @@ def kept(pen: Inside) -> dict[str, Any]:
 
 
 @pytest.mark.sr("SR-RST-1", "SR-OWN-1", side="pen")
-@pytest.mark.parametrize("change", [hand_over, lost_power])
+@pytest.mark.parametrize("change", [given_up, hand_over, lost_power])
 def test_no_change_of_owner_frees_or_shortens_anything(change: Callable[[SimulatedPen, PairingHost], None]) -> None:
     pen = spent_pen()
     host = PairingHost(pen)
@@ -483,7 +579,7 @@ def test_no_change_of_owner_frees_or_shortens_anything(change: Callable[[Simulat
     before, history = kept(inside(pen)), list(inside(pen).store.history.records)
     waits, then_ms = (state.wait_s, state.symptom_s), pen.now_ms
     host.pair()
-    change(pen, PairingHost(pen, "next"))
+    change(pen, host)
     after = inside(pen)
     assert kept(after) == before
     assert after.store.history.records[: len(history)] == history
@@ -506,6 +602,7 @@ def test_owners_and_bars_have_room_of_their_own_and_take_no_sessions() -> None:
         host.try_wrong()
     pen.advance(50)
     assert len(entries(pen, PairingBarredEntry)) == 1
+    assert history.owner_records == 1
     history.owner_records = OWNER_SLOTS
     pen.clock.advance(601)
     press(pen)
