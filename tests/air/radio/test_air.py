@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -70,6 +72,16 @@ def test_as_many_events_are_lost_as_was_said_and_in_bursts_of_that_length(share:
     bursts = sum(1 for before, after in zip([False, *lost], lost, strict=False) if after and not before)
     mean = max(burst, 1 / (1 - share / 1_000))  # chance alone makes longer ones where much is lost
     assert sum(lost) / bursts == pytest.approx(mean, rel=0.15)
+
+
+def test_an_ordinary_room_loses_one_event_in_a_hundred_half_of_them_in_bursts_of_three() -> None:
+    one_by_one, in_bursts = replace(ROOM, bursts=0), replace(ROOM, loss=0)
+    for conditions, mean in ((one_by_one, 1.0), (in_bursts, 3.0)):
+        losses = Losses(Random(1))
+        lost = [losses.lost(conditions) for _ in range(400_000)]
+        bursts = sum(1 for before, after in pairwise([False, *lost]) if after and not before)
+        assert sum(lost) / len(lost) == pytest.approx(0.005, rel=0.1)
+        assert sum(lost) / bursts == pytest.approx(mean, rel=0.1)
 
 
 def test_single_losses_and_bursts_add_up_and_all_is_all() -> None:

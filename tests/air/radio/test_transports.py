@@ -29,7 +29,7 @@ from dermalink_simulator.radio.errors import (
     RadioGone,
 )
 from dermalink_simulator.radio.spaces import find_air, published_air
-from dermalink_simulator.radio.transports import CLIENTS_MAX, Served, open_controller, serve_controllers
+from dermalink_simulator.radio.transports import Served, open_controller, serve_controllers
 from tests.air.radio.rig import PEN_ADDRESS, advertise, bare, initiate, linked
 from tests.support.running import in_real_time, in_virtual_time
 
@@ -443,9 +443,9 @@ async def test_a_client_that_never_reads_is_let_go() -> None:
 async def test_more_clients_than_there_is_room_for_are_turned_away() -> None:
     air = Air()
     async with served(air) as (all_of_it, host, port):
-        streams = [await asyncio.open_connection(host, port) for _ in range(CLIENTS_MAX + 1)]
+        streams = [await asyncio.open_connection(host, port) for _ in range(16 + 1)]
         await until(lambda: all_of_it.turned_away == 1)
-        assert len(all_of_it.controllers) == CLIENTS_MAX
+        assert len(all_of_it.controllers) == 16
         for _, writer in streams:
             writer.close()
             with contextlib.suppress(ConnectionError):

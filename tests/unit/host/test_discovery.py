@@ -397,7 +397,9 @@ async def test_pens_that_this_computer_is_connected_to_are_named_though_they_are
         return []
 
     monkeypatch.setattr(ble_platform, "held_devices", hung)
+    began = asyncio.get_running_loop().time()
     assert [near.url for near in (await discover()).nearby] == ["ble:DP-1"]
+    assert asyncio.get_running_loop().time() - began == pytest.approx(3.0), "as long as is listened, and no longer"
 
 
 def test_a_radio_that_another_loop_listens_by_for_ever_is_told_as_that(ether: type[Ether]) -> None:
