@@ -82,6 +82,22 @@ async def test_a_copy_of_stop_that_is_refused_goes_again_until_it_is_taken_and_e
         assert at.link.try_send(Channel.STATUS, b"it lives")
 
 
+@pytest.mark.sr("SR-STOP-4", side="host")
+@pytest.mark.parametrize("before_s", [0.1, -0.15], ids=["its-copy", "itself"])
+@in_virtual_time
+async def test_a_message_whose_segments_a_stop_goes_between_is_sent_anew_as_a_whole(before_s: float) -> None:
+    async with bench() as at:
+        at.device.write_s = 0.1
+        long = bytes(range(2 * segment_bytes(ATT_MTU_MIN)))
+        urgent = [(max(0.0, -before_s), STOP), (max(0.0, before_s), long)]
+        for wait_s, body in sorted(urgent):
+            asyncio.get_running_loop().call_later(wait_s, at.link.send_now, Channel.STOP, body)
+        await asyncio.sleep(1.5)
+        assert at.device.messages.count((Channel.STOP, long)) == 1
+        assert at.device.messages.count((Channel.STOP, STOP)) >= 1
+        assert at.link.try_send(Channel.STATUS, b"it lives")
+
+
 def _refusing(device: Peripheral, code: AttError) -> list[bytes]:
     """Refuse all that comes from now on; what did."""
     refused: list[bytes] = []
