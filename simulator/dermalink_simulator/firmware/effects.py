@@ -394,8 +394,8 @@ def adopted(pen: Inside) -> None:
 
 
 def count_refusals(pen: Inside) -> None:
-    """All refusals since the last such record, as one."""
-    if pen.refusals:
+    """All refusals since the last such record, as one, as long as such records have room."""
+    if pen.refusals and pen.store.history.has_refusal_room:
         opcode, reason = pen.last_refusal
         note(pen, RefusedCount(refusals=pen.refusals, opcode=opcode, reason=Reason(reason)))
         pen.refusals = 0

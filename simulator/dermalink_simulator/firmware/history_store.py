@@ -1,5 +1,6 @@
 """The pen's history in its flash: append-only, chained, read back whole at every boot (SR-LOG-1, SR-RST-2)."""
 
+from collections import Counter
 from typing import Final
 
 from dermalink_protocol.codewords import RecordKind
@@ -12,7 +13,10 @@ from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, i
 RESERVE_SLOTS: Final = 256
 # Owners' comings and goings, and bars for wrong codes, have so many slots of their own, and never more (SR-SEC-3).
 OWNER_SLOTS: Final = 256
-OWNER_KINDS: Final = frozenset({RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, RecordKind.PAIRING_BARRED})
+OWNER_KINDS: Final = (RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, RecordKind.PAIRING_BARRED)
+# Counts of refusals, which anybody can cause, one an hour at most: never more of them, so that a stranger who asks for
+# months takes no session's room (SR-SEC-3). What is refused after that is counted, and told no more.
+REFUSED_SLOTS: Final = 512
 
 
 _KIND_AT: Final = 4  # behind the record's number, see `dermalink_protocol.history`
@@ -24,13 +28,13 @@ class HistoryStore:
     Slots that were torn by a loss of power are passed over: a record counts by its number and hash, not by its place.
     """
 
-    __slots__ = ("anchor", "first_hole", "owner_records", "records", "slots")
+    __slots__ = ("anchor", "first_hole", "kinds", "records", "slots")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.anchor = Anchor(0, bytes(32))
         self.slots = 0
-        self.owner_records = 0
+        self.kinds: Counter[int] = Counter()
         self.first_hole = 0
 
     def load(self, flash: bytes, serial_number: bytes) -> bool:
@@ -43,7 +47,7 @@ class HistoryStore:
             if is_sound(data):
                 length = HISTORY_LENGTH.unpack_from(data)[0]
                 self.records.append(data[HISTORY_LENGTH.size : HISTORY_LENGTH.size + length])
-                self.owner_records += _kind(self.records[-1]) in OWNER_KINDS
+                self.kinds[_kind(self.records[-1])] += 1
             elif data == b"\xff" * HISTORY.slot_bytes:
                 slot -= 1
                 break
@@ -65,7 +69,7 @@ class HistoryStore:
     def add(self, record: bytes) -> None:
         """Take a record that is on the flash now."""
         self.records.append(record)
-        self.owner_records += _kind(record) in OWNER_KINDS
+        self.kinds[_kind(record)] += 1
         self.anchor = decode_record(record).anchor
 
     def find(self, number: int) -> bytes | None:
@@ -81,6 +85,16 @@ class HistoryStore:
     def has_room(self) -> bool:
         """Whether a session can be written down whole, and the owners' own room is left."""
         return self.free_slots > RESERVE_SLOTS + max(0, OWNER_SLOTS - self.owner_records)
+
+    @property
+    def owner_records(self) -> int:
+        """How many records there are about owners and bars."""
+        return sum(self.kinds[kind] for kind in OWNER_KINDS)
+
+    @property
+    def has_refusal_room(self) -> bool:
+        """Whether refusals may have one more record."""
+        return self.has_room and self.kinds[RecordKind.REFUSED_COUNT] < REFUSED_SLOTS
 
     @property
     def has_owner_room(self) -> bool:

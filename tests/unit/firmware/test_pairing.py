@@ -6,16 +6,22 @@ from typing import Any
 
 import pytest
 
-from dermalink_protocol.codewords import Reason
+from dermalink_protocol.codewords import Reason, RecordKind
 from dermalink_protocol.history import decode_record
-from dermalink_protocol.history_entries import Entry, OwnerPairedEntry, OwnerReleasedEntry, PairingBarredEntry
+from dermalink_protocol.history_entries import (
+    Entry,
+    OwnerPairedEntry,
+    OwnerReleasedEntry,
+    PairingBarredEntry,
+    RefusedCount,
+)
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.errors import WrongConfirmation
 from dermalink_protocol.pairing.owner_keys import HostOffer
 from dermalink_protocol.pairing.spake2plus import Answer, SharedKey
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.firmware.flash_layout import HISTORY
-from dermalink_simulator.firmware.history_store import OWNER_SLOTS, RESERVE_SLOTS
+from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.owner_record import NO_OWNER
 from dermalink_simulator.pen import SimulatedPen
@@ -603,10 +609,28 @@ def test_owners_and_bars_have_room_of_their_own_and_take_no_sessions() -> None:
     pen.advance(50)
     assert len(entries(pen, PairingBarredEntry)) == 1
     assert history.owner_records == 1
-    history.owner_records = OWNER_SLOTS
+    history.kinds[RecordKind.OWNER_PAIRED] = OWNER_SLOTS
     pen.clock.advance(601)
     press(pen)
     assert host.step(steps.DERIVE).reason == Reason.HISTORY_FULL
+
+
+@pytest.mark.sr("SR-SEC-3", side="pen")
+@pytest.mark.parametrize("left", [1, 0])
+def test_refusals_take_one_record_an_hour_and_never_more_than_their_room(left: int) -> None:
+    pen = new_pen()
+    host = PairingHost(pen)
+    history = inside(pen).store.history
+    history.kinds[RecordKind.REFUSED_COUNT] = REFUSED_SLOTS - left
+    for _ in range(3):
+        for _ in range(20):
+            host.step(steps.DERIVE)
+        pen.clock.advance(3_600)
+        pen.advance(2_000)
+    told = [each.refusals for each in entries(pen, RefusedCount)]  # type: ignore[attr-defined]
+    assert told == [20] * left
+    assert inside(pen).refusals == 60 - 20 * left
+    assert history.has_room
 
 
 @pytest.mark.sr("SR-SEC-3", side="pen")
