@@ -6,8 +6,10 @@ from typing import Final
 
 import pytest
 
+from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import HANDSHAKE_EVERY_MS, HANDSHAKES_AT_ONCE, IN_WITHIN_MS, LEASE_DEFAULT_MS
+from dermalink_protocol.sealing.handshake import Session
 from dermalink_protocol.sealing.keys import LOW_ORDER, public_key
 from dermalink_simulator.firmware.access import end_channels
 from dermalink_simulator.firmware.firmware import PenFirmware
@@ -222,6 +224,59 @@ def test_without_power_and_in_a_snapshot_there_is_no_channel() -> None:
     assert struct.pack("<H", Reason.NOT_AUTHENTICATED) in other.tx(owner.port.number)
     owner.put(raw.ON_STATUS, ask)
     assert owner.status()["state"] == raw.RUNNING
+
+
+def reach(client: SealedClient, step: str) -> None:
+    """Bring a connection so far, of `STEPS`."""
+    if step == "nothing said":
+        return
+    client.hello()
+    if step == "handshake under way":
+        client.put(ON_PAIRING, client.body(owned.OPEN_CHANNEL, client.handshake().begin())[1])
+    elif step != "hello":
+        client.open_channel()
+    if step in ("proven", "in a pass"):
+        client.status()
+    if step == "in a pass":
+        client.open()
+        client.run_pass()
+
+
+STEPS: Final = ("nothing said", "hello", "handshake under way", "opened", "proven", "in a pass")
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-RST-1", side="pen")
+@pytest.mark.parametrize("kind", list(PortKind))
+@pytest.mark.parametrize("killed", ["pen", "host"])
+@pytest.mark.parametrize("step", STEPS)
+def test_whoever_is_killed_at_whatever_step_the_next_handshake_works(step: str, killed: str, kind: PortKind) -> None:
+    pen = owned_pen()
+    client = SealedClient(pen, kind)
+    reach(client, step)
+    old = client.session
+    if killed == "host":
+        client.port.close()
+    else:
+        pen.power.cut()
+        pen.advance(100)
+        pen.power.restore()
+        pen.advance(1_000)
+        assert inside(pen).owner == OWNER
+    pen.advance(100)
+    assert not pen.needles_out
+    again = SealedClient(pen, kind).connect()
+    assert again.port.number == client.port.number
+    if old is not None:
+        again.put(raw.ON_STATUS, old_words(old))
+        assert again.inside.dropped == 1
+    assert again.open().opcode in (raw.OPENED, raw.REFUSED)
+    assert again.status()["state"] != raw.RUNNING
+
+
+def old_words(session: Session) -> bytes:
+    """A question under a seal of the connection before."""
+    body = struct.pack("<HH", raw.GET_STATUS, 1)
+    return struct.pack("<HH", SEALED, 0) + session.sealer.seal(Channel.STATUS, body)
 
 
 # Floods

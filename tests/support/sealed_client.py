@@ -14,7 +14,9 @@ from dermalink_protocol.sealing.handshake import HostHandshake, Keys, Negotiated
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_protocol.sealing.records import Opened
 from dermalink_protocol.segmentation import Joined, Reassembler, Segmenter
+from dermalink_simulator.firmware.effects import UNTRACKED
 from dermalink_simulator.firmware.firmware import PenFirmware
+from dermalink_simulator.firmware.flash_store import Transaction
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.firmware.ports import Port
@@ -179,11 +181,18 @@ class SealedClient(RawClient):
 
 
 def owned_pen(*disabled: str, seed: int = 0, trace: Callable[[str], None] | None = None) -> SimulatedPen:
-    """A pen that has tested itself and has an owner; safeguards by name are off, `trace` gets the core's events."""
+    """A pen that has tested itself and has an owner, in its flash as well.
+
+    Safeguards by name are off; `trace` gets the core's events.
+    """
     make = lambda: PenFirmware(disabled=frozenset(disabled), trace=trace)  # noqa: E731
     pen = SimulatedPen(seed=seed, firmware=make)
     pen.advance(1_000)
-    inside(pen).owner = OWNER
+    firmware = inside(pen)
+    firmware.owner = OWNER
+    written = {"owners": OWNER.number, "owned": 1}
+    assert firmware.store.submit(Transaction(UNTRACKED, written, own=frozenset(written), owner=OWNER))
+    pen.advance(1_000)
     return pen
 
 
