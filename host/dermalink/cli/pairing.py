@@ -15,6 +15,7 @@ from dermalink.cli.setup_code import Said
 from dermalink.cli.tracing import trace
 from dermalink.errors import ChannelError, LinkError, Timeout, WrongPen
 from dermalink.links.open import open_link
+from dermalink.ownership.asking import asked
 from dermalink.ownership.pairing import Pairing
 from dermalink.ownership.pairing_link import PairingLink, greeted
 from dermalink.ownership.results import (
@@ -75,7 +76,7 @@ class Led:
         pairing = Pairing(link, self._store, utc=utc_now, tries=self._tries)
         try:
             if not self._tries:
-                click.echo(f"Pen {link.serial_number}. {await asyncio.to_thread(self._ready)}", err=True)
+                click.echo(f"Pen {link.serial_number}. {await asked(self._ready)}", err=True)
             standing = await self._until_open(pairing, doing)
             if not isinstance(standing, Owner):
                 return standing
@@ -113,7 +114,7 @@ class Led:
         """The pen has an owner and this computer has keys: whether they are his is seen by using them."""
         try:
             async with connected(self._url, inspect_only=True):
-                known = await asyncio.to_thread(self._store.known, self.serial_number)
+                known = await asked(self._store.known, self.serial_number)
         except ChannelError:
             self.result = Owned(ours=False)
             return

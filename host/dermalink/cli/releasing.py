@@ -1,10 +1,10 @@
 """Giving a pen up, as the owner, under seal."""
 
-import asyncio
 from typing import Final
 
 from dermalink.cli.connecting import connected
 from dermalink.errors import KeysRefused, LinkError, NotOwner, PenRefusal, Timeout, UnexpectedReply
+from dermalink.ownership.asking import asked
 from dermalink.ownership.store import own_store
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.owner import ReleaseOwner
@@ -26,7 +26,7 @@ async def release(url: str | None) -> str:
     try:
         async with connected(url, inspect_only=True) as pen:
             serial = pen.serial_number
-            if await asyncio.to_thread(own_store().known, serial) is None:
+            if await asked(own_store().known, serial) is None:
                 raise NotOwner(
                     f"This computer has no keys of pen {serial}, so there is nothing to give up",
                     rule="SR-OWN-1",

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dermalink.errors import LinkError, PenRefusal, Timeout, UnexpectedReply
+from dermalink.ownership.asking import asked
 from dermalink.ownership.entries import Unfinished
 from dermalink.ownership.owned_pen import OwnedPen
 from dermalink.ownership.pairing_link import PairingLink
@@ -168,12 +169,12 @@ class Pairing:
     async def _when_owned(self) -> PairingResult:
         """The owner may be this computer, and not know it yet."""
         serial = self._link.serial_number
-        run = await asyncio.to_thread(self._store.unfinished, serial)
+        run = await asked(self._store.unfinished, serial)
         if run is not None:
             result = await self._last_word(run, unanswered=True)
             if not (isinstance(result, CutOff) and isinstance(result.why, PenRefusal)):
                 return result
-        return Owned(ours=await asyncio.to_thread(self._store.known, serial) is not None)
+        return Owned(ours=await asked(self._store.known, serial) is not None)
 
     async def _wrong_code(self) -> PairingResult:
         left = max(0, int(PAIR_TRIES) - self.tries)

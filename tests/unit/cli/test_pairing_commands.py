@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from dermalink.cli.exit_codes import ExitCode
 from dermalink.errors import HandshakeFailed, KeysRefused, LinkLost, Timeout
 from dermalink.links.stream import StreamLink
 from dermalink.ownership.owned_pen import OwnedPen
-from dermalink.ownership.store import own_store
+from dermalink.ownership.store import KeyStore, own_store
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.owner import OwnerReleased, ReleaseOwner
 from dermalink_protocol.pairing.setup_code import Label
@@ -236,6 +238,27 @@ def test_ctrl_c_at_any_message_says_what_is_true_and_the_same_command_again_pair
     found = known()
     assert found is not None
     assert found.binding == pen.owner.binding
+
+
+def test_ctrl_c_does_not_wait_for_the_question_that_the_keyring_asks(
+    pen: PairingPen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def wait(_: KeyStore) -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert answered.wait(30)
+
+    monkeypatch.setattr(KeyStore, "check", wait)
+    before = time.monotonic()
+    result = run("pair", typed=GOOD)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert pairing.CALLED_OFF in result.stderr
+    assert time.monotonic() - before < 20
+    [thread] = [each for each in threading.enumerate() if each.name == "dermalink-keys"]
+    answered.set()
+    thread.join()
+    assert pen.seen == []
 
 
 @pytest.mark.parametrize("works", [True, False])
