@@ -154,9 +154,11 @@ async def _take(place: Place, bound: asyncio.Timeout) -> None:
     loop = asyncio.get_running_loop()
     began, due = loop.time(), bound.when()
     bound.reschedule(None)
-    await place.take()
-    if due is not None:
-        bound.reschedule(due + loop.time() - began)
+    try:
+        await place.take()
+    finally:
+        if due is not None:
+            bound.reschedule(due + loop.time() - began)
 
 
 def _put_off(bound: asyncio.Timeout, by_s: float) -> None:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from bleak.exc import BleakDBusError
 
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.stopping import StopResult, stop_one, stop_pens
-from dermalink.errors import CannotOpen
+from dermalink.errors import CannotOpen, PairingRefused, RadioBusy
+from dermalink.links.ble import PAUSE_S
 from dermalink.links.ble_client import (
     CHECK_WITHIN_S,
     CONNECT_WITHIN_S,
@@ -21,7 +23,7 @@ from dermalink.links.ble_stop_first import HEARD_MAX, STOP_TURN_S, stop_within_s
 from dermalink.links.ble_turns import CONNECT, TURN_WITHIN_S, Place, turn
 from dermalink.links.open import open_link
 from dermalink_protocol.channels import Channel
-from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral
+from tests.air.host.fake_bleak import FOREVER, Computer, FakeClient, FakeScanner, Peripheral
 from tests.air.host.on_air import on_air
 from tests.air.host.rig import opened, using
 from tests.support.running import in_virtual_time
@@ -104,6 +106,39 @@ async def test_copies_that_answer_nothing_cost_an_ordinary_pens_time_each(
     }
 
 
+@in_virtual_time
+async def test_no_stop_waits_until_another_device_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    computer, pen = among(3, mute)
+    stops = Stops(computer)
+    disconnect = FakeClient.disconnect
+
+    async def disconnect_slowly(client: FakeClient) -> None:
+        if client.peripheral is not pen:
+            await asyncio.sleep(computer.disconnect_s)
+        await disconnect(client)
+
+    monkeypatch.setattr(FakeClient, "disconnect", disconnect_slowly)
+    await stop(computer, monkeypatch)
+    assert stops.at[pen.address] <= 3 * (STOP_TURN_S + 0.3) + TAKES_S
+
+
+@in_virtual_time
+async def test_where_nobody_is_heard_beside_a_connect_only_the_first_copy_has_all_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    computer, pen = among(4, mute)
+    stops = Stops(computer)
+    hear = FakeScanner._heard
+
+    def hear_beside_no_connect(scanner: FakeScanner, device: Peripheral) -> None:
+        if not computer.connecting:
+            hear(scanner, device)
+
+    monkeypatch.setattr(FakeScanner, "_heard", hear_beside_no_connect)
+    await stop(computer, monkeypatch)
+    assert stops.at[pen.address] <= CONNECT_WITHIN_S + GIVE_UP_S + 3 * (STOP_TURN_S + 0.5) + TAKES_S
+
+
 @pytest.mark.sr("SR-STOP-4", side="host")
 @pytest.mark.parametrize("spoil", [mute, slow_to_subscribe])
 @pytest.mark.parametrize("count", [2, 3, 8])
@@ -159,6 +194,15 @@ async def test_who_has_its_stop_and_does_not_confirm_it_is_spoken_for_by_nobody_
     with using(computer), pytest.raises(CannotOpen):
         await open_link(URL, stop_first=True)
     assert {client.peripheral.address for client in computer.clients}.isdisjoint({pen.address})
+
+
+@in_virtual_time
+async def test_nor_does_it_wait_for_those_that_were_tried_before_it() -> None:
+    computer, pen = among(1, mute)
+    pen.subscribe_error = BleakDBusError("org.bluez.Error.AuthenticationFailed", [])
+    with using(computer), pytest.raises(PairingRefused):
+        await open_link(URL, stop_first=True)
+    assert asyncio.get_running_loop().time() <= STOP_TURN_S + computer.disconnect_s + PAUSE_S + 0.5
 
 
 @in_virtual_time
@@ -223,6 +267,15 @@ async def test_stop_waits_for_as_long_as_the_line_moves_and_that_counts_for_noth
     assert asyncio.get_running_loop().time() > 3 * (TURN_WITHIN_S - 1.0)
     await asyncio.wait(others)
     await link.close()
+
+
+@in_virtual_time
+async def test_a_line_that_stands_still_is_told_and_by_whom() -> None:
+    computer, _ = among(0, mute)
+    async with turn(CONNECT, computer.radio(), "at something else"):
+        with using(computer), pytest.raises(RadioBusy, match="this program is at something else"):
+            await open_link(URL, stop_first=True)
+        assert asyncio.get_running_loop().time() == pytest.approx(TURN_WITHIN_S, abs=TAKES_S)
 
 
 @in_virtual_time

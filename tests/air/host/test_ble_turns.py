@@ -212,7 +212,47 @@ async def test_turns_come_in_the_order_of_asking_and_the_cancelled_leave_the_lin
     assert waiting(CONNECT, HALL) == 0
 
 
+@in_virtual_time
+async def test_a_stop_comes_behind_whoever_has_the_turn_and_other_stops_and_before_all_else() -> None:
+    had: list[str] = []
+    first = Place(CONNECT, HALL, "x")
+    await first.take()
+    assert not first.keeps_stops_waiting
+
+    async def one(name: str) -> None:
+        place = Place(CONNECT, HALL, name, for_stop=name.startswith("stop"))
+        await place.take()
+        had.append(name)
+        place.give_back()
+
+    tasks = []
+    for name in ("connect", "stop 1", "connect too", "stop 2"):
+        tasks.append(asyncio.ensure_future(one(name)))
+        await asyncio.sleep(0)
+        assert first.keeps_stops_waiting == (name != "connect")
+    first.give_back()
+    await asyncio.wait(tasks)
+    assert had == ["stop 1", "stop 2", "connect", "connect too"]
+    assert waiting(CONNECT, HALL) == 0
+
+
 # Loops that end
+
+
+def test_a_stop_whose_loop_is_closed_waits_no_more() -> None:
+    async def place_for_stop() -> Place:
+        return Place(CONNECT, HALL, "stopping", for_stop=True)
+
+    with another_loop() as here:
+        first = here.run(place_for_stop())
+        here.run(first.take())
+        with another_loop() as gone:
+            ble_turns._lines[CONNECT, HALL.spec].append(gone.run(place_for_stop()))
+            waits = [first.keeps_stops_waiting]
+        waits.append(first.keeps_stops_waiting)
+        first.give_back()
+    ble_turns._lines.clear()
+    assert waits == [True, False]
 
 
 def test_a_loop_that_is_closed_at_its_turn_leaves_it() -> None:

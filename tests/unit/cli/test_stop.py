@@ -207,11 +207,11 @@ async def test_who_waits_for_a_stop_is_told_meanwhile_what_to_do_and_once_it_is_
     advice: list[tuple[str, float]] = []
     loop = asyncio.get_running_loop()
 
-    async def stop(pen: str | None) -> None:
+    async def stop(pen: str | None, for_s: float = ADVISE_AFTER_S + 1.0) -> None:
         stopping_it = asyncio.ensure_future(
             stop_pens(pen, lambda _result: None, lambda said: advice.append((said, loop.time())))
         )
-        await asyncio.sleep(ADVISE_AFTER_S + 1.0)
+        await asyncio.sleep(for_s)
         stopping_it.cancel()
         await asyncio.wait([stopping_it])
 
@@ -220,6 +220,8 @@ async def test_who_waits_for_a_stop_is_told_meanwhile_what_to_do_and_once_it_is_
     await stop(None)
     assert advice == []
     way.hangs = True
+    await stop(URL, 1.0)  # and it says nothing when it is over
+    await asyncio.sleep(ADVISE_AFTER_S)
     began = loop.time()
     await stop(URL)
     await stop(None)
