@@ -17,8 +17,8 @@ class GattCodec:
     """Segments of each channel, both ways; those that go out fit the ATT_MTU of the moment at which they are cut.
 
     From the host a first segment begins anew, whatever its number: a write is acknowledged, so a host knows what did
-    not get through, and one that gave a message up must not be refused for ever after. So Stop, which fits one segment,
-    is never taken for a repetition or for one too many.
+    not get through, and one that gave a message up must not be refused for ever after. So Stop in the clear, which fits
+    one segment (sealed it is two at an ATT_MTU of 23), is never taken for a repetition or for one too many.
     """
 
     def __init__(self) -> None:
