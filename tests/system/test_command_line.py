@@ -120,6 +120,8 @@ def test_monitor_tells_of_the_link_while_it_watches(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("dermalink.cli.monitoring.LINK_EVERY_S", 0.9)
     result = run("monitor", "--pen", SIM, "--seconds", "2.5", "--json")
     assert [json.loads(line)["event"] for line in result.stdout.splitlines()].count("link") == 3
+    text = run("monitor", "--pen", SIM, "--seconds", "2.5").output
+    assert text.count("answers:\n") == 3
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0", "-1"])

@@ -1,4 +1,4 @@
-"""What `monitor` prints: a line a batch, a line a change of state, and now and then a line on the link."""
+"""What `monitor` prints: a line a batch, a line a change of state, and now and then how good the link is."""
 
 import asyncio
 import contextlib
@@ -39,15 +39,12 @@ async def watch(pen: Pen, seconds: float | None, *, as_json: bool) -> None:
                     _say(batch(message) if isinstance(message, Telemetry) else change(message), as_json=as_json)
                     if loop.time() - told_s >= LINK_EVERY_S:
                         told_s = loop.time()
-                        _say(link(pen), as_json=as_json)
+                        _say_link(pen, as_json=as_json)
     finally:
         pen.connection.forget(heard)
         asking.cancel()
         await asyncio.wait([asking])
-        _say(link(pen), as_json=as_json)
-        if not as_json:
-            for drawn in link_picture(link(pen)):
-                click.echo(f"{'':>12}  {drawn}")
+        _say_link(pen, as_json=as_json)
 
 
 async def _ask(pen: Pen) -> None:
@@ -61,6 +58,15 @@ async def _ask(pen: Pen) -> None:
 
 def _say(found: dict[str, Any], *, as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else line(found))
+
+
+def _say_link(pen: Pen, *, as_json: bool) -> None:
+    """The link in a line, and for a person its histograms as they stand."""
+    found = link(pen)
+    _say(found, as_json=as_json)
+    if not as_json:
+        for drawn in link_picture(found):
+            click.echo(f"{'':>12}  {drawn}")
 
 
 def link(pen: Pen) -> dict[str, Any]:
