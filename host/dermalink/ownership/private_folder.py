@@ -26,8 +26,6 @@ BYTES_MAX: Final = 4_096  # an entry with its keys has some 450
 READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 WRITE_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
-_HAS_MODES: Final = sys.platform != "win32"
-
 
 class PrivateFolder:
     """See the module; made when the first file is written. Raises `KeysExposed`, `KeysForbidden`, `KeysBroken`."""
@@ -103,7 +101,7 @@ class PrivateFolder:
 
 
 def _refuse_exposed(found: os.stat_result, path: Path) -> None:
-    if not _HAS_MODES:
+    if sys.platform == "win32":
         return
     if found.st_mode & OTHERS:
         mode = FOLDER_MODE if stat.S_ISDIR(found.st_mode) else FILE_MODE
@@ -124,7 +122,7 @@ def _refuse_exposed(found: os.stat_result, path: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """On the disk, a new name is there only once its folder's entry is."""
-    if not _HAS_MODES:
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
