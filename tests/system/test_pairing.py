@@ -155,10 +155,7 @@ def test_three_wrong_codes_bar_the_right_one_also_over_a_loss_of_power(tell: Tel
             barred = await pairing.attempt(wrong)
         assert isinstance(barred, WrongCode)
         assert (barred.tries_left, 0 < barred.barred_s <= PAIR_BARRED_S) == (0, True)
-        made.act(made.model.power.cut)
-        await seconds(OFF_S)
-        made.act(made.model.power.restore)
-        await seconds(AT_REST_S)
+        await without_power(made)
         await press(made)
         again = await mine.pair()
         assert isinstance(again, Barred)
@@ -209,33 +206,42 @@ def test_a_pen_that_is_given_up_has_no_owner_and_can_be_paired_anew(tell: Tell) 
     tell(story)
 
 
+async def without_power(made: SimulatedPenDesk) -> None:
+    """Off, and on again."""
+    made.act(made.model.power.cut)
+    await seconds(OFF_S)
+    made.act(made.model.power.restore)
+    await seconds(AT_REST_S)
+
+
 @pytest.mark.sr("SR-OWN-1")
-@pytest.mark.parametrize("powered", [True, False], ids=["powered", "switched off in between"])
-def test_a_last_answer_that_was_lost_is_had_again_or_the_pen_is_handed_over(
-    powered: bool, tell: Tell, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("powered", [True, False], ids=["powered", "off in between"])
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_whatever_answer_is_lost_both_agree_and_trying_again_works(
+    lost: int, powered: bool, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = PairingLink.step
 
-    async def lose_the_last(self: PairingLink, number: int, share: bytes = b"") -> bytes:
+    async def lose_it(self: PairingLink, number: int, share: bytes = b"") -> bytes:
         answer = await step(self, number, share)
-        if number == 3:
+        if number == lost:
             raise LinkLost("gone")
         return answer
 
     async def story(made: SimulatedPenDesk, mine: Home, _: Home) -> None:
         await press(made)
         with monkeypatch.context() as patch:
-            patch.setattr(PairingLink, "step", lose_the_last)
+            patch.setattr(PairingLink, "step", lose_it)
             result = await mine.pair()
         assert isinstance(result, CutOff)
-        assert result.may_be_ours
+        assert result.may_be_ours is (lost == 3)
         if not powered:
-            made.act(made.model.power.cut)
-            await seconds(OFF_S)
-            made.act(made.model.power.restore)
-            await seconds(AT_REST_S)
-            assert await mine.pair() == Owned(ours=False)
-            await hold(made)
+            await without_power(made)
+            if lost == 3:
+                assert await mine.pair() == Owned(ours=False)
+                await hold(made)
+            else:
+                await press(made)
         assert isinstance(await mine.pair(), Paired)
         assert await mine.is_obeyed()
 
