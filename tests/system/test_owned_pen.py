@@ -20,6 +20,7 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import GetCartridge
 from dermalink_protocol.messages.therapy import CloseSession
+from dermalink_protocol.zones import Symptom
 from dermalink_simulator.doors.address import Address
 from dermalink_simulator.doors.tcp import TcpDoor
 from dermalink_simulator.pen import SimulatedPen
@@ -80,8 +81,9 @@ def test_after_a_lost_link_there_is_another_handshake_and_only_then_is_anything_
 
 
 @by_ways(SEALED, SEALED_ROOM)
-@pytest.mark.sr("SR-SEC-1", "SR-OWN-1")
-def test_a_stranger_beside_the_owner_may_look_and_stop_and_nothing_else(guided: Tell) -> None:
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1", "SR-SYM-1")
+@pytest.mark.parametrize("stops", [True, False], ids=["stop", "symptom"])
+def test_a_stranger_beside_the_owner_may_look_and_stop_and_locks_nothing(guided: Tell, *, stops: bool) -> None:
     async def story(world: Guided) -> None:
         with pytest.raises(NotOwner):
             await Pen.connect(world.other_url, journal=MemoryJournal(), known=no_keys)
@@ -96,7 +98,10 @@ def test_a_stranger_beside_the_owner_may_look_and_stop_and_nothing_else(guided: 
                 with pytest.raises(PenRefusal):
                     await stranger.request(CloseSession(session_id=0, record_number=0, record_hash=bytes(32)))
                 assert world.said(events.Progress)[-1].step.number == 1  # it goes on, whatever was refused
-                await stranger.stop()
+                if stops:
+                    await stranger.stop()
+                else:
+                    await stranger.report_symptom(Symptom.BLEEDING)
 
         meddling: list[asyncio.Future[None]] = []
         world.halfway(lambda: meddling.append(asyncio.ensure_future(meddle())))
@@ -104,6 +109,8 @@ def test_a_stranger_beside_the_owner_may_look_and_stop_and_nothing_else(guided: 
         await meddling[0]
         assert (summary.ending, summary.closed, summary.confirmed) == (Ending.STOPPED, True, True)
         assert not world.sim.needles_out
+        async with await world.pen() as pen:
+            assert (await pen.look()).belief.symptom_lock_s(world.sim.clock.utc_s) == 0
 
     guided(story)
 

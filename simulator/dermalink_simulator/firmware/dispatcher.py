@@ -256,6 +256,8 @@ def event_of(pen: Inside, asked: Asked, message: Any) -> Event:
         fields |= {"reason": message.fault, "contact": int(pen.sensors.contact != 0)}
     elif isinstance(message, therapy.RunSelfTest):
         fields["contact"] = int(pen.sensors.contact != 0)
+    elif isinstance(message, stop.ReportSymptom) and not authenticated:
+        fields["symptom"] = 0  # a plain stop: what the pen gives as its reason is what the owner's host believes
     elif isinstance(message, therapy.OpenSession):
         fields["session_id"] = pen.store.record.session_id + 1
     elif isinstance(message, therapy.SetClock):

@@ -64,7 +64,7 @@ async def test_info_shows_a_stranger_who_the_pen_is_and_how_it_stands_and_no_mor
         assert far.status["flags"] == AT_REST
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
+@pytest.mark.sr("SR-SEC-1", side="host")
 @in_virtual_time
 async def test_monitor_refuses_a_stranger_to_whom_the_pen_would_say_nothing(shown: list[str]) -> None:
     async with an_owned_pen(known=no_keys, inspect_only=True) as (pen, _):

@@ -91,7 +91,7 @@ async def test_a_pen_that_was_built_without_owners_has_none_and_is_not_asked() -
         assert not pen.owned
 
 
-@pytest.mark.sr("SR-OWN-1", side="host")
+@pytest.mark.sr("SR-SEC-1", side="host")
 @in_virtual_time
 async def test_somebody_elses_pen_is_refused_with_what_to_do() -> None:
     error = await refused(a_script(), known=no_keys)
