@@ -34,7 +34,10 @@ from dermalink_simulator.firmware.replies import refused
 if TYPE_CHECKING:
     from dermalink_simulator.firmware.pairing_run import Run
 
+# Steps and what each carries, as `pairing.steps` has them, which loads the curve: no stranger makes a pen that works do
+# that, so nothing here imports it before the desk has let somebody in (`pairing_run` compares).
 DERIVE, SHARE, CONFIRM = 1, 2, 3
+CARRIES: Final = {DERIVE: 0, SHARE: 16 + 65, CONFIRM: 32 + 48}
 DRAWN_BYTES: Final = 40  # for a scalar, see `pairing.p256`
 HALF_RANGE: Final = 0x8000_0000
 TICK_MASK: Final = 0xFFFF_FFFF
@@ -138,8 +141,6 @@ def take(pen: Inside, port: Port, message: Any) -> Message | None:
 
 def _refusal(pen: Inside, port: Port, message: Any) -> tuple[Reason, int]:
     """Why a step is not looked at, whatever the desk says."""
-    from dermalink_simulator.firmware.pairing_run import is_whole
-
     age = (pen.tick_ms - message.seen_tick_ms) & TICK_MASK
     if not 0 < message.ttl_ms <= TTL_MAX_MS:
         return Reason.TTL_TOO_LONG, int(TTL_MAX_MS)
@@ -149,7 +150,7 @@ def _refusal(pen: Inside, port: Port, message: Any) -> tuple[Reason, int]:
         return Reason.COMMAND_LATE, message.ttl_ms
     if not DERIVE <= message.step <= CONFIRM:
         return Reason.OUT_OF_RANGE, CONFIRM
-    if not is_whole(message.step, message.share):
+    if len(message.share) != CARRIES[message.step]:
         return Reason.WRONG_LENGTH, 0
     if pen.store.setup is None:
         return Reason.NOT_BUILT, 0
@@ -166,17 +167,15 @@ def _no(pen: Inside, verdict: Verdict, request: type[Message]) -> Message:
 
 
 def _derive(pen: Inside, port: Port) -> Message:
-    from dermalink_simulator.firmware.pairing_run import terms_of
-
     verdict = _step(pen, DeskEvent(EventKind.TERMS, idle(pen), port=port.number + 1))
     if verdict is not Verdict.TELL_TERMS or pen.store.setup is None:
         return _no(pen, verdict, owner.PairStep)
+    from dermalink_simulator.firmware.pairing_run import terms_of
+
     return owner.PairReply(step=DERIVE, share=terms_of(pen.store.setup))
 
 
 def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
-    from dermalink_simulator.firmware.pairing_run import Run
-
     setup, said = pen.store.setup, port.seal.said
     assert setup is not None
     assert said is not None
@@ -187,6 +186,8 @@ def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
     verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
     if verdict is not Verdict.COUNT:
         return _no(pen, verdict, owner.PairStep)
+    from dermalink_simulator.firmware.pairing_run import Run
+
     serial = pen.store.factory.serial_number.rstrip(b"\0").decode("ascii")
     pairing.run, pairing.answered = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES)), None
     _write(pen, effects.PAIRING)

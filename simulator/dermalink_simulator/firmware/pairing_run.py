@@ -13,23 +13,20 @@ from dermalink_protocol.pairing.p256 import POINT_BYTES, scalar_from
 from dermalink_protocol.pairing.registration import Derivation, Registration
 from dermalink_protocol.pairing.spake2plus import CONFIRMATION_BYTES, HOST_ID_BYTES, Answer, Parties, Verifier
 from dermalink_protocol.sealing.keys import public_key
+from dermalink_simulator.firmware import pairing
 from dermalink_simulator.firmware.flash_layout import SetupRecord
 from dermalink_simulator.firmware.owner_record import OwnerRecord
+
+assert pairing.CARRIES == {
+    steps.DERIVE: 0,
+    steps.SHARE: HOST_ID_BYTES + POINT_BYTES,
+    steps.CONFIRM: CONFIRMATION_BYTES + SEALED_BYTES,
+}
 
 
 def terms_of(setup: SetupRecord) -> bytes:
     """The answer to the first step."""
     return steps.pack_derivation(Derivation(setup.salt[: setup.salt_bytes], setup.iterations))
-
-
-def is_whole(step: int, share: bytes) -> bool:
-    """Whether a step carries as many bytes as it has to, by its number."""
-    lengths = {
-        steps.DERIVE: 0,
-        steps.SHARE: HOST_ID_BYTES + POINT_BYTES,
-        steps.CONFIRM: CONFIRMATION_BYTES + SEALED_BYTES,
-    }
-    return lengths.get(step) == len(share)
 
 
 class Run(NamedTuple):

@@ -1,13 +1,16 @@
 """Pairing a pen, handing it over, giving it up: over raw frames, with the code on its card and without."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dermalink_protocol.codewords import Reason, RecordKind
-from dermalink_protocol.history import decode_record
+from dermalink_protocol.history import check_chain, decode_record, origin
 from dermalink_protocol.history_entries import (
     Entry,
     OwnerPairedEntry,
@@ -28,10 +31,13 @@ from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
 from tests.support import raw_pen as raw
 from tests.support.pairing_host import ON_PAIRING, PAIR_REPLY, WRONG_CODE, PairedClient, PairingHost, hold, press
-from tests.support.raw_pen import raw_pen
+from tests.support.raw_pen import RawClient, raw_pen
 from tests.support.sealed_client import inside
 
 RELEASE_OWNER, OWNER_RELEASED = 0x391B, 0xE692
+
+
+ROOT = Path(__file__).parents[3]
 
 
 def new_pen(seed: int = 3) -> SimulatedPen:
@@ -293,6 +299,25 @@ def test_a_stranger_who_asks_all_day_makes_the_pen_compute_no_more_than_its_trie
     assert len(computed) <= 2 * 3
     assert pen.flash_operations - operations < 20
     assert len(inside(pen).store.history.records) == records + 1  # the bar
+
+
+@pytest.mark.sr("SR-SEC-5", side="pen")
+def test_no_step_makes_a_pen_load_the_curve_before_the_window_is_open() -> None:
+    program = """
+import sys
+from dermalink_simulator.firmware.flash_layout import SetupRecord, factory_flash
+from dermalink_simulator.pen import SimulatedPen
+from tests.support.raw_pen import ON_STATUS, HELLO, RawClient
+pen = SimulatedPen(flash=factory_flash("DL-1", setup=SetupRecord.of(1000, bytes(16), bytes(97))))
+pen.advance(1000)
+client = RawClient(pen)
+client.hello()
+for step, size in ((1, 0), (2, 81), (3, 80)):
+    print(hex(client.ask(1, 0x064D, client.header() + bytes([step]) + bytes(size)).reason))
+print("Crypto" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.split() == [hex(Reason.PAIRING_SHUT)] * 3 + ["False"]
 
 
 # One run at a time, bound to its hello
@@ -594,6 +619,27 @@ def test_no_change_of_owner_frees_or_shortens_anything(change: Callable[[Simulat
     assert waits[1] - passed_s <= after.state.symptom_s <= waits[1]
     for durable, waited in ((after.store.record.wait_s, waits[0]), (after.store.record.lock_s, waits[1])):
         assert waited - passed_s <= durable <= waited
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-STOP-4", "SR-OWN-1", side="pen")
+@pytest.mark.parametrize("later_ms", range(0, 10, 2))
+def test_a_symptom_said_while_an_owner_is_written_down_is_written_as_well_and_neither_is_lost(later_ms: int) -> None:
+    pen = new_pen()
+    host, other = PairingHost(pen), RawClient(pen)
+    press(pen)
+    _, share = host.offer(host.agree())
+    host.send_step(steps.CONFIRM, share)
+    pen.advance(later_ms)
+    counts = not inside(pen).owner.owned  # from then on a stranger's locks nothing
+    assert counts or later_ms
+    assert other.ask(raw.ON_STOP, raw.SYMPTOM, bytes([1])).opcode == raw.SYMPTOM_REPORTED
+    pen.advance(100)
+    for known in (inside(pen), inside(SimulatedPen(seed=3, flash=pen.flash_image()))):
+        assert known.store.owner.number == 1
+        assert known.store.trouble is Reason.NONE
+        assert check_chain(known.store.history.records, origin(known.store.factory.serial_number)) == []
+    assert len(entries(pen, OwnerPairedEntry)) == 1
+    assert (inside(pen).store.record.lock_s > 0) is counts
 
 
 @pytest.mark.sr("SR-SEC-3", side="pen")
