@@ -16,13 +16,13 @@ from dermalink_protocol.advertising import advertisement, device_name, scan_resp
 from dermalink_protocol.channels import BATTERY_LEVEL, CURRENT_TIME
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.ble_advertiser import Advertiser
-from dermalink_simulator.doors.ble_l2cap import offer_attributes_only
 from dermalink_simulator.doors.ble_link import BleLink
 from dermalink_simulator.doors.ble_places import Places
 from dermalink_simulator.doors.ble_radio import Radio, open_radio
 from dermalink_simulator.doors.ble_server import PenServer
 from dermalink_simulator.doors.ble_table import make_table
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.radio.besides_att import offer_attributes_only
 from dermalink_simulator.runner import PenRunner
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class BleDoor:
     def _start(self) -> None:
         self._device.on(self._device.EVENT_CONNECTION, self._connected)
         self._device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._server.take)
-        offer_attributes_only(self._device, self._server.link_at)
+        # Who may do what is the pen's own affair, above BLE and serial alike (SR-SEC-5).
+        offer_attributes_only(self._device, self._server.reply)
         self._radio.when_gone(self._radio_gone)
         self._runner.after.append(self._look)
         self._runner.radio = self

@@ -14,6 +14,7 @@ from bumble import att, gatt, hci
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.ble_places import STOP_ANSWERED_S, STOP_SPARED_EVERY_S
+from dermalink_simulator.radio.host import under_way
 from dermalink_simulator.runner import PenRunner, RunningPort
 from dermalink_simulator.seam import PortKind
 
@@ -272,13 +273,8 @@ class BleLink:
 
     @property
     def under_way(self) -> int:
-        """How many packets of this link the other side has not yet; Bumble counts them, but has no word for it."""
-        if self._packets is None:
-            return 0
-        handle = self.connection.handle
-        state = self._packets._connection_state.get(handle)  # noqa: SLF001
-        queued = sum(1 for _, owner in self._packets._packets if owner == handle)  # noqa: SLF001
-        return queued + (0 if state is None else state.in_flight)
+        """How many packets of this link the other side has not yet."""
+        return 0 if self._packets is None else under_way(self._packets, self.connection.handle)
 
     def _said(self, value: bytes) -> None:
         if self.gone:

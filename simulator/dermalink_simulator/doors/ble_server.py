@@ -10,16 +10,13 @@ from bumble import att, gatt
 
 from dermalink_simulator.doors.ble_link import BleLink
 from dermalink_simulator.doors.ble_table import Table
-from dermalink_simulator.radio.attributes import QuietServer, parse
+from dermalink_simulator.radio.attributes import QuietServer
 
 if TYPE_CHECKING:
     from bumble.device import Connection, Device
 
 VALUE_BYTES_MAX: Final = 512  # Core, Vol 3, Part F, 3.2.9
 ATT_HEADER_BYTES: Final = 3
-# Bits of an opcode (the same, 3.3.1): what servers send is odd, and nobody answers a command.
-FROM_SERVER: Final = 0x01
-COMMAND: Final = 0x40
 
 
 class PenServer(QuietServer):
@@ -62,23 +59,13 @@ class PenServer(QuietServer):
         connection = self.device.lookup_connection(handle)
         if connection is None or not pdu:
             return
-        op_code = pdu[0]
-        if op_code & COMMAND and op_code != att.Opcode.ATT_WRITE_COMMAND:
-            return  # a signed write, or what is none; nobody answers a command
-        try:
-            parsed = parse(pdu)
-        except Exception:  # noqa: BLE001 (Bumble's parser raises whatever a short packet makes it raise)
-            self._refuse_packet(connection, op_code, att.ErrorCode.INVALID_PDU)
-            return
-        if type(parsed) is att.ATT_PDU:
-            self._refuse_packet(connection, op_code, att.ErrorCode.REQUEST_NOT_SUPPORTED)
-        elif not op_code & FROM_SERVER:
-            self.on_gatt_pdu(connection, parsed)
+        self.take_pdu(connection, pdu)
 
-    def _refuse_packet(self, connection: "Connection", op_code: int, code: int) -> None:
-        """Answer what can't be understood, if it is a request."""
-        if not op_code & (FROM_SERVER | COMMAND) and op_code != att.Opcode.ATT_HANDLE_VALUE_CONFIRMATION:
-            self._refuse(connection, op_code, 0, code)
+    def reply(self, handle: int, cid: int, pdu: bytes) -> None:
+        """An answer on another channel than ATT's, to the connection with that handle."""
+        link = self.link_at(handle)
+        if link is not None:
+            link.reply(cid, pdu)
 
     def on_gatt_pdu(self, bearer: att.Bearer, att_pdu: att.ATT_PDU) -> None:
         """A request, a command or a confirmation of a central."""
@@ -112,7 +99,7 @@ class PenServer(QuietServer):
         """A write that wants an answer."""
         code = self._write(bearer, request.attribute_handle, request.attribute_value)
         if code:
-            self._refuse(bearer, request.op_code, request.attribute_handle, code)
+            self.refuse(bearer, request.op_code, request.attribute_handle, code)
         else:
             self.send_response(bearer, att.ATT_Write_Response())
 
@@ -123,11 +110,11 @@ class PenServer(QuietServer):
 
     def on_att_prepare_write_request(self, bearer: att.Bearer, request: att.ATT_Prepare_Write_Request) -> None:
         """A part of a long value: there are none here, a message comes in segments."""
-        self._refuse(bearer, request.op_code, request.attribute_handle, att.ErrorCode.REQUEST_NOT_SUPPORTED)
+        self.refuse(bearer, request.op_code, request.attribute_handle, att.ErrorCode.REQUEST_NOT_SUPPORTED)
 
     def on_att_execute_write_request(self, bearer: att.Bearer, request: att.ATT_Execute_Write_Request) -> None:
         """Nothing was prepared."""
-        self._refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
+        self.refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
 
     def on_att_handle_value_confirmation(
         self, bearer: att.Bearer, confirmation: att.ATT_Handle_Value_Confirmation
@@ -163,9 +150,9 @@ class PenServer(QuietServer):
         """Services by their UUID; nothing else is found by its value."""
         services = (gatt.GATT_PRIMARY_SERVICE_ATTRIBUTE_TYPE, gatt.GATT_SECONDARY_SERVICE_ATTRIBUTE_TYPE)
         if not 0 < request.starting_handle <= request.ending_handle:
-            self._refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.INVALID_HANDLE)
+            self.refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.INVALID_HANDLE)
         elif request.attribute_type not in services:
-            self._refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.ATTRIBUTE_NOT_FOUND)
+            self.refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.ATTRIBUTE_NOT_FOUND)
         else:
             super().on_att_find_by_type_value_request(bearer, request)
 
@@ -174,26 +161,26 @@ class PenServer(QuietServer):
     ) -> None:
         """The services, one after the other."""
         if not 0 < request.starting_handle <= request.ending_handle:
-            self._refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.INVALID_HANDLE)
+            self.refuse(bearer, request.op_code, request.starting_handle, att.ErrorCode.INVALID_HANDLE)
         else:
             super().on_att_read_by_group_type_request(bearer, request)
 
     def on_att_read_multiple_request(self, bearer: att.Bearer, request: att.ATT_Read_Multiple_Request) -> None:
         """Optional in the specification, and not offered."""
-        self._refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
+        self.refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
 
     def on_att_read_multiple_variable_request(
         self, bearer: att.Bearer, request: att.ATT_Read_Multiple_Variable_Request
     ) -> None:
         """Optional in the specification, and not offered."""
-        self._refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
+        self.refuse(bearer, request.op_code, 0, att.ErrorCode.REQUEST_NOT_SUPPORTED)
 
     def on_att_read_request(self, bearer: att.Bearer, request: att.ATT_Read_Request) -> None:
         """A value; what doesn't fit is kept for the requests that ask for the rest of it."""
         value, code = self._read(bearer, request.attribute_handle)
         link = self._link(bearer)
         if code or link is None:
-            self._refuse(bearer, request.op_code, request.attribute_handle, code)
+            self.refuse(bearer, request.op_code, request.attribute_handle, code)
             return
         link.long_value = (request.attribute_handle, value)
         self.send_response(bearer, att.ATT_Read_Response(value[: link.connection.att_mtu - 1]))
@@ -207,11 +194,11 @@ class PenServer(QuietServer):
         if begun_at != handle or not request.value_offset:
             value, code = self._read(bearer, handle)
             if code:
-                self._refuse(bearer, request.op_code, handle, code)
+                self.refuse(bearer, request.op_code, handle, code)
                 return
             link.long_value = (handle, value)
         if request.value_offset > len(value):
-            self._refuse(bearer, request.op_code, handle, att.ErrorCode.INVALID_OFFSET)
+            self.refuse(bearer, request.op_code, handle, att.ErrorCode.INVALID_OFFSET)
             return
         part = value[request.value_offset : request.value_offset + link.connection.att_mtu - 1]
         self.send_response(bearer, att.ATT_Read_Blob_Response(part))
@@ -242,9 +229,6 @@ class PenServer(QuietServer):
     def _features(self, bearer: att.Bearer) -> bytes:
         link = self._link(bearer)
         return b"\0" if link is None else link.features
-
-    def _refuse(self, bearer: att.Bearer, op_code: int, handle: int, code: int) -> None:
-        self.send_response(bearer, att.ATT_Error_Response(op_code, handle, code))
 
     def _link(self, bearer: att.Bearer) -> BleLink | None:
         return None if att.is_enhanced_bearer(bearer) else self.links.get(bearer)

@@ -16,6 +16,8 @@ from bumble import att, core, hci
 from bumble.device import ConnectionParametersPreferences, Device, DeviceConfiguration
 from bumble.keys import KeyStore, MemoryKeyStore
 
+from dermalink_simulator.radio.asked import Asked
+from dermalink_simulator.radio.attributes import FROM_SERVER
 from dermalink_simulator.radio.bleak_advertising import Reassembler, Report
 from dermalink_simulator.radio.bleak_att import AttClient
 from dermalink_simulator.radio.bleak_link import RadioLink
@@ -30,8 +32,6 @@ OPEN_S: Final = 10.0  # a dongle's firmware is loaded in this; a controller in s
 COMMAND_S: Final = 5.0  # a controller answers a command in milliseconds
 CLOSE_S: Final = 2.0
 DISCONNECT_SPARE_S: Final = 1.0  # beyond the supervision time-out, after which a controller reports the end by itself
-
-FROM_SERVER: Final = 0x01  # Core 5.4, Vol 3, Part F, 3.3.1: a bit of the opcode
 
 OnReport = Callable[[Report], None]
 
@@ -151,13 +151,21 @@ class Adapter:
     async def _open(self, stack: AsyncExitStack) -> None:
         source, sink = await stack.enter_async_context(open_controller(self.options.transport))
         own = self.options.address
-        config = DeviceConfiguration(classic_enabled=False, irk=hashlib.sha256(own.encode()).digest()[:16])
+        config = DeviceConfiguration(
+            classic_enabled=False,
+            gap_service_enabled=False,  # `Asked` has its own
+            gatt_service_enabled=False,
+            irk=hashlib.sha256(own.encode()).digest()[:16],
+        )
         config.identity_address_type = hci.AddressType.RANDOM_DEVICE  # the one it is seen by: keys are kept by that
         device = make_device("bleak", hci.Address(own), source, sink, config=config)
         device.command_timeout = COMMAND_S
-        device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._on_att)
         device.keystore = bonds_of(self.options)
         await device.power_on()
+        asked = Asked(device)  # not before: switched on, Bumble takes a channel for pairing back
+        device.l2cap_channel_manager.register_fixed_channel(
+            att.ATT_CID, lambda handle, pdu: self._on_att(asked, handle, pdu)
+        )
         self._device = device
         stack.push_async_callback(self._switch_off, device)
         device.host.on("advertising_report", self._on_report)
@@ -264,13 +272,13 @@ class Adapter:
 
     # Links
 
-    def _on_att(self, handle: int, pdu: bytes) -> None:
-        """An attribute packet: of a server we ask, or of a client that asks Bumble's own server for our name."""
+    def _on_att(self, asked: Asked, handle: int, pdu: bytes) -> None:
+        """An attribute packet: of a server we ask, or of a client that asks for our name."""
         connection = None if self._device is None else self._device.lookup_connection(handle)
         if connection is None or self._device is None or not pdu:
             return
         if not pdu[0] & FROM_SERVER:
-            self._device.on_gatt_pdu(handle, pdu)
+            asked.attribute(connection, pdu)
         elif isinstance(connection.gatt_client, AttClient):
             connection.gatt_client.take(pdu)
 

@@ -11,6 +11,9 @@ from typing import Final
 from bumble import att, gatt_client, gatt_server
 
 VALUE_AT: Final = 3  # behind the opcode and the handle
+# Bits of an opcode (Core, Vol 3, Part F, 3.3.1): what servers send is odd, and nobody answers a command.
+FROM_SERVER: Final = 0x01
+COMMAND: Final = 0x40
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,30 @@ def parse(pdu: bytes) -> att.ATT_PDU:
 
 
 class QuietServer(gatt_server.Server):
-    """A server whose handlers are called without more ado."""
+    """A server whose handlers are called without more ado, and none for what is no packet."""
+
+    def take_pdu(self, bearer: att.Bearer, pdu: bytes) -> None:
+        """Bytes of a client, at least one; what can't be understood is refused if it is a request, or else dropped."""
+        op_code = pdu[0]
+        if op_code & FROM_SERVER or (op_code & COMMAND and op_code != att.Opcode.ATT_WRITE_COMMAND):
+            return  # no client's, or a signed write, or none; nobody answers a command
+        try:
+            parsed = parse(pdu)
+        except Exception:  # noqa: BLE001 (Bumble's parser raises whatever a short packet makes it raise)
+            self._refuse_packet(bearer, op_code, att.ErrorCode.INVALID_PDU)
+            return
+        if type(parsed) is att.ATT_PDU:
+            self._refuse_packet(bearer, op_code, att.ErrorCode.REQUEST_NOT_SUPPORTED)
+        else:
+            self.on_gatt_pdu(bearer, parsed)
+
+    def _refuse_packet(self, bearer: att.Bearer, op_code: int, code: int) -> None:
+        if not op_code & COMMAND and op_code != att.Opcode.ATT_HANDLE_VALUE_CONFIRMATION:
+            self.refuse(bearer, op_code, 0, code)
+
+    def refuse(self, bearer: att.Bearer, op_code: int, handle: int, code: int) -> None:
+        """The answer to a request that is refused."""
+        self.send_response(bearer, att.ATT_Error_Response(op_code, handle, code))
 
     def on_gatt_pdu(self, bearer: att.Bearer, att_pdu: att.ATT_PDU) -> None:
         """A request, a command or a confirmation."""

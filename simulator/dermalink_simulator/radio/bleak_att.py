@@ -12,6 +12,7 @@ from bumble import att, core
 from bumble.device import Connection
 from bumble.gatt import GATT_REQUEST_TIMEOUT
 
+from dermalink_simulator.radio.asked import listens
 from dermalink_simulator.radio.attributes import QuietClient, parse
 from dermalink_simulator.radio.errors import LinkLost
 
@@ -81,7 +82,13 @@ class AttClient(QuietClient):
             if self.pending_response is not None and not self.pending_response.done():
                 self.pending_response.set_exception(core.InvalidPacketError(f"{pdu.hex()} is no answer ({wrong})"))
             return
-        self.on_gatt_pdu(parsed)
+        if type(parsed) is not att.ATT_PDU:  # else it is of a kind that the specification has not
+            self.on_gatt_pdu(parsed)
+
+    def send_confirmation(self, confirmation: att.ATT_Handle_Value_Confirmation) -> None:
+        """Confirm an indication, to whom takes what it is sent."""
+        if listens(self.connection):
+            super().send_confirmation(confirmation)
 
     def on_gatt_pdu(self, att_pdu: att.ATT_PDU) -> None:
         """What the other device sent; a second answer to the same request is left out."""
@@ -102,6 +109,11 @@ class AttClient(QuietClient):
             on_value(bytearray(value))
         except Exception as wrong:  # noqa: BLE001 (a user's callback; the link goes on)
             self._loop.call_exception_handler({"message": "A notification's callback failed", "exception": wrong})
+
+    async def request_mtu(self, mtu: int) -> int:
+        """Agree on an ATT_MTU; a server that says less than the least that there is, has that."""
+        self.mtu = max(att.ATT_DEFAULT_MTU, await super().request_mtu(mtu))
+        return self.mtu
 
     def cached(self, handle: int) -> bytes | None:
         """The last value seen at `handle`."""

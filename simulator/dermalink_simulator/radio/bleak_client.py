@@ -123,6 +123,8 @@ class BumbleBleakClient(BaseBleakClient):
             await finish(self._drop())
             if isinstance(wrong, RadioError):
                 raise BleakError(str(wrong)) from wrong
+            if isinstance(wrong, core.BaseBumbleError):
+                raise _out_of_order(wrong) from wrong
             raise
 
     async def _make_link(self) -> None:
@@ -212,7 +214,7 @@ class BumbleBleakClient(BaseBleakClient):
         except RadioError as wrong:
             raise BleakError(str(wrong)) from wrong
         except core.BaseBumbleError as wrong:
-            raise BleakError(f"The device answered out of order: {describe(wrong)}") from wrong
+            raise _out_of_order(wrong) from wrong
 
     # Pairing
 
@@ -337,6 +339,10 @@ class BumbleBleakClient(BaseBleakClient):
         await self._write(link, cccd.handle, _SILENT)
         link.att.subscribers.pop(handle, None)
         self._notifying.discard(handle)
+
+
+def _out_of_order(wrong: core.BaseBumbleError) -> BleakError:
+    return BleakError(f"The device answered out of order: {describe(wrong)}")
 
 
 async def _settled(task: "asyncio.Task[None]") -> None:

@@ -25,6 +25,9 @@
 | complains of a packet that is longer than it says | drops it | `host` |
 | raises when the transport is lost while a command has its answer | does not | `host` |
 | gives the answer to a cancelled command to the next one, or raises | drops it | `host` |
+| raises when the radio goes while a link is being ended | does not | here |
+| pairs, opens channels and answers without end for whoever asks | refuses, once at a time | `besides_att` |
+| raises over pairing and attributes that come out of turn | ends the pairing, drops the rest | `asked` |
 
 The attribute protocol's server and client are set right where they are used, by whoever serves or asks. What Bumble
 draws from `secrets` (pairing, resolvable addresses) cannot be seeded; an unpaired link uses none of it.
@@ -33,9 +36,9 @@ draws from `secrets` (pairing, resolvable addresses) cannot be seeded; an unpair
 import asyncio
 import hashlib
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bumble import hci
+from bumble import hci, utils
 from bumble.device import Device, DeviceConfiguration
 from bumble.transport.common import TransportSink, TransportSource
 
@@ -65,6 +68,34 @@ def make_controller(name: str, air: "Air", seed: int = 0) -> CorrectedController
     return CorrectedController(name, air, hci.Address(public, hci.AddressType.PUBLIC_DEVICE), seed)
 
 
+class CorrectedDevice(Device):
+    """A device whose links end once."""
+
+    async def disconnect(self, connection: Any, reason: int) -> None:
+        """End a link; cancelled, as with stock Bumble, when the radio goes meanwhile."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def over(_: int) -> None:
+            if not ended.done():  # else the same loss of the radio has cancelled it
+                ended.set_result(None)
+
+        def failed(wrong: Exception) -> None:
+            if not ended.done():
+                ended.set_exception(wrong)
+
+        connection.on(connection.EVENT_DISCONNECTION, over)
+        connection.on(connection.EVENT_DISCONNECTION_FAILURE, failed)
+        self.disconnecting = True
+        try:
+            command = hci.HCI_Disconnect_Command(connection_handle=connection.handle, reason=reason)
+            await self.send_async_command(command)
+            await utils.cancel_on_event(self, Device.EVENT_FLUSH, ended)
+        finally:
+            connection.remove_listener(connection.EVENT_DISCONNECTION, over)
+            connection.remove_listener(connection.EVENT_DISCONNECTION_FAILURE, failed)
+            self.disconnecting = False
+
+
 def make_device(
     name: str,
     address: hci.Address,
@@ -77,7 +108,7 @@ def make_device(
     config = config or DeviceConfiguration()
     config.name, config.address = name, address
     host = CorrectedHost(source, sink)
-    device = Device(config=config, host=host)
+    device = CorrectedDevice(config=config, host=host)
     host.fixed_channels = device.l2cap_channel_manager.fixed_channels  # type: ignore[assignment]
     return device
 

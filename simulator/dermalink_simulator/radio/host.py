@@ -30,6 +30,13 @@ Answer = hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
 Ask = hci.HCI_LE_Long_Term_Key_Request_Event | hci.HCI_LE_Remote_Connection_Parameter_Request_Event
 
 
+def under_way(queue: DataPacketQueue, handle: int) -> int:
+    """How many packets of one connection the other side has not yet; Bumble counts them, but has no word for it."""
+    state = queue._connection_state.get(handle)  # noqa: SLF001
+    queued = sum(1 for _, owner in queue._packets if owner == handle)  # noqa: SLF001
+    return queued + (0 if state is None else state.in_flight)
+
+
 class CorrectedHost(Host):
     """A host; `fixed_channels` are those of its device."""
 

@@ -12,10 +12,10 @@ from bumble import att, hci, l2cap, smp
 from dermalink_protocol.channels import SERIAL_NUMBER, Channel
 from dermalink_protocol.limits import IN_WITHIN_MS
 from dermalink_protocol.messages import stop
-from dermalink_simulator.doors.ble_l2cap import COMMAND_REJECT, rejected
 from dermalink_simulator.doors.ble_link import OWED_MAX, BleLink
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.pen import serial_number
+from dermalink_simulator.radio.besides_att import COMMAND_REJECT, rejected
 from dermalink_simulator.radio.controller import OVERFLOW, PACKETS
 from tests.support.running import in_virtual_time
 from tests.unit.doors.ble_central import Bench, RawCentral, bench

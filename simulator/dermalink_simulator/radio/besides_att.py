@@ -1,9 +1,8 @@
-"""What the pen says beside the attribute protocol: it offers no pairing of Bluetooth's own, and no channels.
+"""What a device offers beside the attribute protocol: nothing, so that nothing that comes there reaches stock Bumble.
 
-Who may do what is the pen's own affair, above BLE and serial alike. So a pairing is refused as not supported, a request
-on the signalling channel as not understood, and nothing of a stranger's reaches what Bumble has for either: its pairing
-answers a failure with a failure for ever, and raises; its signalling answers past the share of a link, and writes into
-the log what it does not know. Each answer goes the way of all that its central is told (SR-SEC-5).
+Its pairing answers a failure with a failure for ever, and raises; its signalling answers without end, and writes into
+the log what it does not know. Here a pairing is refused as not supported, a request on the signalling channel as not
+understood, and what is neither is dropped. Each answer goes the way that the device has for all it says.
 """
 
 from collections.abc import Callable
@@ -14,8 +13,6 @@ from bumble import l2cap, smp
 if TYPE_CHECKING:
     from bumble.device import Device
 
-    from dermalink_simulator.doors.ble_link import BleLink
-
 PAIRING_REQUEST: Final = 0x01  # Core, Vol 3, Part H, 3.5.1
 PAIRING_FAILED: Final = 0x05  # the same, 3.5.5
 NOT_SUPPORTED: Final = 0x05
@@ -23,23 +20,29 @@ NOT_SUPPORTED: Final = 0x05
 SIGNALLING_HEADER_BYTES: Final = 4
 COMMAND_REJECT: Final = 0x01
 NOT_UNDERSTOOD: Final = bytes(2)
-# What is itself an answer, or wants none (the same, table 4.2); the pen asks nothing, so they are of no use to it.
+# What is itself an answer, or wants none (the same, table 4.2); nothing here asks, so they are of no use.
 UNANSWERED: Final = frozenset((0x01, 0x03, 0x05, 0x07, 0x09, 0x0B, 0x0D, 0x0F, 0x11, 0x13, 0x15, 0x16, 0x18, 0x1A))
 
+Reply = Callable[[int, int, bytes], None]  # to a connection's handle, on a channel
+Takes = Callable[[int, bytes], bool]  # a packet on a connection's handle: whether it was one for whoever takes it
 
-def offer_attributes_only(device: "Device", link_of: Callable[[int], "BleLink | None"]) -> None:
-    """Refuse pairing and channels, and drop what else comes; `link_of` gives the link of a connection's handle."""
+
+def offer_attributes_only(
+    device: "Device", reply: Reply, *, pairing: Takes | None = None, signalling: Takes | None = None
+) -> None:
+    """Refuse pairing and channels, and drop what else comes, but for what `pairing` or `signalling` take for theirs."""
     channels = device.l2cap_channel_manager
 
     def on_pairing(handle: int, pdu: bytes) -> None:
-        link = link_of(handle)
-        if link is not None and pdu[:1] == bytes([PAIRING_REQUEST]):
-            link.reply(smp.SMP_CID, bytes([PAIRING_FAILED, NOT_SUPPORTED]))
+        if (pairing is None or not pairing(handle, pdu)) and pdu[:1] == bytes([PAIRING_REQUEST]):
+            reply(handle, smp.SMP_CID, bytes([PAIRING_FAILED, NOT_SUPPORTED]))
 
     def on_signalling(handle: int, pdu: bytes) -> None:
-        link, rejection = link_of(handle), rejected(pdu)
-        if link is not None and rejection:
-            link.reply(l2cap.L2CAP_LE_SIGNALING_CID, rejection)
+        if signalling is not None and signalling(handle, pdu):
+            return
+        rejection = rejected(pdu)
+        if rejection:
+            reply(handle, l2cap.L2CAP_LE_SIGNALING_CID, rejection)
 
     def drop(_: int, __: bytes) -> None:
         return  # of Bluetooth Classic, on a link that is none
