@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from dermalink.pen import Pen
-from dermalink_protocol.codewords import State
-from dermalink_protocol.zones import Symptom
+from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.limits import LEASE_DEFAULT_MS
+from dermalink_protocol.zones import Direction, Symptom, Zone
 from tests.air.host.on_air import on_air
 from tests.support.running import in_virtual_time
+from tests.unit.host.simulated import MOVING, keep_on, ready
 
 STARTED_S = 1.5  # its self-test at power-up is over
 MOMENTS = 12
@@ -28,6 +30,27 @@ async def test_a_stop_that_comes_between_the_segments_of_a_sealed_symptom_costs_
                 assert (await telling).state is State.IDLE
                 assert pen.connection.error is None
                 assert pen.connection.link.counters.unsealed() == {}
+
+
+@pytest.mark.sr("SR-SEC-1", side="host")
+@pytest.mark.parametrize("att_mtu", [23, 185, 517])
+@in_virtual_time
+async def test_a_whole_pass_under_seal_at_each_att_mtu(att_mtu: int) -> None:
+    async with on_air(options=f"mtu={att_mtu}") as desk:
+        await asyncio.sleep(STARTED_S)
+        desk.give_owner()
+        async with await desk.connect() as pen:
+            lease = await ready(pen)
+            desk.do(lambda sim: sim.button.press())
+            await keep_on(pen, lease, lambda status: status.state in MOVING)
+            desk.do(lambda sim: sim.hand.sweep(Zone.NOSE, Direction.VERTICAL, speed_mm_s=40))
+            over = await keep_on(pen, lease, lambda status: status.state not in (*MOVING, State.STOPPING))
+            assert (over.state, over.reason) == (State.OPEN, Reason.BUDGET_REACHED)
+            assert lease.lowest_margin_ms is not None
+            assert lease.lowest_margin_ms > LEASE_DEFAULT_MS // 4
+            await pen.close_session()
+            counters = pen.connection.link.counters
+            assert (counters.broken_frames, counters.repeated, counters.unsealed()) == (0, 0, {})
 
 
 async def _round_trip_s(pen: Pen) -> float:

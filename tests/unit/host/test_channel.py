@@ -374,8 +374,9 @@ async def test_a_spoilt_record_costs_one_reply_and_the_connection_goes_on() -> N
 async def test_stop_goes_in_the_clear_and_is_proved_under_seal() -> None:
     async with an_owned_pen() as (pen, far):
         await begin_pass(pen)
-        before = len(far.heard)
+        before, asked = len(far.heard), far.opened.count(GetStatus())
         report = await pen.stop()
+        assert far.opened.count(GetStatus()) == asked + 1  # its answer says stopped, so there is nothing more to ask
         stops = [peek_opcode(body) for channel, body in far.heard[before:] if channel is Channel.STOP]
         assert stops == [Opcode.STOP]
         assert type(far.opened[-1]) is GetStatus
@@ -476,6 +477,28 @@ async def test_a_question_that_is_lost_is_asked_again_and_one_that_failed_says_s
         with pytest.raises(StopNotConfirmed):
             await pen.stop()
         assert pen.connection.on_state == []
+
+
+@pytest.mark.sr("SR-STOP-2", side="host")
+@pytest.mark.parametrize("kind", [Stop, GetStatus])
+@in_virtual_time
+async def test_a_link_that_is_lost_meanwhile_leaves_a_stop_unconfirmed_and_no_task_behind(kind: Any) -> None:
+    async with an_owned_pen() as (pen, far):
+        far.silent_to(kind)
+        asyncio.get_running_loop().call_later(0.05, far.pipe.cut)
+        with pytest.raises(StopNotConfirmed, match="memory: is gone"):
+            await pen.stop()
+        assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.sr("SR-SEC-1", side="host")
+@in_virtual_time
+async def test_a_pen_that_refuses_its_owner_under_seal_is_not_connected_to() -> None:
+    script = a_script()
+    script.refuse(GetLastCommand, Reason.NOT_AUTHENTICATED)
+    with pytest.raises(PenRefusal):
+        async with an_owned_pen(script):
+            raise AssertionError("connected")
 
 
 @pytest.mark.sr("SR-SEC-1", side="host")
