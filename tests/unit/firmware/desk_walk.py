@@ -4,7 +4,8 @@ Coarse steps of time, two ports, a bar; the witness reads verdicts and what was 
 but for the port of a run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Verdict
@@ -55,25 +56,38 @@ class Node(NamedTuple):
     seen: Witness = Witness()
 
 
-def events(node: Node) -> list[DeskEvent]:
-    """All that can happen next."""
+def _always() -> list[DeskEvent]:
     found = []
     for idle in (0, 1):
         found.append(DeskEvent(EventKind.PRESS, idle, down=1))
         found += [DeskEvent(EventKind.TICK, idle, dt_ms=ms, down=down) for ms in STEPS_MS for down in (0, 1)]
         for port in PORTS:
-            found += [DeskEvent(kind, idle, port=port) for kind in (EventKind.TERMS, EventKind.RELEASE)]
-            if node.desk.wrong < WRONG_WALKED:
-                found.append(DeskEvent(EventKind.TRY, idle, port=port))
+            found += [DeskEvent(kind, idle, port=port) for kind in (EventKind.TERMS, EventKind.RELEASE, EventKind.GONE)]
             found += [DeskEvent(EventKind.CONFIRM, idle, port=port, ok=ok) for ok in (0, 1)]
-            found.append(DeskEvent(EventKind.GONE, idle, port=port))
-        if node.writing:
-            found += [DeskEvent(EventKind(node.writing), idle, ok=ok) for ok in (0, 1)]
-    if not node.writing and (node.desk.barred_s or node.seen.bar_s):  # a write takes milliseconds, a bar seconds
-        found.append(DeskEvent(EventKind.RAN, seconds=FIRST_BAR_S))
-    if node.desk.bar_due:
-        found.append(DeskEvent(EventKind.TOLD))
     return found
+
+
+ALWAYS: Final = _always()
+TRIES: Final = [DeskEvent(EventKind.TRY, idle, port=port) for idle in (0, 1) for port in PORTS]
+ENDS: Final = {
+    int(kind): [DeskEvent(kind, idle, ok=ok) for idle in (0, 1) for ok in (0, 1)]
+    for kind in (EventKind.WRITTEN, EventKind.TAKEN, EventKind.RELEASED)
+}
+RAN: Final = [DeskEvent(EventKind.RAN, seconds=FIRST_BAR_S)]
+TOLD: Final = [DeskEvent(EventKind.TOLD)]
+
+
+def events(node: Node) -> Iterator[DeskEvent]:
+    """All that can happen next."""
+    yield from ALWAYS
+    if node.desk.wrong < WRONG_WALKED:
+        yield from TRIES
+    if node.writing:
+        yield from ENDS[node.writing]
+    elif node.desk.barred_s or node.seen.bar_s:  # a write takes milliseconds, a bar seconds
+        yield from RAN
+    if node.desk.bar_due:
+        yield from TOLD
 
 
 WRITES: Final = {
@@ -108,10 +122,14 @@ def witness(seen: Witness, event: DeskEvent, verdict: Verdict, kept: Kept) -> Wi
     seen = _time(seen, event)
     if event.kind is EventKind.GONE and seen.run == event.port:
         seen = seen._replace(run=0)
+    if verdict in (Verdict.TELL_TERMS, Verdict.COUNT):
+        assert event.idle, "let in while needles may move"
+        assert seen.bar_s == 0, "let in while barred"
+        assert in_window(seen), "let in outside a window"
     if verdict is Verdict.ANSWER:
         assert event.idle, "answered while needles may move"
         assert seen.bar_s == 0, "answered while barred"
-        assert seen.held_ms < WINDOW_MS or (not seen.owned and seen.pressed_ms < WINDOW_MS), "answered outside a window"
+        assert in_window(seen), "answered outside a window"
         answers = seen.answers + 1
         assert kept.wrong >= answers, "an answer that was not written down as a try"
         seen = seen._replace(answers=answers)
@@ -124,12 +142,17 @@ def witness(seen: Witness, event: DeskEvent, verdict: Verdict, kept: Kept) -> Wi
         assert event.kind is EventKind.CONFIRM, "taken without a word of the host"
         assert event.ok, "taken with a wrong code"
         assert seen.run == event.port, "taken from another than was answered"
-        assert seen.held_ms < WINDOW_MS or (not seen.owned and seen.pressed_ms < WINDOW_MS), "taken outside a window"
+        assert in_window(seen), "taken outside a window"
         seen = seen._replace(answers=0, bar_s=0, run=0)
     if verdict is Verdict.RELEASE:
         assert event.idle, "released while needles may move"
         assert seen.owned, "released without an owner"
     return seen._replace(owned=kept.owned)
+
+
+def in_window(seen: Witness) -> bool:
+    """Whether a hold opened the pen within the last minute, or a press one without an owner."""
+    return seen.held_ms < WINDOW_MS or (not seen.owned and seen.pressed_ms < WINDOW_MS)
 
 
 def _time(seen: Witness, event: DeskEvent) -> Witness:
@@ -156,7 +179,7 @@ def power_back(node: Node) -> Node:
 
 def walk(step: Step, most: int = 2_000_000) -> int:
     """Go every way from a new pen; returns how many places there are."""
-    start = Node()
+    start, step = Node(), cache(step)
     found, todo = {start}, [start]
     while todo:
         node = todo.pop()
