@@ -29,6 +29,11 @@ STOP_TURNS_S: Final = STOP_TURN_S + 2 * REACH_WITHIN_S + GIVE_UP_S  # at its fir
 HEARD_MAX: Final = 16
 # An ordinary pen has its Stop by then; only where none has is the radio asked to listen beside its connect.
 LISTEN_AFTER_S: Final = 1.5
+# An adapter that bears no further link says so at once, and giving up takes `GIVE_UP_S`; a turn that is used up takes
+# `REACH_WITHIN_S` at least.
+REFUSED_WITHIN_S: Final = 2.0
+
+_checked: Final[Counter[str]] = Counter()  # how many links are checked, by radio, after Stop was sent on them
 
 
 def stop_within_s(heard: int) -> float:
@@ -109,12 +114,22 @@ class _Opening:
         link = BleLink(client, self._url, seen.serial_number)
         place = Place(CONNECT, self._radio, f"connecting to {self._url}", for_stop=True)
         await _take(place, bound)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with self._another(seen.address) as another:
                 await client.connect_to_stop(patience_s, lambda: place.keeps_stops_waiting or another.is_set())
+        except LinkError:
+            if _checked[self._radio.spec] and loop.time() - began < REFUSED_WITHIN_S:
+                self.tries[seen.address] -= 1  # an adapter bears a few links at a time, and those are about to end
+            raise
         finally:
             place.give_back()
-        await client.check(CHECK_WITHIN_S)
+        _checked[self._radio.spec] += 1
+        try:
+            await client.check(CHECK_WITHIN_S)
+        finally:
+            _checked[self._radio.spec] -= 1
         return link
 
     def _tell(self, address: str) -> None:

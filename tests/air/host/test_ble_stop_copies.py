@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from bleak.exc import BleakDBusError
@@ -9,6 +10,7 @@ from bleak.exc import BleakDBusError
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.stopping import StopResult, stop_one, stop_pens
 from dermalink.errors import CannotOpen, PairingRefused, RadioBusy
+from dermalink.links import ble_stop_first
 from dermalink.links.ble import PAUSE_S
 from dermalink.links.ble_client import (
     CHECK_WITHIN_S,
@@ -104,6 +106,36 @@ async def test_copies_that_answer_nothing_cost_an_ordinary_pens_time_each(
         URL,
         *(f"ble:{device.address}" for device in computer.peripherals if device is not pen),
     }
+
+
+@in_virtual_time
+async def test_a_slow_pen_is_given_more_time_while_links_of_others_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    computer, pen = among(3, slow_to_subscribe, strangers=True)
+    pen.connect_s = 4.5
+    mute(computer.peripherals[0])
+    stops = Stops(computer)
+    await stop(computer, monkeypatch, None)
+    assert stops.at[pen.address] <= 2 * STOP_TURN_S + 4 * REACH_WITHIN_S + TAKES_S
+
+
+@pytest.mark.sr("SR-STOP-4", side="host")
+@in_virtual_time
+async def test_who_keeps_all_links_that_an_adapter_bears_keeps_no_stop_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    computer, pen = among(6, slow_to_subscribe, strangers=True)
+    stops = Stops(computer)
+    connect = FakeClient.connect
+
+    async def connect_one_of_four(client: FakeClient, pair: bool, **options: Any) -> None:
+        if sum(each.up for each in computer.clients) >= 4:
+            await asyncio.sleep(0.1)
+            raise BleakDBusError("org.bluez.Error.Failed", ["le-connection-abort-by-local"])
+        await connect(client, pair, **options)
+
+    monkeypatch.setattr(FakeClient, "connect", connect_one_of_four)
+    await stop(computer, monkeypatch, None)
+    assert stops.at[pen.address] <= CHECK_WITHIN_S + computer.disconnect_s + 2 * TAKES_S
+    assert not ble_stop_first._checked[computer.radio().spec]
+    assert set(stops.at) == {device.address for device in computer.peripherals}
 
 
 @in_virtual_time
