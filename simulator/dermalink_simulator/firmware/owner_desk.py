@@ -1,9 +1,10 @@
 """The pairing desk: when a pen lets itself be paired, given up, and tried, as functions over integers (SR-SEC-2).
 
     a short press    on an idle pen without an owner opens the window for `PAIR_WINDOW_MS`
-    a hold           of `HAND_OVER_HOLD_MS`, of a pen that is idle all the while, opens it also where there is an owner:
-                     then whoever has the pen in hand and knows its code takes it over
-    a session        anything but an idle pen shuts the window, and ends a run that is not yet being written down
+    a hold           of `HAND_OVER_HOLD_MS`, of a pen that rests all the while, opens it also where there is an owner:
+                     then whoever has the pen in hand and knows its code takes it over. A fault is no hindrance, and
+                     stays: only an owner can clear it, and he may have lost his keys
+    a session        anything but a pen at rest shuts the window, and ends a run that is not yet being written down
     a try            one run at a time, of one port; it is counted, and written down, before it is answered
     `PAIR_TRIES`     wrong ones since the last pairing shut the window and bar the next for `PAIR_BARRED_S`, twice as
                      long each time, up to `PAIR_BARRED_MAX_S`; the last of them may still be confirmed
@@ -55,7 +56,7 @@ class Desk(NamedTuple):
 class EventKind(IntEnum):
     """What can happen, and the fields of `DeskEvent` that belong to it beside `idle`."""
 
-    PRESS = 0  # a fresh press
+    PRESS = 0  # a fresh press; ok: it means nothing else, since no fault stands
     TICK = 1  # dt_ms, down
     RAN = 2  # seconds
     TERMS = 3  # port
@@ -70,7 +71,7 @@ class EventKind(IntEnum):
 
 
 class DeskEvent(NamedTuple):
-    """`idle` is 1 while no session is open, no needle can move, and no fault stands."""
+    """`idle` is 1 while no session is open and no needle can move."""
 
     kind: EventKind
     idle: U8 = 1
@@ -145,7 +146,7 @@ def why_not(desk: Desk, port: int) -> Verdict:
 def _press(desk: Desk, event: DeskEvent) -> Outcome:
     if not event.idle:
         return desk._replace(held_ms=0), Verdict.NOTHING
-    if desk.owned or desk.barred_s:
+    if desk.owned or desk.barred_s or not event.ok:
         return desk._replace(held_ms=1), Verdict.NOTHING
     return desk._replace(held_ms=1, window_ms=int(PAIR_WINDOW_MS)), Verdict.NOTHING
 

@@ -52,6 +52,7 @@ REASONS: Final[dict[Verdict, Reason]] = {
     Verdict.NO_OWNER: Reason.NO_OWNER,
     Verdict.WRONG_STATE: Reason.WRONG_STATE,
 }
+AT_REST: Final = (State.IDLE, State.FAULT)
 BAR_MAY_BE_TAKEN_BACK: Final = (Stage.COUNTING, Stage.ANSWERED)
 
 
@@ -68,13 +69,13 @@ def loaded(pen: Inside) -> None:
 
 
 def idle(pen: Inside) -> int:
-    """1 while no session is open, nothing moves or is about to, and no fault stands."""
-    return int(pen.state.state == State.IDLE and not pen.state.session_id and not pen.gate.wants)
+    """1 while no session is open, and nothing moves or is about to."""
+    return int(pen.state.state in AT_REST and not pen.state.session_id and not pen.gate.wants)
 
 
 def pressed(pen: Inside) -> None:
     """The button was freshly pressed."""
-    _step(pen, DeskEvent(EventKind.PRESS, idle(pen)))
+    _step(pen, DeskEvent(EventKind.PRESS, idle(pen), ok=int(pen.state.state == State.IDLE)))
 
 
 def passed(pen: Inside, dt_ms: int, down: int) -> None:

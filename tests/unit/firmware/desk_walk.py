@@ -59,7 +59,7 @@ class Node(NamedTuple):
 def _always() -> list[DeskEvent]:
     found = []
     for idle in (0, 1):
-        found.append(DeskEvent(EventKind.PRESS, idle, down=1))
+        found += [DeskEvent(EventKind.PRESS, idle, down=1, ok=ok) for ok in (0, 1)]
         found += [DeskEvent(EventKind.TICK, idle, dt_ms=ms, down=down) for ms in STEPS_MS for down in (0, 1)]
         for port in PORTS:
             found += [DeskEvent(kind, idle, port=port) for kind in (EventKind.TERMS, EventKind.RELEASE, EventKind.GONE)]
@@ -159,7 +159,9 @@ def _time(seen: Witness, event: DeskEvent) -> Witness:
     if event.kind is EventKind.RAN:
         return seen._replace(bar_s=max(0, seen.bar_s - event.seconds))
     if event.kind is EventKind.PRESS:
-        return seen._replace(pressed_ms=0, down_ms=0) if event.idle else seen._replace(down_ms=-1)
+        if not event.idle:
+            return seen._replace(down_ms=-1)
+        return seen._replace(pressed_ms=0 if event.ok else seen.pressed_ms, down_ms=0)
     if event.kind is EventKind.TICK:
         down_ms = seen.down_ms + event.dt_ms if event.idle and event.down and seen.down_ms >= 0 else -1
         pressed_ms = min(seen.pressed_ms + event.dt_ms, NEVER_MS) if event.idle else NEVER_MS

@@ -9,7 +9,7 @@ from dermalink_simulator.firmware import owner_desk
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Stage, Verdict, bar_s, desk_step
 from tests.unit.firmware.desk_walk import Step, walk
 
-PRESS, HELD = DeskEvent(EventKind.PRESS, down=1), 10_000
+PRESS, HELD = DeskEvent(EventKind.PRESS, down=1, ok=1), 10_000
 ONE, OTHER = 1, 2
 
 
@@ -80,6 +80,15 @@ def test_a_hold_of_10_s_opens_an_owned_pen_and_a_press_does_not(ms: int, opens: 
 def test_a_hold_that_is_not_one_opens_nothing(between: list[DeskEvent]) -> None:
     desk, _ = go(Desk(owned=1), PRESS, *between)
     assert not desk.window_ms
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-2", side="pen")
+def test_where_a_fault_stands_a_hold_opens_and_a_press_does_not() -> None:
+    for owned in (0, 1):
+        desk, _ = go(Desk(owned=owned), PRESS._replace(ok=0))
+        assert not desk.window_ms
+        desk, _ = go(desk, tick(HELD, down=1))
+        assert (desk.window_ms, desk.hand_over) == (60_000, owned)
 
 
 def test_a_button_that_was_never_pressed_anew_is_no_hold() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dermalink_protocol.codewords import Reason, RecordKind
+from dermalink_protocol.codewords import Reason, RecordKind, State
 from dermalink_protocol.history import check_chain, decode_record, origin
 from dermalink_protocol.history_entries import (
     Entry,
@@ -23,12 +23,14 @@ from dermalink_protocol.pairing.errors import WrongConfirmation
 from dermalink_protocol.pairing.owner_keys import HostOffer
 from dermalink_protocol.pairing.spake2plus import Answer, SharedKey
 from dermalink_protocol.sealing.keys import public_key
+from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.firmware.flash_layout import HISTORY
 from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.owner_record import NO_OWNER
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
+from dermalink_simulator.therapy.events import Event, EventKind
 from tests.support import raw_pen as raw
 from tests.support.pairing_host import ON_PAIRING, PAIR_REPLY, WRONG_CODE, PairedClient, PairingHost, hold, press
 from tests.support.raw_pen import RawClient, raw_pen
@@ -465,6 +467,23 @@ def test_a_hand_over_that_nobody_takes_changes_nothing() -> None:
     pen.advance(61_000)
     assert host.standing() == (1, 0, 0)
     assert inside(pen).owner == before
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-RST-1", "SR-RST-3", side="pen")
+def test_a_fault_hinders_no_hand_over_and_outlives_it() -> None:
+    pen, host = owned_pen()
+    host.greet()
+    known = inside(pen)
+    feed(known, Event(kind=EventKind.FAULT, reason=int(Reason.FLASH_FAILED)))
+    pen.advance(100)
+    assert known.state.state == State.FAULT
+    press(pen)
+    assert host.standing().window_s == 0
+    hold(pen)
+    PairingHost(pen, "second").pair()
+    assert known.owner.number == 2
+    assert (known.state.state, known.state.fault) == (State.FAULT, Reason.FLASH_FAILED)
+    assert known.store.record.fault == Reason.FLASH_FAILED
 
 
 @pytest.mark.sr("SR-OWN-1", side="pen")
