@@ -332,14 +332,15 @@ class Pen:
     async def report_symptom(self, symptom: Symptom, *, within_s: float | None = None) -> SymptomReported:
         """Pain, bleeding or a rash: stop at once, and no more passes in this session (SR-SYM-1).
 
-        It is written down as well, whether the pen answers or not. Raises `Timeout` or a `LinkError`.
+        It is written down as well, whether the pen answers or not. To somebody else's pen it is a plain stop, so it
+        stays to be told. Raises `Timeout` or a `LinkError`.
         """
         told = False
         try:
             future = self.connection.request_now(ReportSymptom(symptom=symptom))
             async with asyncio.timeout(self.connection.reply_within_s if within_s is None else within_s):
                 reply = await asyncio.shield(future)
-            told = True
+            told = self.sealed or not self.owned
         except TimeoutError:
             raise Timeout("The pen did not answer to the symptom", advice="Lift it off, and press its button") from None
         finally:

@@ -1,4 +1,4 @@
-"""`dermalink symptom` that is called off: what is not written down is said to be so."""
+"""`dermalink symptom` that is called off, or can't be told under seal: what was not done is said to be so."""
 
 import asyncio
 import signal
@@ -11,6 +11,10 @@ from click.testing import CliRunner
 
 from dermalink.cli.app import app
 from dermalink.cli.exit_codes import ExitCode
+from dermalink.cli.failures import code_for
+from dermalink.cli.stopping import StopResult, Tell
+from dermalink.errors import HandshakeFailed, HostError
+from dermalink.ownership.errors import KeyringLocked
 from dermalink.pen import Pen
 
 
@@ -40,3 +44,33 @@ def test_ctrl_c_before_the_pen_has_answered_says_that_nothing_was_written_down(
         " Lift the pen straight off the skin.\n"
     )
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
+@pytest.mark.parametrize("why", [HandshakeFailed("Who answers is not the pen"), KeyringLocked("The keyring is locked")])
+def test_a_symptom_that_cannot_be_told_under_seal_stops_the_pen_all_the_same(
+    why: HostError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str | None] = []
+
+    async def connect(_url: str, **_: Any) -> Pen:
+        raise why
+
+    async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
+        stopped.append(pen)
+        tell(StopResult("ble:DP-1", ExitCode.DONE, "stopped"))
+        return []
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(Pen, "connect", connect)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
+    result = CliRunner().invoke(app, ["symptom", "pain", "--pen", "ble:DP-1"])
+    assert stopped == ["ble:DP-1"]
+    assert result.exit_code == code_for(why) != ExitCode.DONE
+    assert result.stderr.splitlines()[:2] == [
+        "ble:DP-1: stopped",
+        "Written down here; the pen is told when it is back. Lift it off the skin.",
+    ]
+    (journal,) = tmp_path.rglob("*.jsonl")
+    assert '"told":false' in journal.read_text(encoding="utf-8")

@@ -17,8 +17,10 @@ from dermalink.errors import (
     StopNotConfirmed,
     Timeout,
 )
+from dermalink.journal import MemoryJournal
 from dermalink.lease import Lease
 from dermalink.reconnect import Reconnector
+from dermalink.records import SymptomSaid
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.envelope import Envelope, encode_envelope, peek_opcode
@@ -499,6 +501,19 @@ async def test_a_pen_that_refuses_its_owner_under_seal_is_not_connected_to() -> 
     with pytest.raises(PenRefusal):
         async with an_owned_pen(script):
             raise AssertionError("connected")
+
+
+@pytest.mark.sr("SR-SYM-1", side="host")
+@pytest.mark.parametrize("known", [has_keys, no_keys])
+@in_virtual_time
+async def test_a_symptom_that_a_stranger_told_stays_to_be_told_by_its_owner(known: Any) -> None:
+    journal = MemoryJournal()
+    async with an_owned_pen(known=known, inspect_only=True, journal=journal) as (pen, far):
+        await pen.report_symptom(Symptom.PAIN)
+        (entry,) = journal.entries()
+        assert isinstance(entry.record, SymptomSaid)
+        assert entry.record.told is (known is has_keys)
+        assert far.status["state"] is State.IDLE
 
 
 @pytest.mark.sr("SR-SEC-1", side="host")

@@ -38,7 +38,8 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
     from dermalink.cli.connecting import connected
-    from dermalink.errors import BadUrl
+    from dermalink.errors import BadUrl, ChannelError
+    from dermalink.ownership.errors import KeyStoreError
     from dermalink_protocol.errors import DermalinkError
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
@@ -49,22 +50,41 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         async with connected(pen, inspect_only=True) as found:
             reply = await found.report_symptom(said)
             serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
+            told = found.sealed or not found.owned
     except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
         click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
         raise
     except BadUrl:  # nobody was asked: the command was wrong
         raise
-    except DermalinkError:
+    except DermalinkError as error:
+        if isinstance(error, ChannelError | KeyStoreError):  # it may still be the pen, which obeys Stop from anybody
+            await _stop(pen)
         await _write_down(said, told=False)
         click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)
         raise
-    note = await _write_down(said, told=True, pen=serial, simulated=simulated)
+    note = await _write_down(said, told=told, pen=serial, simulated=simulated)
     days = SYMPTOM_LOCK_S // 86_400
     if as_json:
         click.echo(json.dumps({"pen": serial, "symptom": what, "state": reply.state.name.lower(), "wait_days": days}))
         return
     click.echo(f"Reported to pen {serial} and written down: {what}. Have no session for {days} days.{note}")
+    if not told:
+        click.echo("The pen has another owner, so it has stopped and keeps no note of it.")
     click.echo("If it does not pass, or is bad, ask a dermatologist.")
+
+
+async def _stop(pen: str | None) -> None:
+    """What came of it stands before the error, and changes nothing of it."""
+    from dermalink.cli.stopping import StopResult, stop_pens
+    from dermalink_protocol.errors import DermalinkError
+
+    def tell(result: StopResult) -> None:
+        click.echo(result.sentence(), err=True)
+
+    try:
+        await stop_pens(pen, tell)
+    except DermalinkError as error:
+        click.echo(str(error), err=True)
 
 
 async def _write_down(said: "Symptom", *, told: bool, pen: str = "", simulated: bool = False) -> str:
