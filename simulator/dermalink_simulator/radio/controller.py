@@ -83,9 +83,8 @@ class CorrectedController(OneProcedureAtATime):
                     raise core.InvalidPacketError(f"data beyond the {PACKETS} packets that there is room for")
                 end.air_link.send(end.side, first=(head >> 12) & 3 != SECOND_FRAGMENT, data=packet[5:])
             return
-        command = hci.HCI_Packet.from_bytes(packet)
-        if isinstance(command, hci.HCI_Command):
-            self.on_hci_command_packet(command)
+        if packet[0] == hci.HCI_COMMAND_PACKET:  # not by `HCI_Packet`, which writes what is none into the log
+            self.on_hci_command_packet(hci.HCI_Command.from_bytes(packet))
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """An event for the host, in its turn."""

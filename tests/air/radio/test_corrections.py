@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -537,6 +538,17 @@ async def test_what_is_no_packet_is_refused_and_what_is_for_no_link_ignored() ->
     pair.host.data(0x0ABC, b"hello")
     await asyncio.sleep(1)
     assert pair.pen.received == []
+    pair.air.close()
+
+
+@in_virtual_time
+async def test_a_command_that_is_none_is_refused_and_written_into_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    pair = await linked()
+    for packet in (b"\x01", b"\x01\x0d\x20", b"\x01\x0d\x20\x05ab", b"\x01\x0d\x20\x02ab"):
+        with pytest.raises((core.BaseBumbleError, struct.error, IndexError)):
+            pair.host.controller.on_packet(packet)
+    pair.host.controller.on_packet(b"\x05\x01\x00")
+    assert not caplog.records
     pair.air.close()
 
 
