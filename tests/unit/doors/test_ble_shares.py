@@ -190,7 +190,7 @@ def test_an_owner_that_fell_silent_beside_stuck_strangers_leaves_a_place_for_who
     test()
 
 
-@pytest.mark.sr("SR-SEC-5", "SR-LNK-1", side="pen")
+@pytest.mark.sr("SR-SEC-5", side="pen")
 @pytest.mark.parametrize("idle", [0, 1, 3, LINKS_MAX - 1])
 def test_an_owner_with_the_smallest_packets_keeps_its_lease_beside_idle_strangers(idle: int) -> None:
     @in_virtual_time
