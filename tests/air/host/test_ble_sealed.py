@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from dermalink.pen import Pen
+from dermalink.stopping import is_stopped
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import LEASE_DEFAULT_MS
 from dermalink_protocol.zones import Direction, Symptom, Zone
 from tests.air.host.on_air import on_air
+from tests.air.host.test_ble_stop_slow_air import PHASE_S, Air, in_a_pass
 from tests.support.running import in_virtual_time
 from tests.unit.host.simulated import MOVING, keep_on, ready
 
@@ -51,6 +53,22 @@ async def test_a_whole_pass_under_seal_at_each_att_mtu(att_mtu: int) -> None:
             await pen.close_session()
             counters = pen.connection.link.counters
             assert (counters.broken_frames, counters.repeated, counters.unsealed()) == (0, 0, {})
+
+
+@pytest.mark.sr("SR-STOP-2", "SR-SEC-1", side="host")
+@pytest.mark.parametrize(("air", "within_ms"), [(Air(30), 500), (Air(100), 1_900)], ids=str)
+@in_virtual_time
+async def test_in_a_pass_a_stop_is_proved_under_seal_each_time(air: Air, within_ms: int) -> None:
+    for number in range(MOMENTS):
+        async with on_air(options="mtu=185") as desk:
+            await asyncio.sleep(STARTED_S)
+            desk.give_owner()
+            async with in_a_pass(desk) as pen:
+                air.begin(desk)
+                await asyncio.sleep(0.05 + PHASE_S * number)
+                report = await pen.stop()
+                assert is_stopped(report.status)
+                assert report.confirmed_ms <= within_ms
 
 
 async def _round_trip_s(pen: Pen) -> float:

@@ -75,7 +75,7 @@ async def test_of_a_pen_at_rest_it_is_proved_each_time_and_sent_once(air: Air, m
 
 
 @contextlib.asynccontextmanager
-async def _in_a_pass(desk: Desk) -> AsyncIterator[Pen]:
+async def in_a_pass(desk: Desk) -> AsyncIterator[Pen]:
     """The needles go in and out on skin, and a session's loop goes on asking and renewing."""
     async with await desk.connect() as pen:
         lease = await ready(pen)
@@ -100,7 +100,7 @@ async def _in_a_pass(desk: Desk) -> AsyncIterator[Pen]:
 async def test_in_a_pass_whose_session_asks_on_it_is_proved_each_time(air: Air, mtu: int, stops: list[bytes]) -> None:
     sent = []
     for number in range(TRIES):
-        async with on_air(options=f"mtu={mtu}") as desk, _in_a_pass(desk) as pen:
+        async with on_air(options=f"mtu={mtu}") as desk, in_a_pass(desk) as pen:
             air.begin(desk)
             await asyncio.sleep(0.05 + PHASE_S * number)
             stops.clear()
