@@ -1,4 +1,4 @@
-"""What every act has: a simulated pen, a folder for its state, a journal, a plan for the nose, the stage."""
+"""What every act has: a simulated pen, a folder for its state, keys, a journal, a plan for the nose, the stage."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Final
 from dermalink.demo.simulator import Simulator
 from dermalink.demo.stage import Stage
 from dermalink.journal_file import FileJournal
+from dermalink.ownership.store import KeyStore
 from dermalink.pen import Pen
 from dermalink.plan.load import Plan, load_plan
 
@@ -29,10 +30,12 @@ def write_plan(folder: Path, *directions: str) -> Plan:
 
 
 class Act:
-    """What every act has: a simulated pen, a folder, the stage."""
+    """What every act has: a simulated pen, a folder, keys in it, the stage; the person's own keys are left alone."""
 
     def __init__(self, stage: Stage, folder: Path, simulator: Simulator) -> None:
         self.stage, self.folder, self.simulator = stage, folder, simulator
+        self.keys_folder = folder / "keys"
+        self.keys = KeyStore(self.keys_folder, lambda: None)
         self.skipped_s = 0
 
     def utc(self) -> int:
@@ -40,8 +43,13 @@ class Act:
         return int(time.time()) + self.skipped_s
 
     async def connect(self) -> Pen:
-        """A connection with this act's own journal."""
-        return await Pen.connect(self.simulator.url, journal=FileJournal(self.folder / "journal.jsonl"), utc=self.utc)
+        """The owner's connection, with this act's own keys and journal."""
+        journal = FileJournal(self.folder / "journal.jsonl")
+        return await Pen.connect(self.simulator.url, journal=journal, utc=self.utc, known=self.keys.known)
+
+    async def inspect(self) -> Pen:
+        """The owner's connection to look at the pen, with no journal."""
+        return await Pen.connect(self.simulator.url, inspect_only=True, known=self.keys.known)
 
     async def wait(self, days_s: int) -> None:
         """So much time passes for pen and host."""

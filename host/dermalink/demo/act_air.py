@@ -10,7 +10,6 @@ from dermalink.discovery import discover
 from dermalink.display.live import display_for
 from dermalink.errors import HostError
 from dermalink.links.ble_radio import radio_of
-from dermalink.pen import Pen
 
 ANY_RADIO: Final = "tcp-client:127.0.0.1:1"  # nobody connects to it: whether there could be one is asked
 
@@ -28,10 +27,14 @@ async def play(act: Act) -> None:
     await _hear(act)
     stage.say("Connecting, and asking what the pen is ...", style="dim")
     began = time.monotonic()
-    async with await Pen.connect(act.simulator.url, inspect_only=True) as pen:
+    async with await act.inspect() as pen:
         facts = await pen.look()
         took_s = time.monotonic() - began
-    stage.result("connected", f"pen {facts.serial_number} said hello after {took_s:.1f} s", good=True)
+    stage.result(
+        "connected",
+        f"pen {facts.serial_number} said hello after {took_s:.1f} s, and all is under seal",
+        good=pen.sealed,
+    )
     now = "The air is cut: nothing passes any more, and neither side is told."
     with display_for(stage.console, keys=KEYS) as display:
         cut_at_ms = await lose(act, now, display.show, unit="air", kind="silence")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,7 +12,7 @@ from dermalink.demo.act import Act, write_plan
 from dermalink.demo.hand import READS_S, ScriptedPerson
 from dermalink.demo.simulator import Truth
 from dermalink.errors import LinkError
-from dermalink.pen import Pen
+from dermalink.ownership.store import KEYS_VARIABLE
 from dermalink.session import events
 from dermalink.session.events import Event
 from dermalink.session.runner import Session
@@ -84,8 +85,10 @@ async def kill_the_host(act: Act) -> None:
     write_plan(act.folder, "vertical")
     options = ("--no-ask", "--json", "--pen", act.simulator.url, "--journal", str(act.folder / "journal.jsonl"))
     host = await asyncio.create_subprocess_exec(
-        *HOST, str(act.folder / "plan.toml"), *options, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-    )
+        *HOST, str(act.folder / "plan.toml"), *options,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {KEYS_VARIABLE: str(act.keys_folder)},
+    )  # fmt: skip
     killed_at_ms: list[int] = []
     try:
         assert host.stdout is not None
@@ -125,7 +128,7 @@ def measured(act: Act, what: str, at_ms: list[int], truth: Truth) -> None:
 
 async def pen_says(act: Act) -> None:
     """Connect again, and ask."""
-    async with await Pen.connect(act.simulator.url, inspect_only=True) as pen:
+    async with await act.inspect() as pen:
         status = await pen.status()
     both = StatusFlag.NEEDLES_IN | StatusFlag.MOTOR_OFF
     inside = status.flags & both == both and StatusFlag.ARMED not in status.flags

@@ -23,6 +23,7 @@ async def play(act: Act) -> None:
     found = await _find(act, stage)
     plan = write_plan(act.folder, "vertical", "horizontal")
     async with await act.connect() as pen:
+        sealed = pen.sealed
         with display_for(stage.console, keys=KEYS) as display:
             person = ScriptedPerson(act.simulator, display.show)
             try:
@@ -33,14 +34,16 @@ async def play(act: Act) -> None:
     passes, cap = summary.passes, 250
     punctures, peak = sum(over.punctures for over in passes), max((over.peak_um for over in passes), default=0)
     done = summary.ending is Ending.DONE and summary.closed
-    good = found and done and 0 < truth.deepest_um <= cap and not truth.needles_out
+    good = found and done and sealed and 0 < truth.deepest_um <= cap and not truth.needles_out
     measured = f"deepest {um(peak)} as the pen measured, {um(truth.deepest_um)} in the simulated skin, cap {um(cap)}"
     stage.result(
-        "a session", f"{len(passes)} of {summary.planned} passes, {count(punctures)} punctures; {measured}", good=good
+        "a session under seal",
+        f"{len(passes)} of {summary.planned} passes, {count(punctures)} punctures; {measured}",
+        good=good,
     )
     stage.in_short(
-        f"A session: {len(passes)} passes over the nose with {count(punctures)} punctures, none deeper than"
-        f" {um(truth.deepest_um)} where {um(cap)} are allowed.",
+        f"A session as its owner, under seal: {len(passes)} passes over the nose with {count(punctures)} punctures,"
+        f" none deeper than {um(truth.deepest_um)} where {um(cap)} are allowed.",
         good=good,
     )
 

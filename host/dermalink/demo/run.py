@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from rich.console import Console
 
-from dermalink.demo import act_air, act_losses, act_refusals, act_session
+from dermalink.demo import act_air, act_losses, act_refusals, act_session, act_stranger, owning
 from dermalink.demo.act import Act
 from dermalink.demo.simulator import ON_THE_AIR, Simulator
 from dermalink.demo.stage import Stage
@@ -22,16 +22,18 @@ Play = Callable[[Act], Awaitable[None]]
 
 
 class Scene(NamedTuple):
-    """An act's name, what is played, and the way to its pen, as `Simulator` has it."""
+    """An act's name, what is played, the way to its pen, as `Simulator` has it, and how the pen is claimed before."""
 
     name: str
     play: Play
     door: tuple[str, ...] = ()
     check: Callable[[], None] = lambda: None  # raises a `DermalinkError` where it cannot be played
+    claim: Play = owning.in_short
 
 
 SCENES: Final = (
-    Scene("A session, as a person sees it", act_session.play),
+    Scene("A pen is made yours, and a session, as a person sees it", act_session.play, claim=owning.in_words),
+    Scene("A stranger is refused, and his Stop is obeyed", act_stranger.play, act_stranger.BESIDE_THE_OWNER),
     Scene("Five refusals", act_refusals.play),
     Scene("The link is cut in the middle of a pass", act_losses.cut_the_link),
     Scene("The link falls silent in the middle of a pass", act_losses.silence_the_link),
@@ -67,7 +69,9 @@ async def _played(scene: Scene, stage: Stage, folder: Path) -> None:
             asyncio.timeout(ACT_WITHIN_S),
             Simulator(folder, "--state", str(folder / "state"), door=scene.door) as simulator,
         ):
-            await scene.play(Act(stage, folder, simulator))
+            act = Act(stage, folder, simulator)
+            await scene.claim(act)
+            await scene.play(act)
     except TimeoutError:
         stage.in_short(f"{scene.name}: not over after {ACT_WITHIN_S:g} s.", good=False)
     except DermalinkError as error:

@@ -50,7 +50,7 @@ class Simulator:
         self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
         self._asked = 0
-        self.url = self.serial_number = ""
+        self.url = self.serial_number = self.setup_code = ""
 
     async def __aenter__(self) -> Self:
         words = (*SIMULATOR, "serve", *self._door, "--control", "127.0.0.1:0", "--json", *self._options)
@@ -69,6 +69,7 @@ class Simulator:
             await self._end()
             raise
         self.url, self.serial_number = ready["urls"][0], ready["serial_number"]
+        self.setup_code = ready["setup_code"]  # as the card that comes with the pen has it
         host, _, port = ready["control"].rpartition(":")
         self._reader, self._writer = await asyncio.open_connection(host, int(port))
         return self

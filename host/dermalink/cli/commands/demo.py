@@ -16,9 +16,9 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @asynchronous
 async def demo() -> int:
-    """See a session on a simulated pen, what is refused, and what happens when link or host are lost.
+    """See a simulated pen paired, a session on it, what is refused, and what happens when link or host are lost.
 
-    Takes about a minute, needs no hardware, and keeps nothing.
+    Takes about a minute, needs no hardware, keeps nothing, and leaves your own keys alone.
     """
     from dermalink.demo.run import run_demo
 
