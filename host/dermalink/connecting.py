@@ -1,6 +1,5 @@
 """How a `Pen` comes to be: link, hello, seal, limits compared, journal opened, what lies in the dark settled first."""
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dermalink.journal import Journal, MemoryJournal
 from dermalink.keeper import Keeper
 from dermalink.links.link import Link
 from dermalink.links.open import open_link
+from dermalink.ownership.asking import asked
 from dermalink.pen_history import history_fault
 from dermalink.records import SymptomSaid
 from dermalink.registry import Registry
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from dermalink.ownership.owned_pen import OwnedPen
 
 Known = Callable[[str], "OwnedPen | None"]
-"""The keys of the pen with this serial number, None for none; called in a thread, since a keyring may take its time."""
+"""The keys of the pen with this serial number, None for none; called in a thread, since a keyring may ask a person."""
 
 HELLO_WITHIN_S: Final = 0.7  # a board that prints its boot text first is done by then; a link adds what it is late by
 HELLOS: Final = 3
+IN_PROCESS: Final = "sim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ async def _know_pen(
     """Hello, with keys of this pen all after it under seal, and whether it has an owner.
 
     Without keys one that has an owner is refused, unless it is only looked at. The keys are looked for whatever hello
-    says of suites, for it may have been altered on its way.
+    says of suites, for it may have been altered on its way. A pen in this very process is asked first whether it has an
+    owner: nobody stands between, and one that was made anew may have the serial number of another whose keys are kept.
     """
 
     async def greeted() -> HelloReply:
@@ -119,10 +121,11 @@ async def _know_pen(
         return hello
 
     hello = await greeted()
-    owned = await asyncio.to_thread(known or _known_here, serial_text(hello))
-    if owned is not None:
-        return await open_channel(connection, link, owned, hello, greeted), True
-    has_one = await has_owner(connection, hello)
+    may_have_one = link.kind != IN_PROCESS or await has_owner(connection, hello)
+    keys = await asked(known or _known_here, serial_text(hello)) if may_have_one else None
+    if keys is not None:
+        return await open_channel(connection, link, keys, hello, greeted), True
+    has_one = may_have_one and await has_owner(connection, hello)
     if has_one and not inspect_only:
         raise not_owner(serial_text(hello))
     return hello, has_one

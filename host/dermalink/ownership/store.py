@@ -4,13 +4,17 @@ For each pen there is a small file that names it (`entries`), so that what this 
 keyring; the keys lie beside the name only where there is no keyring. `DERMALINK_KEYS` names a folder to use instead,
 with the keys in it and the system's keyring left alone: for tests, for CI, for a removable disk.
 
+A keyring is asked for a pen's keys once in a process, so that connecting again after a loss asks nobody to unlock it.
+The pen's own small file is read each time: once it is gone or another, by whatever program, what was remembered is not
+used. What lies in files is never remembered.
+
 Calls may wait for the system's keyring, which may ask a person to unlock it: make them in a thread.
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from dermalink.ownership import system_keyring
 from dermalink.ownership.entries import (
@@ -35,6 +39,14 @@ UNFINISHED: Final = ".unfinished.json"
 PROBE: Final = "probe"
 
 
+Remembered: TypeAlias = dict[str, tuple[bytes, str]]
+"""By a file's name, the file as it was when the keyring gave its keys, and those."""
+
+
+_REMEMBERED: Final[dict[Path, Remembered]] = {}
+"""By the store's folder, for as long as this process lives."""
+
+
 class Listed(NamedTuple):
     """A line of what this computer knows: an entry, or a file that can't be read, and why."""
 
@@ -46,9 +58,15 @@ class Listed(NamedTuple):
 class KeyStore:
     """Each call raises a `KeyStoreError` when it can't be done, and then nothing is lost."""
 
-    def __init__(self, folder: Path, find_keyring: Callable[[], SystemKeyring | None]) -> None:
-        """`find_keyring` is called when keys are to be had and not before."""
+    def __init__(
+        self,
+        folder: Path,
+        find_keyring: Callable[[], SystemKeyring | None],
+        remembered: Remembered | None = None,
+    ) -> None:
+        """`find_keyring` is called when keys are to be had and not before; stores of one folder share `remembered`."""
         self._folder = PrivateFolder(folder)
+        self._remembered = {} if remembered is None else remembered
         self._find = find_keyring
         self._keyring: SystemKeyring | None = None
         self._looked = False
@@ -136,23 +154,31 @@ class KeyStore:
     def _read(self, serial_number: str, suffix: str) -> tuple[Entry, str] | None:
         data = self._folder.read(_name(serial_number) + suffix)
         if data is None:
+            self._remembered.pop(_name(serial_number) + suffix, None)
             return None
         entry, keys = decode_entry(data, serial_number, finished=suffix == OWNED)
         if keys is None:
-            keys = self._from_keyring(serial_number, suffix)
+            keys = self._from_keyring(serial_number, suffix, data)
         return entry, keys
 
-    def _from_keyring(self, serial_number: str, suffix: str) -> str:
+    def _from_keyring(self, serial_number: str, suffix: str, data: bytes) -> str:
+        name = _name(serial_number) + suffix
+        before, remembered = self._remembered.get(name, (b"", ""))
+        if before == data:
+            return remembered
         keyring = self._get_keyring()
         if keyring is None:
             raise _missing(serial_number, "there is no keyring here now")
-        keys = keyring.read(_name(serial_number) + suffix)
+        keys = keyring.read(name)
         if keys is None:
             raise _missing(serial_number, f"{keyring.called} has them no more")
+        if suffix == OWNED:  # the file of an unfinished pairing looks like that of the one before it
+            self._remembered[name] = data, keys
         return keys
 
     def _write(self, entry: Entry, keys: str, suffix: str) -> None:
         name = _name(entry.serial_number) + suffix
+        self._remembered.pop(name, None)
         keyring = self._get_keyring()
         if keyring is not None:
             keyring.write(name, keys)
@@ -161,6 +187,7 @@ class KeyStore:
     def _remove(self, serial_number: str, suffix: str) -> bool:
         """The keyring first: a name without keys says so when it is read, keys without a name would be lost there."""
         name = _name(serial_number) + suffix
+        self._remembered.pop(name, None)
         if name.removesuffix(suffix) not in self._folder.names(suffix):
             return False
         if self._may_lie_in_keyring(name):
@@ -183,14 +210,16 @@ def own_store() -> KeyStore:
         return KeyStore(Path(named), lambda: None)
     from platformdirs import user_data_path
 
-    return KeyStore(user_data_path("dermalink", appauthor=False) / "keys", system_keyring.find)
+    folder = user_data_path("dermalink", appauthor=False) / "keys"
+    return KeyStore(folder, system_keyring.find, _REMEMBERED.setdefault(folder, {}))
 
 
 def known_pen(serial_number: str) -> OwnedPen | None:
     """The keys of the pen with this serial number; None where this computer has none.
 
-    It may wait for the system's keyring, so call it in a thread. A pen that was never paired here costs the reading of
-    one small file, and the keyring is not asked. Raises a `KeyStoreError` when there are keys that can't be had.
+    It may wait for the system's keyring, so call it in a thread. A pen that was never paired here, or whose keys were
+    read before, costs the reading of one small file, and the keyring is not asked. Raises a `KeyStoreError` when there
+    are keys that can't be had.
     """
     return own_store().known(serial_number)
 

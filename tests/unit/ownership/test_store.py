@@ -26,7 +26,7 @@ from dermalink.ownership.errors import (
     KeyStoreError,
 )
 from dermalink.ownership.owned_pen import OwnedPen
-from dermalink.ownership.store import KeyStore, known_pen, own_store
+from dermalink.ownership.store import KeyStore, Remembered, known_pen, own_store
 from dermalink.ownership.system_keyring import SystemKeyring
 from tests.unit.ownership.keyrings import Deaf, Desktop, Gone, Locked, PlainText, a_pen
 
@@ -121,6 +121,61 @@ def test_no_secret_stands_in_a_repr() -> None:
     for held in (a_pen(), RUN):
         assert not any(part.hex() in repr(held) for part in (a_pen().host_private, a_pen().binding, RUN.shared))
         assert repr(a_pen().host_private) not in repr(held)
+
+
+# Asked once
+
+
+def remembering(folder: Path, backend: Any, remembered: Remembered) -> KeyStore:
+    """A store made anew, as for each connection, in a process that remembers."""
+    return KeyStore(folder / "keys", lambda: SystemKeyring(backend), remembered)
+
+
+def test_a_keyring_is_asked_once_for_a_pens_keys_however_often_they_are_needed(tmp_path: Path) -> None:
+    backend, remembered = Desktop(), Remembered()
+    with_keyring(tmp_path, backend).keep(a_pen())
+    with_keyring(tmp_path, backend).begin(RUN)
+    backend.calls.clear()
+    for _ in range(3):
+        assert remembering(tmp_path, backend, remembered).known(SERIAL) == a_pen()
+    assert backend.calls == ["get"]
+    assert remembering(tmp_path, Locked(), remembered).known(SERIAL) == a_pen()
+    for _ in range(2):
+        assert remembering(tmp_path, backend, remembered).unfinished(SERIAL) == RUN
+    assert backend.calls == ["get"] * 3
+
+
+def test_what_failed_is_not_remembered(tmp_path: Path) -> None:
+    backend, remembered = Desktop(), Remembered()
+    with_keyring(tmp_path, backend).keep(a_pen())
+    with pytest.raises(KeyringLocked):
+        remembering(tmp_path, Locked(), remembered).known(SERIAL)
+    assert remembering(tmp_path, backend, remembered).known(SERIAL) == a_pen()
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["in this process", "in another"])
+def test_keys_that_were_forgotten_or_replaced_are_remembered_no_more(here: bool, tmp_path: Path) -> None:
+    backend, remembered = Desktop(), Remembered()
+    store = remembering(tmp_path, backend, remembered if here else {})
+    store.keep(a_pen())
+    assert remembering(tmp_path, backend, remembered).known(SERIAL) == a_pen()
+    store.keep(a_pen(filled=9, paired_s=1_800_000_000 if here else 1_800_000_011))  # a hand-over takes ten seconds
+    assert remembering(tmp_path, backend, remembered).known(SERIAL) == a_pen(
+        filled=9, paired_s=1_800_000_000 if here else 1_800_000_011
+    )
+    store.forget(SERIAL)
+    assert remembering(tmp_path, backend, remembered).known(SERIAL) is None
+    assert remembered == {}
+
+
+def test_keys_that_lie_in_a_file_are_never_remembered(tmp_path: Path) -> None:
+    remembered = Remembered()
+    store = KeyStore(tmp_path / "keys", lambda: None, remembered)
+    store.keep(a_pen())
+    assert store.known(SERIAL) == a_pen()
+    assert remembered == {}
+    in_a_file(tmp_path).keep(a_pen(filled=9))
+    assert store.known(SERIAL) == a_pen(filled=9)
 
 
 # Which keyring
@@ -349,3 +404,18 @@ def test_without_it_they_lie_among_this_persons_own_data(tmp_path: Path, monkeyp
     [file] = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert file.parent.name == "keys"
     assert known_pen(SERIAL) == a_pen()
+
+
+def test_a_process_asks_this_persons_keyring_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(stores.KEYS_VARIABLE, raising=False)
+    for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    desktop = Desktop()
+    monkeypatch.setattr(keyring, "get_keyring", lambda: desktop)
+    own_store().keep(a_pen())
+    desktop.calls.clear()
+    assert known_pen(SERIAL) == known_pen(SERIAL) == a_pen()
+    assert desktop.calls == ["get"]
+    own_store().forget(SERIAL)
+    assert known_pen(SERIAL) is None
+    assert desktop.held == {}
