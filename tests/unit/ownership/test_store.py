@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -419,3 +420,14 @@ def test_a_process_asks_this_persons_keyring_once(tmp_path: Path, monkeypatch: p
     own_store().forget(SERIAL)
     assert known_pen(SERIAL) is None
     assert desktop.held == {}
+
+
+def test_who_has_paired_with_no_pen_loads_no_cipher_and_no_keyring(tmp_path: Path) -> None:
+    """A tenth of a second and more, at each connect of each command."""
+    script = (
+        "import sys; from dermalink.ownership.store import known_pen; assert known_pen('DL-1') is None;"
+        "print(*{'Crypto', 'cryptography', 'noise', 'keyring'} & set(sys.modules))"
+    )
+    told = os.environ | {"DERMALINK_KEYS": str(tmp_path / "none")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=told)
+    assert done.stdout.split() == []
