@@ -59,7 +59,7 @@ class Faults:
         gone = [one for one in self._on if all(want in (None, has) for want, has in zip(wanted, one[:3], strict=True))]
         self._on = [one for one in self._on if one not in gone]
         if unit in (None, "firmware"):
-            self._board.crash_watch = None
+            self._board.watch(None)
         if unit in (None, "link") and kind in (None, "cut"):
             for port in self._board.ports.values():
                 port.to_pen.faults.cut_after = port.from_pen.faults.cut_after = None
@@ -90,9 +90,9 @@ class Faults:
             case "link", "cut":
                 self._cut(fault)
             case "firmware", "crash_before":
-                board.crash_watch = CrashWatch(When.BEFORE, values["opcode"])
+                board.watch(CrashWatch(When.BEFORE, values["opcode"]))
             case "firmware", "crash_after":
-                board.crash_watch = CrashWatch(When.AFTER, values["opcode"])
+                board.watch(CrashWatch(When.AFTER, values["opcode"]))
             case "flash", "power_cut":
                 board.flash.cut_in, board.flash.tear = values["operation"], Tear(values["tear"])
             case "flash", "write_failure":
@@ -199,6 +199,6 @@ class Faults:
 
     def _was_reset(self) -> None:
         """The processor starts again: what hung, hangs no more."""
-        self._board.crash_watch = None
+        self._board.watch(None)
         self._on = [fault for fault in self._on if fault.unit not in ("main_loop", "guard")]
         self._board.main_hung = self._board.guard_hung = False

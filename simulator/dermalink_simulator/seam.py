@@ -5,7 +5,7 @@ every field is an integer of the declared width, and nothing here knows of async
 """
 
 from enum import IntEnum
-from typing import Annotated, Final, NamedTuple, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol, runtime_checkable
 
 from dermalink_protocol.history_entries import PowerCause as PowerCause  # noqa: PLC0414 (handed on)
 from dermalink_protocol.wire import U8, U16, U32, i16
@@ -176,3 +176,21 @@ class Firmware(Protocol):
 
     def restore(self, snapshot: bytes) -> None:
         """For tests: take a snapshot's state."""
+
+
+class Bench(Protocol):
+    """Who listens on a test bench to what a firmware makes of the bytes that came, whatever seal they were under."""
+
+    def heard(self, port: int, channel: int, opcode: int, request_id: int) -> None:
+        """A request came on a port, before anything is made of it; what it orders is polled after `handle` returns."""
+
+    def answered(self, port: int, request_id: int) -> None:
+        """Its answer waits to be taken by `tx`."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """What a firmware may offer beside `Firmware`; of one that does not, a bench sees what goes in the clear."""
+
+    def tell(self, bench: Bench | None) -> None:
+        """Tell this bench from now on, or nobody."""

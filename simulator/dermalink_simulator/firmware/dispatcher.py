@@ -107,6 +107,7 @@ def _take(pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | Non
             return
         seal, body = port.seal.number, inner
     asked, opcode = Asked(port.number, channel, peek_request_id(body), seal), peek_opcode(body)
+    pen.bench.heard(asked.port, channel, opcode, asked.request_id)
     reason = refusal_of(pen, asked, opcode)
     if reason is Reason.NONE and seal and isinstance(port, GattPort) and unanswered(pen, port, channel, opcode):
         reason = Reason.BUSY
@@ -177,6 +178,7 @@ def _answer(pen: Inside, asked: Asked, message: Message) -> None:
     port = pen.ports.get(asked.port)
     if port is not None and asked.request_id != UNASKED:
         port.reply(asked.channel, asked.request_id, message, asked.seal)
+        pen.bench.answered(asked.port, asked.request_id)
 
 
 def _refuse(pen: Inside, asked: Asked, opcode: int, reason: int, limit: int = 0) -> None:

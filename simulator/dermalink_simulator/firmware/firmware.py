@@ -12,12 +12,12 @@ from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import att_error
 from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, OPEN_FOR_PAIRING, PATTERNS, READY
-from dermalink_simulator.firmware.inside import Inside, Trace, limits_for
+from dermalink_simulator.firmware.inside import Inside, Nobody, Trace, limits_for
 from dermalink_simulator.firmware.monitor import watch
 from dermalink_simulator.firmware.ports import Port, StreamCodec
 from dermalink_simulator.firmware.safeguards import Profile, checked
 from dermalink_simulator.firmware.selftest import Declared
-from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
+from dermalink_simulator.seam import Bench, DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
 from dermalink_simulator.therapy import gate
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import MOVING
@@ -50,6 +50,7 @@ class PenFirmware:
         self._disabled = checked(frozenset(disabled), profile)
         self._profile = profile
         self._trace = trace
+        self._bench: Bench = Nobody()
         self._pen = Inside(profile, self._disabled)
 
     # Power
@@ -57,6 +58,7 @@ class PenFirmware:
     def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
         """Start from what the flash holds; `seed`, 256 bits, feeds the pen's own random numbers."""
         pen = self._pen = Inside(self._profile, self._disabled)
+        pen.bench = self._bench
         store = pen.store
         store.load(flash)
         pairing.loaded(pen)
@@ -266,6 +268,10 @@ class PenFirmware:
 
     # For tests
 
+    def tell(self, bench: Bench | None) -> None:
+        """Tell this bench what comes and what is answered, or nobody (`seam.Telling`)."""
+        self._bench = self._pen.bench = bench or Nobody()
+
     def snapshot(self) -> bytes:
         """The whole volatile state, for `restore` in the same version of this program.
 
@@ -276,3 +282,4 @@ class PenFirmware:
     def restore(self, snapshot: bytes) -> None:
         """Take a snapshot's state; only ever what `snapshot` of this program gave."""
         self._pen = pickle.loads(snapshot)  # noqa: S301 (a test's own bytes, never a host's)
+        self._pen.bench = self._bench

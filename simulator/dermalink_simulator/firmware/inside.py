@@ -22,7 +22,7 @@ from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
 from dermalink_simulator.firmware.tags import NO_TAG_ID
 from dermalink_simulator.firmware.telemetry import Sampler
-from dermalink_simulator.seam import DriveOrder, PowerCause, Sensors
+from dermalink_simulator.seam import Bench, DriveOrder, PowerCause, Sensors
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
 from dermalink_simulator.therapy.gate import AT_REST, compiled
 from dermalink_simulator.therapy.state import POWER_UP
@@ -76,12 +76,24 @@ class Symptoms:
         self.noted_run_s = 0
 
 
+class Nobody:
+    """The bench of a pen that is on none."""
+
+    def heard(self, port: int, channel: int, opcode: int, request_id: int) -> None:
+        """See `seam.Bench`."""
+
+    def answered(self, port: int, request_id: int) -> None:
+        """See `seam.Bench`."""
+
+
 class Inside:
     """The firmware's volatile state; the modules around it are functions and small machines over parts of it."""
 
+    bench: Bench = Nobody()
+
     def __getstate__(self) -> dict[str, Any]:
-        """For a snapshot: code is no state, and is made again from the limits."""
-        return {name: value for name, value in vars(self).items() if name != "compiled"}
+        """For a snapshot: code is no state, and is made again from the limits; nor is who listens."""
+        return {name: value for name, value in vars(self).items() if name not in ("compiled", "bench")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -12,7 +12,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.hardware.clock import BatteryClock
-from dermalink_simulator.hardware.crash import CrashWatch
+from dermalink_simulator.hardware.crash import CrashWatch, be_told
 from dermalink_simulator.hardware.flash import Cells, Flash, Tear
 from dermalink_simulator.hardware.line import Line
 from dermalink_simulator.hardware.mechanism import Mechanism
@@ -87,6 +87,7 @@ class Board:
         self._flash_busy = self._tag_busy = self._power_going = self._woken = False
         self.mechanism.forget()
         self.firmware = self._make_firmware()
+        self.watch(self.crash_watch)
         self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(ENTROPY_BITS))
         self._main_due = self.now_ms + TICK_MS
         self.serve()
@@ -114,6 +115,11 @@ class Board:
     def _power_goes(self) -> None:
         """The flash's fault: power goes away in the operation that has just begun."""
         self._power_going = True
+
+    def watch(self, crash_watch: CrashWatch | None) -> None:
+        """Wait for a command to crash at, or no longer."""
+        self.crash_watch = crash_watch
+        be_told(self.firmware, crash_watch)
 
     # Connections
 
@@ -320,6 +326,9 @@ class Board:
         """Poll every output of the firmware; an order that raises waits for the guard."""
         firmware = self.firmware
         if firmware is None:
+            return
+        if self.crash_watch is not None and self.crash_watch.due:
+            self.reset()  # of all that the command would have had done, nothing was polled yet
             return
         if self.mechanism.drive.ease(firmware.drive(), self.now_ms * 1_000):
             self._guard_due = min(self._guard_due, max(self._guard_last + GUARD_MS, self.now_ms))
