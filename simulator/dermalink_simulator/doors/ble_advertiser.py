@@ -35,6 +35,7 @@ class Advertiser:
         self._data, self._scan_response = data, scan_response
         self._failed, self._tell_change = failed, changed
         self._wanted = False
+        self._closed = False
         self.on = False
         self.refused = ""
         self._changed = asyncio.Event()
@@ -58,12 +59,13 @@ class Advertiser:
 
     async def close(self) -> None:
         """End it; may be called twice."""
-        self._wanted = False
+        self._wanted, self._closed = False, True
         if self._task.done():
             return
+        may_be_on = self.on
         self._task.cancel()
         await asyncio.wait((self._task,))
-        if self.on:
+        if may_be_on:
             with contextlib.suppress(BaseBumbleError, TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
                     await self._device.stop_advertising()
@@ -77,7 +79,7 @@ class Advertiser:
             answered = await self._set()
             if (self.on, self.blocked) != before:
                 self._tell_change()
-            if not answered:
+            if not answered or self._closed:  # a command that is cancelled comes back as one that was refused
                 return
             patience = AGAIN_S if self.on != self._wanted else None
             with contextlib.suppress(TimeoutError):

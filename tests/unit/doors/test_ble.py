@@ -478,3 +478,18 @@ async def test_device_type_is_connectable_and_scannable() -> None:
         advertiser = pen.door._device.legacy_advertiser
         assert advertiser is not None
         assert advertiser.advertising_type == AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_it_closes_at_any_moment_of_its_opening(turns: int) -> None:
+    """Whatever command to the controller is under way then."""
+
+    @in_virtual_time
+    async def test() -> None:
+        async with asyncio.timeout(5), bench() as pen:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await pen.door.close()
+            assert not pen.door.advertising
+
+    test()
