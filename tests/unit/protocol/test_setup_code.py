@@ -126,7 +126,7 @@ def test_whatever_is_typed_or_scanned_is_a_code_or_a_typed_refusal_that_does_not
             refused = error
         if refused is not None:
             assert refused.rule == "SR-SEC-2"
-            assert not re.search(r"\d{3}", str(refused))
+            assert not re.search(r"\d{5}", str(refused))
 
 
 @given(codes)
