@@ -5,26 +5,16 @@ A pen is found by what it advertises and by nothing that was kept; which pen it 
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 from urllib.parse import unquote
 
-from dermalink.errors import BadUrl, CannotOpen, ForeignTable, LinkError, NoSuchPen
+from dermalink.errors import BadUrl, ForeignTable, LinkError, NoSuchPen
 from dermalink.links.ble_client import PenClient
 from dermalink.links.ble_finding import find_others, find_pen
 from dermalink.links.ble_heard import Seen
 from dermalink.links.ble_link import BleLink
 from dermalink.links.ble_radio import Radio, radio_of
+from dermalink.links.ble_tries import PAUSE_S, TRIES, WORTH_ANOTHER
 from dermalink.links.ble_turns import CONNECT, turn
-
-# To be heard 10 s, and two tries that hang or three that fail: more than a person waits before looking at the pen.
-OPEN_WITHIN_S: Final = 30.0
-TRIES: Final = 3  # RF noise aborts one connect in a few ("le-connection-abort-by-local"); three in a row mean something
-PAUSE_S: Final = 0.5
-WORTH_ANOTHER: Final = (
-    CannotOpen,
-    NoSuchPen,
-    ForeignTable,
-)  # the others stay as they are until a person does something
 
 
 def split(rest: str) -> tuple[str, str | None]:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from dermalink.errors import CannotOpen, ForeignTable, LinkError, NoSuchPen
-from dermalink.links.ble import OPEN_WITHIN_S, PAUSE_S, TRIES, WORTH_ANOTHER
 from dermalink.links.ble_calls import leave
 from dermalink.links.ble_client import CHECK_WITHIN_S, CONNECT_WITHIN_S, GIVE_UP_S, REACH_WITHIN_S, PenClient
 from dermalink.links.ble_finding import find_whichever
@@ -20,6 +19,7 @@ from dermalink.links.ble_heard import Seen
 from dermalink.links.ble_link import BleLink
 from dermalink.links.ble_platform import NEARER, is_address
 from dermalink.links.ble_radio import Radio
+from dermalink.links.ble_tries import OPEN_WITHIN_S, PAUSE_S, TRIES, WORTH_ANOTHER
 from dermalink.links.ble_turns import CONNECT, Place
 
 # How long one device keeps another from its Stop, at its first turn; a write takes no longer than giving up.

@@ -54,9 +54,9 @@ async def open_link(
 
 def _bound_s(scheme: str, *, stop_first: bool) -> float | None:
     if scheme == "ble":
-        from dermalink.links import ble
+        from dermalink.links import ble_tries
 
-        return None if stop_first else ble.OPEN_WITHIN_S  # a Stop by air bounds itself, by how many are heard
+        return None if stop_first else ble_tries.OPEN_WITHIN_S  # a Stop by air bounds itself, by how many are heard
     return OPEN_WITHIN_S
 
 

@@ -13,7 +13,6 @@ from bumble import att, gatt, hci
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.errors import DermalinkError
-from dermalink_simulator.doors.ble_places import STOP_ANSWERED_S, STOP_SPARED_EVERY_S
 from dermalink_simulator.radio.host import under_way
 from dermalink_simulator.runner import PenRunner, RunningPort
 from dermalink_simulator.seam import PortKind
@@ -42,6 +41,11 @@ INDICATION: Final = att.Opcode.ATT_HANDLE_VALUE_INDICATION
 NOTIFICATION_BIT: Final = 1
 INDICATION_BIT: Final = 2
 NOT_CONFIGURED: Final = bytes(2)
+# Who has just said Stop has its answer within: the indication under way and its own, each with its confirmation, over
+# the events that a room loses in a row (four of 30 ms each), twice.
+STOP_ANSWERED_S: Final = 1.0
+# ... but not more often: who says Stop over and over keeps no place by it.
+STOP_SPARED_EVERY_S: Final = 10.0
 
 
 class BleLink:

@@ -20,11 +20,6 @@ LINKS_MAX: Final = 8
 # before it says Stop takes 2.1 s in an ordinary room (measured: ATT_MTU 23, events of 30 ms). It is also how long all
 # places may be taken by hosts that have said something; then the one of them that was silent for longest gives way.
 IDLE_S: Final = 3.0
-# Who has just said Stop has its answer within: the indication under way and its own, each with its confirmation, over
-# the events that a room loses in a row (four of 30 ms each), twice.
-STOP_ANSWERED_S: Final = 1.0
-# ... but not more often: who says Stop over and over keeps no place by it.
-STOP_SPARED_EVERY_S: Final = 10.0
 # While all are taken, how soon is looked again.
 LOOK_S: Final = 0.25
 

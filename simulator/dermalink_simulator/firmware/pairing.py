@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dermalink_simulator.firmware.pairing_run import Run
 
 # Steps and what each carries, as `pairing.steps` has them, which loads the curve: no stranger makes a pen that works do
-# that, so nothing here imports it before the desk has let somebody in (`pairing_run` compares).
+# that, so nothing here imports it before the desk has let somebody in (a test compares).
 DERIVE, SHARE, CONFIRM = 1, 2, 3
 CARRIES: Final = {DERIVE: 0, SHARE: 16 + 65, CONFIRM: 32 + 48}
 DRAWN_BYTES: Final = 40  # for a scalar, see `pairing.p256`

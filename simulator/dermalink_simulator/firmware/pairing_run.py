@@ -8,20 +8,13 @@ from typing import NamedTuple
 
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.pairing import steps
-from dermalink_protocol.pairing.owner_keys import SEALED_BYTES, answer_offer
-from dermalink_protocol.pairing.p256 import POINT_BYTES, scalar_from
+from dermalink_protocol.pairing.owner_keys import answer_offer
+from dermalink_protocol.pairing.p256 import scalar_from
 from dermalink_protocol.pairing.registration import Derivation, Registration
-from dermalink_protocol.pairing.spake2plus import CONFIRMATION_BYTES, HOST_ID_BYTES, Answer, Parties, Verifier
+from dermalink_protocol.pairing.spake2plus import Answer, Parties, Verifier
 from dermalink_protocol.sealing.keys import public_key
-from dermalink_simulator.firmware import pairing
 from dermalink_simulator.firmware.flash_layout import SetupRecord
 from dermalink_simulator.firmware.owner_record import OwnerRecord
-
-assert pairing.CARRIES == {
-    steps.DERIVE: 0,
-    steps.SHARE: HOST_ID_BYTES + POINT_BYTES,
-    steps.CONFIRM: CONFIRMATION_BYTES + SEALED_BYTES,
-}
 
 
 def terms_of(setup: SetupRecord) -> bytes:

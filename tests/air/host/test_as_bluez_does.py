@@ -17,9 +17,9 @@ from dermalink.errors import (
     PairingRefused,
 )
 from dermalink.links import ble_calls
-from dermalink.links.ble import OPEN_WITHIN_S, TRIES
 from dermalink.links.ble_client import CONNECT_WITHIN_S, DISCONNECT_WITHIN_S
 from dermalink.links.ble_finding import NAMESAKE_S
+from dermalink.links.ble_tries import OPEN_WITHIN_S, TRIES
 from dermalink.links.ble_writer import COPY_AFTER_S, WRITE_WITHIN_S
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral, UnknownObjectError

@@ -9,7 +9,7 @@ import pytest
 from dermalink.errors import CannotOpen, LinkError, LinkLost, StopNotConfirmed, Timeout
 from dermalink.journal import MemoryJournal
 from dermalink.links import ble_calls
-from dermalink.links.ble import OPEN_WITHIN_S
+from dermalink.links.ble_tries import OPEN_WITHIN_S
 from dermalink.pen import Pen
 from dermalink_protocol.errors import DermalinkError
 from tests.air.host.on_air import on_air

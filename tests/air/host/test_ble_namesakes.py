@@ -10,9 +10,10 @@ from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.stopping import StopResult, stop_pens
 from dermalink.discovery import discover
 from dermalink.errors import CannotOpen, PairingRefused, SeveralPens
-from dermalink.links.ble import TRIES, namesakes
+from dermalink.links.ble import namesakes
 from dermalink.links.ble_client import CONNECT_WITHIN_S
 from dermalink.links.ble_finding import FIND_WITHIN_S, NAMESAKE_S, find_pen, find_pens, find_whichever
+from dermalink.links.ble_tries import TRIES
 from dermalink.links.open import open_link
 from dermalink_protocol.channels import Channel
 from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral

@@ -11,7 +11,6 @@ from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.stopping import StopResult, stop_one, stop_pens
 from dermalink.errors import CannotOpen, PairingRefused, RadioBusy
 from dermalink.links import ble_stop_first
-from dermalink.links.ble import PAUSE_S
 from dermalink.links.ble_client import (
     CHECK_WITHIN_S,
     CONNECT_WITHIN_S,
@@ -22,6 +21,7 @@ from dermalink.links.ble_client import (
 )
 from dermalink.links.ble_finding import NAMESAKE_S, find_pen
 from dermalink.links.ble_stop_first import HEARD_MAX, STOP_TURN_S, stop_within_s
+from dermalink.links.ble_tries import PAUSE_S
 from dermalink.links.ble_turns import CONNECT, TURN_WITHIN_S, Place, turn
 from dermalink.links.open import open_link
 from dermalink_protocol.channels import Channel

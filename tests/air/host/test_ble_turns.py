@@ -9,11 +9,11 @@ import pytest
 
 from dermalink.errors import RadioBusy
 from dermalink.links import ble_turns
-from dermalink.links.ble import OPEN_WITHIN_S
 from dermalink.links.ble_client import CONNECT_WITHIN_S
 from dermalink.links.ble_finding import FIND_WITHIN_S, START_WITHIN_S, STOP_WITHIN_S, find_pen, listening
 from dermalink.links.ble_link import BleLink
 from dermalink.links.ble_radio import Radio
+from dermalink.links.ble_tries import OPEN_WITHIN_S
 from dermalink.links.ble_turns import CONNECT, LISTEN, LOOK_AGAIN_S, TURN_WITHIN_S, Place, turn
 from dermalink_simulator.virtual_time import VirtualTimeLoop
 from tests.air.host.fake_bleak import Computer, FakeScanner, Peripheral

@@ -20,9 +20,11 @@ from dermalink_protocol.history_entries import (
 )
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.errors import WrongConfirmation
-from dermalink_protocol.pairing.owner_keys import HostOffer
-from dermalink_protocol.pairing.spake2plus import Answer, SharedKey
+from dermalink_protocol.pairing.owner_keys import SEALED_BYTES, HostOffer
+from dermalink_protocol.pairing.p256 import DRAWN_BYTES, POINT_BYTES
+from dermalink_protocol.pairing.spake2plus import CONFIRMATION_BYTES, HOST_ID_BYTES, Answer, SharedKey
 from dermalink_protocol.sealing.keys import public_key
+from dermalink_simulator.firmware import pairing
 from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.firmware.flash_layout import HISTORY
 from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS
@@ -732,3 +734,12 @@ def test_a_snapshot_in_the_middle_of_a_run_goes_on_as_it_would() -> None:
     inside(pen).ports[host.port.number].seal = said  # a snapshot forgets a port's hello
     got = host.step(steps.CONFIRM, share)
     assert offer.finish(got.payload[1:]).host == inside(pen).owner.host_public
+
+
+def test_the_pens_own_numbers_of_the_steps_are_those_of_the_arithmetic() -> None:
+    assert pairing.CARRIES == {
+        steps.DERIVE: 0,
+        steps.SHARE: HOST_ID_BYTES + POINT_BYTES,
+        steps.CONFIRM: CONFIRMATION_BYTES + SEALED_BYTES,
+    }
+    assert pairing.DRAWN_BYTES == DRAWN_BYTES
