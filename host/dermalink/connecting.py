@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dermalink.channel.opening import has_owner, not_owner, open_channel
+from dermalink.channel.opening import has_owner, not_owner, not_paired, open_channel
 from dermalink.channel.sealable_link import SealableLink
 from dermalink.claims import looser_claims
 from dermalink.connection import Connection
@@ -50,6 +50,7 @@ class Greeted:
     utc: Callable[[], int]
     owned: bool
     sealed: bool
+    stranger: bool
 
 
 async def greet_at(
@@ -96,8 +97,12 @@ async def greet(
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
         fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
-        last = await _last_command_id(connection, inspect_only=inspect_only)
-        return Greeted(connection, registry, hello, keeper, last, fault, inspect_only, utc, owned, sealable.sealed)
+        sealed = sealable.sealed
+        last = await _last_command_id(connection, serial_text(hello), inspect_only=inspect_only)
+        stranger = last is None
+        return Greeted(
+            connection, registry, hello, keeper, last or 0, fault, inspect_only, utc, owned, sealed, stranger
+        )
     except BaseException:
         await connection.close()
         if kept is not None:
@@ -137,13 +142,18 @@ def _known_here(serial_number: str) -> "OwnedPen | None":
     return known_pen(serial_number)
 
 
-async def _last_command_id(connection: Connection, *, inspect_only: bool) -> int:
-    """The number of the therapy command that the pen applied last; 0 to a stranger, who is told none and sends none."""
+async def _last_command_id(connection: Connection, serial_number: str, *, inspect_only: bool) -> int | None:
+    """The number of the therapy command that the pen applied last; None to a stranger, who is told none.
+
+    Raises `NotOwner` for a pen that nobody has paired and that is nobody's before, unless it is only looked at.
+    """
     try:
         return (await connection.request(GetLastCommand())).command_id
     except PenRefusal as refusal:
-        if inspect_only and refusal.reason is Reason.NOT_AUTHENTICATED:
-            return 0
+        if inspect_only and refusal.reason in (Reason.NOT_AUTHENTICATED, Reason.NO_OWNER):
+            return None
+        if refusal.reason is Reason.NO_OWNER:
+            raise not_paired(serial_number) from refusal
         raise
 
 

@@ -64,6 +64,8 @@ class Pen:
 
     `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen. `owned` says
     whether it has an owner, `sealed` whether that is this computer: then all that it says is under seal (SR-SEC-1).
+    `stranger` says that this pen is its owner's only, and this computer is not that: it is told identity and state, and
+    obeyed when it says Stop.
     """
 
     def __init__(self, greeted: Greeted) -> None:
@@ -75,6 +77,7 @@ class Pen:
         self.serial_number: Final = serial_text(hello)
         self.owned: Final = greeted.owned
         self.sealed: Final = greeted.sealed
+        self.stranger: Final = greeted.stranger
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None
         self._registry = greeted.registry

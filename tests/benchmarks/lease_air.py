@@ -14,7 +14,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final, cast
 
-from bumble import att
+from bumble import att, ll
 
 from dermalink.connection import Connection
 from dermalink.errors import LinkLost, Timeout
@@ -67,13 +67,10 @@ OnGap = Callable[[int, float], None]  # ms, and the loop's time
 class AttEnd:
     """One side of the air's link, for packets of the attribute protocol."""
 
-    self_address = None
-
     def __init__(self, side: int, take: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
         self._side = side
         self._take = take
         self._on_lost = on_lost
-        self.controller = self.owner = self
         self._loop = asyncio.get_running_loop()
         self.air_link: AirLink | None = None
 
@@ -82,12 +79,15 @@ class AttEnd:
         assert self.air_link is not None
         self.air_link.send(self._side, first=True, data=L2CAP_HEAD + pdu)
 
-    def on_le_disconnected(self, _end: object, _reason: int) -> None:
+    def ended(self, _reason: int) -> None:
         """Nothing came through for a supervision time-out."""
         self._on_lost()
 
-    def say_parameters(self, _end: object, _parameters: Parameters) -> None:
+    def adopted(self, _parameters: Parameters) -> None:
         """The air has another interval: nobody here asks."""
+
+    def control_arrived(self, _pdu: ll.ControlPdu) -> None:
+        """Nobody here sends one."""
 
     def passed(self) -> None:
         """There is room for another: more than is ever under way here."""
@@ -307,9 +307,8 @@ class LeasedLink:
         self.air = Air(conditions, seed)
         client = AirClient()
         self._pen = LeasedPen(lease_ms, stops.gap, clocks_part)
-        central, peripheral = cast("Any", client.end), cast("Any", self._pen.end)
         agreed = Parameters(conditions.interval_us or INTERVAL_US, 0, SUPERVISION_MS)
-        client.end.air_link = self._pen.end.air_link = self.air.connect(central, peripheral, agreed)
+        client.end.air_link = self._pen.end.air_link = self.air.connect(client.end, self._pen.end, agreed)
         link: Link = BleLink(cast("Any", client), "ble:lease", "")
         self.connection = Connection(link if hold_ups is None else HeldUpLink(link, hold_ups), admit=lambda _: True)
         self.connection.start()

@@ -11,9 +11,11 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import IN_WITHIN_MS
 from dermalink_protocol.schema import Effect, Message, Request
 from dermalink_protocol.wire import Raw, Wire
+from dermalink_simulator.making import make_pen
 from dermalink_simulator.seam import PortKind
 from tests.support import raw_pen as raw
 from tests.support import sealed_client as owned
+from tests.support.pairing_host import PairedClient, PairingHost, press
 from tests.support.raw_pen import RawClient
 from tests.support.sealed_client import SealedClient, inside, owned_pen, owner_of
 
@@ -141,6 +143,30 @@ def test_a_strangers_whole_session_moves_nothing() -> None:
         pen.advance(1_000)
     assert pen.skin.punctures == 0
     assert not pen.motor_turns
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1", "SR-SEC-4", side="pen")
+@pytest.mark.parametrize("kind", PortKind)
+def test_a_pen_as_sold_is_run_by_nobody_before_it_is_paired_and_then_by_its_owner(kind: PortKind) -> None:
+    pen = make_pen("product", 3)
+    pen.advance(1_000)
+    stranger = SealedClient(pen, kind)
+    stranger.hello()
+    for request in REQUESTS:
+        opcode = int(request.opcode)
+        if opcode not in STOPS and opcode not in CORNER:
+            assert say(stranger, request, would_be_granted(stranger, request)).refusal == (opcode, Reason.NO_OWNER, 0)
+    stranger.say(raw.ON_STOP, raw.SYMPTOM, b"\2")
+    pen.advance(5_000)
+    assert locked(stranger) == (0, 0, 0)
+    assert not stranger.notes
+    press(pen)
+    host = PairingHost(pen)
+    owner = PairedClient(pen, host.private, host.pair())
+    owner.connect()
+    owner.open()
+    owner.run_pass()
+    assert pen.skin.punctures
 
 
 @pytest.mark.sr("SR-SEC-1", side="pen", twin=True)

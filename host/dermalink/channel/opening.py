@@ -69,6 +69,16 @@ def not_owner(serial_number: str) -> NotOwner:
     )
 
 
+def not_paired(serial_number: str) -> NotOwner:
+    """That this pen has no owner, and does nothing for anybody before it has, and what a person can do."""
+    return NotOwner(
+        f"The pen {serial_number} has no owner yet",
+        rule="SR-OWN-1",
+        limit="nobody runs it before it is paired",
+        advice="Press its button and pair with it: `dermalink pair`. `dermalink info` and `stop` work for anybody",
+    )
+
+
 async def has_owner(connection: Connection, hello: HelloReply) -> bool:
     """Whether the pen says that it has an owner; one that was built without owners has none, and is not asked."""
     if hello.suite == NO_SUITE:

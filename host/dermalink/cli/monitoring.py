@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from dermalink.channel.opening import not_owner
+from dermalink.channel.opening import not_owner, not_paired
 from dermalink.display.link import link_picture, link_words
 from dermalink.errors import LinkError, PenRefusal, Timeout, UnexpectedReply
 from dermalink.notifications import Subscription
@@ -24,10 +24,10 @@ LINK_EVERY_S: Final = 5.0
 async def watch(pen: Pen, seconds: float | None, *, as_json: bool) -> None:
     """Print what the pen says for so long, or until the link or the program ends.
 
-    Raises a `LinkError`, or `NotOwner`: a pen that has an owner tells its telemetry to nobody else.
+    Raises a `LinkError`, or `NotOwner`: a pen that is its owner's only tells its telemetry to nobody else.
     """
-    if pen.owned and not pen.sealed:
-        raise not_owner(pen.serial_number)
+    if pen.stranger:
+        raise not_owner(pen.serial_number) if pen.owned else not_paired(pen.serial_number)
     heard: Subscription[Telemetry | StateChanged] = pen.subscribe(Telemetry, StateChanged)
     asking = asyncio.ensure_future(_ask(pen))
     loop = asyncio.get_running_loop()

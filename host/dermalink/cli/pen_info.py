@@ -29,13 +29,13 @@ class PenInfo:
     def __init__(self, pen: Pen, status: Status, cartridge: Cartridge | None, self_test: SelfTestReport | None) -> None:
         """`cartridge` and `self_test` are None where the pen tells them to its owner alone."""
         self.url, self.serial_number, self.hello = pen.connection.link.url, pen.serial_number, pen.hello
-        self.owned, self.sealed = pen.owned, pen.sealed
+        self.owned, self.sealed, self.stranger = pen.owned, pen.sealed, pen.stranger
         self.status, self.cartridge, self.self_test = status, cartridge, self_test
 
     @classmethod
     async def read(cls, pen: Pen) -> "PenInfo":
         """Ask the pen, when it has come to rest if it was just switched on; asking changes nothing."""
-        if pen.owned and not pen.sealed:
+        if pen.stranger:
             return cls(pen, await pen.status(), None, None)
         facts = await pen.look()
         return cls(pen, facts.status, facts.cartridge, await pen.request(GetSelfTest()))
@@ -83,6 +83,8 @@ class PenInfo:
             return "you: all that is shown here came sealed, from this very pen"
         if self.owned:
             return "somebody else, or you on another computer; shown is what anybody is told, unproved"
+        if self.stranger:
+            return "none yet: nobody can run it before it is paired"
         return "none: whoever reaches it can run it"
 
     def _limits(self) -> Rows:

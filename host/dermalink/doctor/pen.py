@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from dermalink.channel.opening import not_owner
+from dermalink.channel.opening import not_owner, not_paired
 from dermalink.claims import looser_claims, therapy_bars
 from dermalink.discovery import look_again
 from dermalink.display.link import unsealed_words
@@ -32,7 +32,7 @@ async def check_pen(url: str) -> list[Finding]:
     """Everything about the pen at `url`; asking changes nothing."""
     try:
         async with await Pen.connect(url, inspect_only=True) as pen:
-            if pen.owned and not pen.sealed:
+            if pen.stranger:
                 return [ok("pen", f"{pen.serial_number} on {url}"), *check_owner(pen), *check_claims(pen)]
             facts = await pen.look()
             report = await pen.request(GetSelfTest())
@@ -53,11 +53,11 @@ async def check_pen(url: str) -> list[Finding]:
 
 def check_owner(pen: Pen) -> Iterator[Finding]:
     """Whether this computer is its owner's, and nothing was forged on the way."""
-    if not pen.owned:
-        return
-    if not pen.sealed:
-        why = not_owner(pen.serial_number)
+    if pen.stranger:
+        why = not_owner(pen.serial_number) if pen.owned else not_paired(pen.serial_number)
         yield warning("pen's owner", why.refused, f"{why.advice}.")
+        return
+    if not pen.owned:
         return
     dropped = pen.connection.link.counters.unsealed()
     said = "this computer has its keys, and all it says is sealed"

@@ -1,7 +1,9 @@
-"""Who may do what: on a pen with an owner, strangers have a small corner, and all else is under the owner's seal.
+"""Who may do what: on a pen that is its owner's only, strangers have a small corner, and all else is under his seal.
+
+That is one that has an owner, and any that is built to be sold: before it is paired, nobody runs it (SR-OWN-1).
 
 The corner (SR-SEC-1) is what anybody may ask in the clear: who the pen is, how it stands, whether it has an owner, the
-steps of pairing and of the handshake; and Stop and a symptom, which are obeyed. A pen without an owner asks no seal.
+steps of pairing and of the handshake; and Stop and a symptom, which are obeyed. A pen for tests asks no seal before it has an owner.
 
 A handshake costs the pen some X25519, and anybody can ask for one. Each port has `HANDSHAKES_AT_ONCE` and gains one
 every `HANDSHAKE_EVERY_MS`, whoever is connected there, since a connection is soon made anew; those that the owner
@@ -29,21 +31,21 @@ STOP_OPCODES: Final = (Opcode.STOP, Opcode.REPORT_SYMPTOM)
 CORNER: Final = frozenset(
     {Opcode.HELLO, Opcode.GET_STATUS, Opcode.GET_OWNER, Opcode.PAIR_STEP, Opcode.OPEN_CHANNEL, *STOP_OPCODES}
 )
-"""What a pen with an owner takes in the clear."""
+"""What a pen that is its owner's only takes in the clear."""
 ONLY_CLEAR: Final = frozenset({Opcode.HELLO, Opcode.OPEN_CHANNEL})
 """What comes before a seal, and has no meaning under one."""
 TICK_MASK: Final = 0xFFFF_FFFF
 
 
 def port_is_authenticated(pen: Inside, asked: Asked) -> bool:
-    """Whether this very message is the owner's: it came under seal, or the pen has no owner."""
-    return asked.seal != 0 or not pen.owner.owned or "owner-check" in pen.disabled
+    """Whether this very message is the owner's: it came under seal, or the pen is anybody's."""
+    return asked.seal != 0 or not pen.owners_only or "owner-check" in pen.disabled
 
 
 def refusal_of(pen: Inside, asked: Asked, opcode: int) -> Reason:
     """Why a message is refused before anything in it is looked at, NONE if it is not; never Stop or a symptom."""
     if opcode not in CORNER and not port_is_authenticated(pen, asked):
-        return Reason.NOT_AUTHENTICATED
+        return Reason.NOT_AUTHENTICATED if pen.owner.owned else Reason.NO_OWNER
     if asked.seal and opcode in ONLY_CLEAR:
         return Reason.WRONG_STATE
     return Reason.NONE

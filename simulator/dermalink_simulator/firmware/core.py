@@ -85,10 +85,10 @@ def status_flags(pen: Inside) -> StatusFlag:
 
 
 def tell_state(pen: Inside) -> None:
-    """The state changed: everybody who said hello hears it, on a pen with an owner only the owner."""
+    """The state changed: everybody who said hello hears it, on a pen that is its owner's only nobody else."""
     flags, state = None, pen.state
     for port in pen.ports.values():
-        if not port.hears(owned=pen.owner.owned):
+        if not port.hears(owners_only=pen.owners_only):
             continue
         if flags is None:
             flags = status_flags(pen)

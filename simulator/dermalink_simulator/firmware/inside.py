@@ -99,6 +99,11 @@ class Inside:
         vars(self).update(state)
         self.compiled = compiled(self.limits)
 
+    @property
+    def owners_only(self) -> bool:
+        """Whether nobody but an owner may run it: it has one, or it was built to be sold."""
+        return self.owner.owned or self.profile is Profile.PRODUCT
+
     def __init__(self, profile: Profile, disabled: frozenset[str]) -> None:
         self.profile = profile
         self.disabled = disabled

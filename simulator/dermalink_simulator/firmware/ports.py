@@ -133,9 +133,9 @@ class Port:
             self.dropped = min(self.dropped + 1, COUNT_MAX)
         return body
 
-    def hears(self, *, owned: bool) -> bool:
-        """Whether this host is told anything unasked: on a pen with an owner, only the owner is (SR-SEC-1)."""
-        return self.greeted and (not owned or self.seal.proven)
+    def hears(self, *, owners_only: bool) -> bool:
+        """Whether this host is told anything unasked; `owners_only`: under seal alone (SR-SEC-1)."""
+        return self.greeted and (not owners_only or self.seal.proven)
 
     def seal_replies(self) -> None:
         """Seal the replies that wait now, so that they go out although the channel ends."""

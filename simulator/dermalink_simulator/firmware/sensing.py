@@ -280,10 +280,10 @@ def _sample(pen: Inside, dt_ms: int, sensors: Sensors) -> None:
 
 
 def send_telemetry(pen: Inside, tick_ms: int, samples: bytes) -> None:
-    """A batch to the session's owner; with no session to everybody who said hello, of an owned pen to its owner."""
+    """A batch to the session's owner; with none to everybody who said hello, or only to the pen's owner."""
     owner = pen.state.owner
     for port in pen.ports.values():
-        if not port.hears(owned=pen.owner.owned) or (pen.state.session_id and port.number != owner - 1):
+        if not port.hears(owners_only=pen.owners_only) or (pen.state.session_id and port.number != owner - 1):
             continue
         port.telemetry_sequence = (port.telemetry_sequence + 1) & SEQUENCE_MASK
         port.notify(Telemetry(sequence=port.telemetry_sequence, tick_ms=tick_ms, samples=samples))

@@ -1,14 +1,11 @@
 """Advertising as a controller of metal does it: at its interval, never quite in step, answering who scans actively."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from bumble import controller, hci
 
 from dermalink_simulator.hardware.chance import generator
-
-if TYPE_CHECKING:
-    from dermalink_simulator.radio.controller import CorrectedController
 
 # Core specification 5.4, Vol 6, Part B, 4.4.2.2.1: advDelay, which keeps two advertisers from falling into step.
 ADVERTISING_DELAY_S: Final = 0.010
@@ -28,13 +25,26 @@ KINDS: Final = {
 }
 
 
+class Surroundings(Protocol):
+    """What an advertiser needs of the air."""
+
+    seed: int
+
+    def anybody_listens(self, advertising: controller.Controller) -> bool:
+        """Whether an advertisement would be heard by anybody else."""
+        ...
+
+    def advertise(self, advertiser: "Advertiser") -> None:
+        """One advertising event."""
+
+
 class Advertiser(controller.LegacyAdvertiser):
     """Advertises at the interval it was told, a little late each time; sleeps while nobody would hear it."""
 
-    def __init__(self, owner: "CorrectedController") -> None:
+    def __init__(self, owner: controller.Controller, air: Surroundings, number: int) -> None:
         super().__init__(owner)
-        self._owner = owner
-        self._random = generator(owner.air.seed, f"air/advertiser/{owner.number}")
+        self._air = air
+        self._random = generator(air.seed, f"air/advertiser/{number}")
         self._sleeps = False
 
     @property
@@ -69,8 +79,8 @@ class Advertiser(controller.LegacyAdvertiser):
 
     def _on_timer_fired(self) -> None:
         self.timer_handle = None
-        if not self._owner.air.anybody_listens(self._owner):
+        if not self._air.anybody_listens(self.controller):
             self._sleeps = True
             return
         self._again(self._interval_s)
-        self._owner.air.advertise(self)
+        self._air.advertise(self)

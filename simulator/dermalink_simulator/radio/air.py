@@ -3,20 +3,38 @@
 On the event loop's clock, virtual or real. The same seed, calls and times give the same losses and delays.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from bumble import link
+from bumble.controller import Controller
 
 from dermalink_simulator.hardware.air import PERFECT, AirConditions, Losses
 from dermalink_simulator.hardware.chance import generator
-from dermalink_simulator.radio.link import Link, Parameters
+from dermalink_simulator.radio.link import End, Link, Parameters
 
 if TYPE_CHECKING:
-    from bumble.controller import Controller
-
     from dermalink_simulator.radio.advertiser import Advertiser
-    from dermalink_simulator.radio.controller import CorrectedController
-    from dermalink_simulator.radio.link_end import AirConnection
+
+
+class Member(Controller, ABC):
+    """What the air needs of a controller in it; `number` is the air's to give."""
+
+    number = 0
+    le_legacy_advertiser: "Advertiser"
+
+    @property
+    @abstractmethod
+    def listens(self) -> bool:
+        """Whether it would hear an advertisement."""
+
+    @abstractmethod
+    def on_advertisement(self, advertiser: "Advertiser") -> None:
+        """An advertisement is heard."""
+
+    @abstractmethod
+    def lose(self) -> None:
+        """The air is gone."""
 
 
 class Air(link.LocalLink):
@@ -27,19 +45,19 @@ class Air(link.LocalLink):
         self.conditions = conditions.copy()
         self.seed = seed
         # In the order in which they came: a set of objects has another order in every run.
-        self.members: list[CorrectedController] = []
+        self.members: list[Member] = []
         self.links: list[Link] = []
         self._advertising_losses = Losses(generator(seed, "air/advertising"))
         self._linked = self._joined = 0
 
-    def add_controller(self, controller: "Controller") -> None:
+    def add_controller(self, controller: Controller) -> None:
         """A controller comes into this air."""
-        corrected = cast("CorrectedController", controller)
-        self.members.append(corrected)
+        member = cast("Member", controller)
+        self.members.append(member)
         self._joined += 1
-        corrected.number = self._joined
+        member.number = self._joined
 
-    def remove_controller(self, controller: "Controller") -> None:
+    def remove_controller(self, controller: Controller) -> None:
         """A controller is gone."""
         self.members = [one for one in self.members if one is not controller]
 
@@ -53,7 +71,7 @@ class Air(link.LocalLink):
 
     # Advertising
 
-    def anybody_listens(self, advertising: "CorrectedController") -> bool:
+    def anybody_listens(self, advertising: Controller) -> bool:
         """Whether an advertisement would be heard by anybody."""
         return any(one.listens for one in self.members if one is not advertising)
 
@@ -74,7 +92,7 @@ class Air(link.LocalLink):
 
     # Links
 
-    def connect(self, central: "AirConnection", peripheral: "AirConnection", agreed: Parameters) -> Link:
+    def connect(self, central: End, peripheral: End, agreed: Parameters) -> Link:
         """A new link between the two."""
         self.links = [one for one in self.links if one.alive]
         self._linked += 1

@@ -8,19 +8,17 @@ announced.
 import asyncio
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from bumble import controller, core, hci
 from bumble.core import PhysicalTransport
 
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.radio.advertiser import ADVERTISING_MAX, ADVERTISING_MIN, KINDS, Advertiser
+from dermalink_simulator.radio.air import Air, Member
 from dermalink_simulator.radio.link import CENTRAL, PERIPHERAL, TIMED_OUT, Parameters, parameters_of
 from dermalink_simulator.radio.link_end import ACL, SECOND_FRAGMENT, AirConnection
 from dermalink_simulator.radio.procedures import OneProcedureAtATime
-
-if TYPE_CHECKING:
-    from dermalink_simulator.radio.air import Air
 
 ACCEPT_LIST_MAX: Final = 8
 DATA_OCTETS: Final = 251
@@ -44,7 +42,7 @@ COMMANDS: Final = frozenset(
 ANNOUNCED_WRONGLY: Final = hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
 
 
-class CorrectedController(OneProcedureAtATime):
+class CorrectedController(OneProcedureAtATime, Member):
     """A controller in an `Air`."""
 
     le_features = controller.Controller.le_features & ~ANNOUNCED_WRONGLY
@@ -56,8 +54,7 @@ class CorrectedController(OneProcedureAtATime):
     supported_max_tx_time = supported_max_rx_time = suggested_max_tx_time = DATA_US
     filter_accept_list_size = ACCEPT_LIST_MAX
 
-    def __init__(self, name: str, air: "Air", public_address: hci.Address, seed: int = 0) -> None:
-        self.number = 0
+    def __init__(self, name: str, air: Air, public_address: hci.Address, seed: int = 0) -> None:
         self.air = air
         self.supported_commands = set(COMMANDS)
         super().__init__(name, link=air, public_address=public_address)
@@ -67,7 +64,7 @@ class CorrectedController(OneProcedureAtATime):
         self._last_handle = 0
         self._reported: set[tuple[bytes, int, bytes]] = set()
         self._accept_list: list[hci.Address] = []
-        self.le_legacy_advertiser: Advertiser = Advertiser(self)
+        self.le_legacy_advertiser: Advertiser = Advertiser(self, air, self.number)
 
     # The host's side
 
@@ -277,9 +274,9 @@ class CorrectedController(OneProcedureAtATime):
         ours = self._make_end(CENTRAL, own, address)
         other = theirs._make_end(PERIPHERAL, address, own)  # noqa: SLF001 (a controller like this one)
         made = self.air.connect(ours, other, agreed)
-        for end in made.ends:
+        for one, end in ((self, ours), (theirs, other)):
             end.air_link = made
-            end.owner._say_connection(SUCCESS, end.handle, end.role, end.peer_address, made.parameters.said())  # noqa: SLF001
+            one._say_connection(SUCCESS, end.handle, end.role, end.peer_address, made.parameters.said())  # noqa: SLF001
 
     def _make_end(self, side: int, own: hci.Address, peer: hci.Address) -> AirConnection:
         end = AirConnection(
@@ -332,13 +329,13 @@ class CorrectedController(OneProcedureAtATime):
         if end is not None and agreed is not None and end.air_link is not None:
             end.air_link.agree(agreed)
 
-    def say_parameters(self, end: AirConnection, parameters: Parameters) -> None:
+    def say_parameters(self, handle: int, parameters: Parameters) -> None:
         """The host is told what holds on a link."""
         interval, latency, supervision = parameters.said()
         self.send_hci_packet(
             hci.HCI_LE_Connection_Update_Complete_Event(
                 status=SUCCESS,
-                connection_handle=end.handle,
+                connection_handle=handle,
                 connection_interval=interval,
                 peripheral_latency=latency,
                 supervision_timeout=supervision,

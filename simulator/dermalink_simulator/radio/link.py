@@ -8,7 +8,7 @@ while the link lives. Terminating goes over the air as well, behind the data tha
 import asyncio
 from collections import deque
 from math import floor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from bumble import hci, ll
 
@@ -25,9 +25,6 @@ from dermalink_simulator.hardware.air import (
     Losses,
     exchange_us,
 )
-
-if TYPE_CHECKING:
-    from dermalink_simulator.radio.link_end import AirConnection
 
 US: Final = 1_000_000
 MS: Final = 1_000
@@ -90,6 +87,25 @@ class Packet(NamedTuple):
     control: ll.ControlPdu | None = None
 
 
+class End(Protocol):
+    """What a link tells the controller on one side of it, and through that its host."""
+
+    def passed(self) -> None:
+        """A packet of this end's host passed: there is room for another."""
+
+    def arrived(self, first: bool, data: bytes) -> None:
+        """A packet of the other end's host came."""
+
+    def control_arrived(self, pdu: ll.ControlPdu) -> None:
+        """A control PDU of the other end's controller came."""
+
+    def ended(self, reason: int) -> None:
+        """The link is gone, for that reason as seen from here."""
+
+    def adopted(self, parameters: Parameters) -> None:
+        """These parameters hold from now on."""
+
+
 class _Way:
     """One direction: what waits for an event, and what passed one and is still to arrive."""
 
@@ -103,12 +119,11 @@ class _Way:
 
 
 class Link:
-    """A link between a central and a peripheral; `ends` are their connections, the central's first."""
+    """A link between a central and a peripheral; `ends` are theirs, the central's first."""
 
     def __init__(
-        self, conditions: AirConditions, losses: Losses, central: "AirConnection", peripheral: "AirConnection",
-        agreed: Parameters,
-    ) -> None:  # fmt: skip
+        self, conditions: AirConditions, losses: Losses, central: End, peripheral: End, agreed: Parameters
+    ) -> None:
         self._conditions = conditions
         self._losses = losses
         self._loop = asyncio.get_running_loop()
@@ -297,7 +312,7 @@ class Link:
         elif isinstance(packet.control, ll.TerminateInd):
             self._end(packet.control.error_code)
         elif not self._gone[1 - side]:
-            receiver.controller.on_ll_control_pdu(self.ends[side].self_address, packet.control)
+            receiver.control_arrived(packet.control)
 
     # Ending
 
@@ -331,7 +346,7 @@ class Link:
         self.drop()
         for side, end in enumerate(self.ends):
             if not self._gone[side]:
-                end.controller.on_le_disconnected(end, BY_OWN_HOST if self._closing[side] else reason)
+                end.ended(BY_OWN_HOST if self._closing[side] else reason)
 
     def drop(self) -> None:
         """Let go of everything, and tell nobody."""
@@ -377,4 +392,4 @@ class Link:
         if tell or before != self.parameters:
             for side, end in enumerate(self.ends):
                 if not self._gone[side]:
-                    end.owner.say_parameters(end, self.parameters)
+                    end.adopted(self.parameters)

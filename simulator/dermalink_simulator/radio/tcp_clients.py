@@ -7,12 +7,17 @@ from bumble import core, hci
 from bumble.transport.common import PacketParser
 
 from dermalink_simulator.radio.corrections import make_controller
-from dermalink_simulator.radio.transports import CLIENTS_MAX, READ_BYTES, UNREAD_BYTES, Served
+from dermalink_simulator.radio.served import Served
 
 if TYPE_CHECKING:
     from dermalink_simulator.radio.air import Air
     from dermalink_simulator.radio.controller import CorrectedController
 
+CLIENTS_MAX: Final = 16
+# One client's bytes between two looks at everybody else, so that a flood delays no Stop: two full data packets.
+READ_BYTES: Final = 512
+# What a client that does not read may leave lying here: HCI knows no way to make a controller wait.
+UNREAD_BYTES: Final = 1 << 18
 FROM_HOSTS: Final = (hci.HCI_COMMAND_PACKET, hci.HCI_ACL_DATA_PACKET)
 
 

@@ -17,7 +17,7 @@ from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dermalink_simulator.radio.dongles import must_be_a_device, not_opened
-from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio, RadioGone
+from dermalink_simulator.radio.errors import BadRadioSpec, BumbleMissing, NoSuchRadio
 from dermalink_simulator.radio.listening import (
     VHCI,
     listen_here,
@@ -26,6 +26,7 @@ from dermalink_simulator.radio.listening import (
     must_have_vhci,
     real_address,
 )
+from dermalink_simulator.radio.served import Served
 from dermalink_simulator.radio.spaces import find_air
 from dermalink_simulator.radio.specs import AIR, FOR_HOSTS, TO_HOSTS, as_bumble_writes, check_spec, without_options
 
@@ -33,15 +34,9 @@ if TYPE_CHECKING:
     from bumble.transport.common import Transport, TransportSink, TransportSource
 
     from dermalink_simulator.radio.air import Air
-    from dermalink_simulator.radio.controller import CorrectedController
 
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 2.0
-CLIENTS_MAX: Final = 16
-# One client's bytes between two looks at everybody else, so that a flood delays no Stop: two full data packets.
-READ_BYTES: Final = 512
-# What a client that does not read may leave lying here: HCI knows no way to make a controller wait.
-UNREAD_BYTES: Final = 1 << 18
 
 _numbers = itertools.count(1)
 
@@ -64,22 +59,6 @@ class Listen(Protocol):
     ) -> Awaitable[tuple[asyncio.Server, str]]:
         """Listen."""
         ...
-
-
-class Served:
-    """Controllers that are being served; `reach` is what a host elsewhere gives `open_controller`, if it can."""
-
-    def __init__(self, reach: str = "") -> None:
-        self.reach = reach
-        self.controllers: list[CorrectedController] = []
-        self.turned_away = 0
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def gone(self, spec: str) -> None:
-        """The way to the hosts broke: `lost` says so."""
-        if not self.lost.done():
-            self.lost.set_exception(RadioGone(f"The radio {spec!r} is gone", limit="the system closed it"))
-            self.lost.exception()  # seen, also where nobody waits for it
 
 
 @asynccontextmanager

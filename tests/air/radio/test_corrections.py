@@ -506,9 +506,10 @@ async def test_whoever_is_on_the_accept_list_is_connected_to() -> None:
 @in_virtual_time
 async def test_a_link_that_ends_twice_ends_once() -> None:
     pair = await linked()
+    (end,) = pair.pen.controller.le_connections.values()
     terminate_all(corrected_of(pair.pen.controller), hci.HCI_CONNECTION_TIMEOUT_ERROR)
     terminate_all(corrected_of(pair.pen.controller))
-    pair.pen.controller.on_le_disconnected(pair.air.links[0].ends[1], 0x13)
+    pair.pen.controller.on_le_disconnected(end, 0x13)
     await asyncio.sleep(0.1)
     assert (pair.host.ended, pair.pen.ended) == ([0x08], [0x08])
     pair.air.close()

@@ -28,8 +28,9 @@ from dermalink_simulator.radio.errors import (
     RadioError,
     RadioGone,
 )
+from dermalink_simulator.radio.served import Served
 from dermalink_simulator.radio.spaces import find_air, published_air
-from dermalink_simulator.radio.transports import Served, open_controller, serve_controllers
+from dermalink_simulator.radio.transports import open_controller, serve_controllers
 from tests.air.radio.rig import PEN_ADDRESS, advertise, bare, initiate, linked
 from tests.support.running import in_real_time, in_virtual_time
 

@@ -13,9 +13,11 @@ from dermalink.doctor.findings import Level
 from dermalink.doctor.pen import check_owner
 from dermalink.errors import NotOwner
 from dermalink.pen import Pen
+from dermalink.stopping import is_stopped
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.envelope import Envelope, encode_envelope
 from dermalink_protocol.messages.identity import GetStatus
+from dermalink_simulator.profile import profile_named
 from tests.support.owned import no_keys
 from tests.support.running import in_virtual_time
 from tests.unit.host.scripted_pen import AT_REST
@@ -70,6 +72,27 @@ async def test_monitor_refuses_a_stranger_to_whom_the_pen_would_say_nothing(show
     async with an_owned_pen(known=no_keys, inspect_only=True) as (pen, _):
         with pytest.raises(NotOwner, match="dermalink pair"):
             await watch(pen, 1.0, as_json=True)
+    assert shown == []
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-1", side="host")
+@in_virtual_time
+async def test_a_pen_as_sold_is_shown_to_anybody_and_run_by_nobody_before_it_is_paired(shown: list[str]) -> None:
+    async with a_desk(profile=profile_named("product")) as desk:
+        with pytest.raises(NotOwner, match="no owner yet"):
+            await desk.connect(known=no_keys)
+        async with await desk.connect(inspect_only=True, known=no_keys) as pen:
+            info = await PenInfo.read(pen)
+            assert "before it is paired" in _rows(info)["owner"]
+            assert _rows(info)["head"] == FOR_ITS_OWNER
+            (finding,) = check_owner(pen)
+            assert finding.level is Level.WARNING
+            with pytest.raises(NotOwner, match="dermalink pair"):
+                await watch(pen, 1.0, as_json=True)
+            assert is_stopped((await pen.stop()).status)
+        desk.give_owner()
+        async with await desk.connect(inspect_only=True) as pen:
+            assert (pen.owned, pen.sealed, pen.stranger) == (True, True, False)
     assert shown == []
 
 

@@ -18,8 +18,8 @@ EVERY_OPCODE = range(0x1_0000)
 IN_CLEAR, UNDER_SEAL = Asked(1, Channel.COMMAND, 1, 0), Asked(1, Channel.COMMAND, 1, 7)
 
 
-def a_pen(*, owned: bool) -> Inside:
-    pen = Inside(Profile.TEST, frozenset())
+def a_pen(*, owned: bool, profile: Profile = Profile.TEST) -> Inside:
+    pen = Inside(profile, frozenset())
     pen.owner = NO_OWNER._replace(number=int(owned))
     return pen
 
@@ -43,7 +43,16 @@ def test_under_seal_all_but_what_comes_before_it_is_looked_at() -> None:
     assert port_is_authenticated(pen, UNDER_SEAL)
 
 
-def test_without_an_owner_everybody_is_heard() -> None:
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1", side="pen")
+def test_a_pen_that_is_built_to_be_sold_has_nobody_run_it_before_it_is_paired() -> None:
+    pen = a_pen(owned=False, profile=Profile.PRODUCT)
+    refused = {opcode: refusal_of(pen, IN_CLEAR, opcode) for opcode in EVERY_OPCODE}
+    assert {opcode for opcode, reason in refused.items() if reason is Reason.NONE} == CORNER
+    assert set(refused.values()) == {Reason.NONE, Reason.NO_OWNER}
+    assert not port_is_authenticated(pen, IN_CLEAR)
+
+
+def test_a_pen_for_tests_without_an_owner_hears_everybody() -> None:
     pen = a_pen(owned=False)
     assert all(refusal_of(pen, IN_CLEAR, opcode) is Reason.NONE for opcode in EVERY_OPCODE)
     assert port_is_authenticated(pen, IN_CLEAR)
