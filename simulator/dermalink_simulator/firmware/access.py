@@ -3,7 +3,8 @@
 That is one that has an owner, and any that is built to be sold: before it is paired, nobody runs it (SR-OWN-1).
 
 The corner (SR-SEC-1) is what anybody may ask in the clear: who the pen is, how it stands, whether it has an owner, the
-steps of pairing and of the handshake; and Stop and a symptom, which are obeyed. A pen for tests asks no seal before it has an owner.
+steps of pairing and of the handshake; and Stop and a symptom, which are obeyed. A pen for tests asks no seal before
+it has an owner.
 
 A handshake costs the pen some X25519, and anybody can ask for one. Each port has `HANDSHAKES_AT_ONCE` and gains one
 every `HANDSHAKE_EVERY_MS`, whoever is connected there, since a connection is soon made anew; those that the owner
