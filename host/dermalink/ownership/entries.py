@@ -15,9 +15,12 @@ from typing import Any, Final, NamedTuple
 
 from dermalink.ownership.errors import KeysBroken
 from dermalink.ownership.owned_pen import OwnedPen
+from dermalink.ownership.private_folder import BYTES_MAX
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.pairing.setup_code import checked_serial_number
 
 VERSION: Final = 1
+PAIRED_MAX_S: Final = 0xFFFF_FFFF  # as far as a pen's clock reaches, the year 2106
 
 
 class Where(Enum):
@@ -59,15 +62,17 @@ def encode_entry(entry: Entry, keys: str | None) -> bytes:
 
 
 def decode_entry(data: bytes, name: str, *, finished: bool) -> tuple[Entry, str | None]:
-    """The entry in a file, and the keys that lie in it; raises `KeysBroken`."""
+    """The entry in the file of the pen `name`, and the keys that lie in it; raises `KeysBroken`, also for another's."""
     told = _object(data, name)
     try:
-        where = Where(told["where"])
-        entry = Entry(str(told["serial_number"]), int(told["paired_s"]), where, finished)
+        where, paired_s = Where(told["where"]), told["paired_s"]
+        serial_number = checked_serial_number(told["serial_number"])
         keys = json.dumps(told["keys"]) if where is Where.FILE else None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError, DermalinkError):
         raise broken(name) from None
-    return entry, keys
+    if serial_number != name or type(paired_s) is not int or not 0 <= paired_s <= PAIRED_MAX_S:
+        raise broken(name)
+    return Entry(serial_number, paired_s, where, finished), keys
 
 
 def encode_keys(pen: OwnedPen) -> str:
@@ -100,7 +105,7 @@ def broken(name: str) -> KeysBroken:
     """That what lies there for `name`, a pen or a file, can't be read."""
     return KeysBroken(
         f"The keys of {name} can't be read",
-        limit="they are cut, altered, or a newer Dermalink's",
+        limit="they are cut, altered, another pen's, or a newer Dermalink's",
         rule="SR-OWN-1",
         advice="Put back a sound copy, or forget them (`dermalink unpair --forget`) and pair again",
     )
@@ -122,9 +127,11 @@ def _parts(text: str, entry: Entry, names: tuple[str, ...]) -> list[bytes]:
 
 
 def _object(data: bytes | str, name: str) -> dict[str, Any]:
+    if len(data) > BYTES_MAX:
+        raise broken(name)
     try:
         told = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # so many brackets deep
         raise broken(name) from None
     if not isinstance(told, dict) or told.get("version") != VERSION:
         raise broken(name)

@@ -23,7 +23,9 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 BYTES_MAX: Final = 4_096  # an entry with its keys has some 450
 
 # No link is followed, and nobody waits for a pipe that was put in a file's place.
-READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+AS_IT_LIES: Final = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+READ: Final = os.O_RDONLY | AS_IT_LIES
+OVERWRITE: Final = os.O_RDWR | AS_IT_LIES  # for reading as well: a pipe that nobody reads could not be opened
 WRITE_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -44,18 +46,16 @@ class PrivateFolder:
             raise _forbidden(self.path, error) from error
 
     def read(self, name: str) -> bytes | None:
-        """The file, None where there is none."""
+        """The file, None where there is none; of a longer one than is written here, `BYTES_MAX` + 1 bytes."""
         path = self.path / name
         try:
-            descriptor = os.open(path, READ)
+            descriptor = self._open(path, READ)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _forbidden(path, error) from error
         try:
-            _refuse_exposed(os.fstat(descriptor), path)
-            _refuse_exposed(self.path.stat(), self.path)
-            return os.read(descriptor, BYTES_MAX)
+            return os.read(descriptor, BYTES_MAX + 1)
         except OSError as error:
             raise _forbidden(path, error) from error
         finally:
@@ -83,21 +83,45 @@ class PrivateFolder:
             raise _forbidden(path, error) from error
 
     def remove(self, name: str) -> bool:
-        """Overwrite the file and remove it, and what a write that was cut left; False where there was none."""
+        """Overwrite the file and remove it, and what a write that was cut left; False where there was none.
+
+        What `read` refuses as exposed, or as no file of this folder's, is left as it is.
+        """
         path = self.path / name
         try:
-            (self.path / f"{name}.new").unlink(missing_ok=True)
-            with path.open("r+b") as file:
-                file.write(bytes(path.stat().st_size))
-                file.flush()
-                os.fsync(file.fileno())
+            descriptor = self._open(path, OVERWRITE)
+            try:
+                _overwrite(descriptor)
+            finally:
+                os.close(descriptor)
             path.unlink()
+            (self.path / f"{name}.new").unlink(missing_ok=True)
             _sync(self.path)
         except FileNotFoundError:
             return False
         except OSError as error:
             raise _forbidden(path, error) from error
         return True
+
+    def _open(self, path: Path, flags: int) -> int:
+        """A descriptor of a file that is this user's alone, in a folder that is."""
+        descriptor = os.open(path, flags)
+        try:
+            _refuse_exposed(os.fstat(descriptor), path)
+            _refuse_exposed(self.path.stat(), self.path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _overwrite(descriptor: int) -> None:
+    """With zeros, as far as anything was written here; what is no plain file keeps nothing."""
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode):
+        with os.fdopen(descriptor, "r+b", closefd=False) as file:
+            file.write(bytes(min(found.st_size, BYTES_MAX)))
+        os.fsync(descriptor)
 
 
 def _refuse_exposed(found: os.stat_result, path: Path) -> None:

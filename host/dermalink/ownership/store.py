@@ -21,6 +21,7 @@ from dermalink.ownership.entries import (
     Entry,
     Unfinished,
     Where,
+    broken,
     decode_entry,
     decode_keys,
     decode_unfinished,
@@ -28,10 +29,12 @@ from dermalink.ownership.entries import (
     encode_keys,
     encode_unfinished,
 )
-from dermalink.ownership.errors import KeysMissing, KeyStoreError
+from dermalink.ownership.errors import KeysBroken, KeysMissing, KeyStoreError
 from dermalink.ownership.owned_pen import OwnedPen
 from dermalink.ownership.private_folder import PrivateFolder
 from dermalink.ownership.system_keyring import SystemKeyring
+from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.pairing.setup_code import checked_serial_number
 
 KEYS_VARIABLE: Final = "DERMALINK_KEYS"
 OWNED: Final = ".pen.json"
@@ -88,13 +91,18 @@ class KeyStore:
         found = []
         for suffix in (OWNED, UNFINISHED):
             for name in self._folder.names(suffix):
+                serial_number = _serial(name)
+                if serial_number is None:  # no pen's, and nothing that a terminal should be sent as it is
+                    shown = ascii(name + suffix)
+                    found.append(Listed(shown, None, broken(shown)))
+                    continue
                 try:
                     data = self._folder.read(name + suffix)
                     if data is not None:
-                        entry = decode_entry(data, _serial(name), finished=suffix == OWNED)[0]
-                        found.append(Listed(entry.serial_number, entry))
+                        entry = decode_entry(data, serial_number, finished=suffix == OWNED)[0]
+                        found.append(Listed(serial_number, entry))
                 except KeyStoreError as error:
-                    found.append(Listed(_serial(name), None, error))
+                    found.append(Listed(serial_number, None, error))
         return sorted(found, key=lambda listed: listed.name)
 
     # Where
@@ -190,16 +198,18 @@ class KeyStore:
         self._remembered.pop(name, None)
         if name.removesuffix(suffix) not in self._folder.names(suffix):
             return False
-        if self._may_lie_in_keyring(name):
+        if self._may_lie_in_keyring(serial_number, name):
             keyring = self._get_keyring()
             if keyring is not None:
                 keyring.remove(name)
         return self._folder.remove(name)
 
-    def _may_lie_in_keyring(self, name: str) -> bool:
+    def _may_lie_in_keyring(self, serial_number: str, name: str) -> bool:
+        """Raises what the folder does: what it refuses to read is not removed either."""
+        data = self._folder.read(name) or b""
         try:
-            return decode_entry(self._folder.read(name) or b"", name, finished=True)[0].where is Where.KEYRING
-        except KeyStoreError:  # it can't be read, and is to go all the same
+            return decode_entry(data, serial_number, finished=True)[0].where is Where.KEYRING
+        except KeysBroken:  # what it says can't be known, and it is to go all the same
             return True
 
 
@@ -229,11 +239,13 @@ def _name(serial_number: str) -> str:
     return serial_number.encode("utf-8", "surrogatepass").hex()
 
 
-def _serial(name: str) -> str:
+def _serial(name: str) -> str | None:
+    """The serial number of which this is the file's name; None for what names no pen."""
     try:
-        return bytes.fromhex(name).decode("ascii")
-    except ValueError:
-        return name
+        serial_number = checked_serial_number(bytes.fromhex(name).decode("ascii"))
+    except (ValueError, DermalinkError):
+        return None
+    return serial_number if _name(serial_number) == name else None
 
 
 def _missing(serial_number: str, limit: str) -> KeysMissing:

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from dermalink.cli.app import app
+from dermalink.cli.connecting import NotAPen
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for
 from dermalink.cli.stopping import StopResult, Tell
-from dermalink.errors import HandshakeFailed, HostError
+from dermalink.errors import CannotOpen, HandshakeFailed, HostError, Timeout
 from dermalink.ownership.errors import KeyringLocked
 from dermalink.pen import Pen
 
@@ -47,9 +48,17 @@ def test_ctrl_c_before_the_pen_has_answered_says_that_nothing_was_written_down(
 
 
 @pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
-@pytest.mark.parametrize("why", [HandshakeFailed("Who answers is not the pen"), KeyringLocked("The keyring is locked")])
+@pytest.mark.parametrize(
+    "why",
+    [
+        HandshakeFailed("Who answers is not the pen"),
+        KeyringLocked("The keyring is locked"),
+        Timeout("No answer"),
+        RecursionError("a key file that nobody foresaw"),
+    ],
+)
 def test_a_symptom_that_cannot_be_told_under_seal_stops_the_pen_all_the_same(
-    why: HostError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    why: HostError | RecursionError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped: list[str | None] = []
 
@@ -67,10 +76,48 @@ def test_a_symptom_that_cannot_be_told_under_seal_stops_the_pen_all_the_same(
     monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
     result = CliRunner().invoke(app, ["symptom", "pain", "--pen", "ble:DP-1"])
     assert stopped == ["ble:DP-1"]
-    assert result.exit_code == code_for(why) != ExitCode.DONE
+    failed = code_for(NotAPen("")) if isinstance(why, Timeout) else code_for(why) if isinstance(why, HostError) else 1
+    assert result.exit_code == failed != ExitCode.DONE
     assert result.stderr.splitlines()[:2] == [
         "ble:DP-1: stopped",
         "Written down here; the pen is told when it is back. Lift it off the skin.",
     ]
     (journal,) = tmp_path.rglob("*.jsonl")
     assert '"told":false' in journal.read_text(encoding="utf-8")
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
+def test_a_symptom_is_written_down_though_the_stop_before_it_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(Pen, "connect", fail)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", fail)
+    result = CliRunner().invoke(app, ["symptom", "pain", "--pen", "ble:DP-1"])
+    assert result.exit_code == ExitCode.UNEXPECTED
+    assert "Traceback" not in result.output
+    assert len([*tmp_path.rglob("*.jsonl")]) == 1
+    assert "Written down here" in result.stderr
+
+
+def test_where_nothing_is_no_stop_is_tried_and_the_symptom_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(_url: str, **_: Any) -> Pen:
+        raise CannotOpen("There is no such port")
+
+    async def stop_pens(*_: Any) -> Any:
+        raise AssertionError("a Stop was tried")
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(Pen, "connect", connect)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
+    result = CliRunner().invoke(app, ["symptom", "pain", "--pen", "ble:DP-1"])
+    assert result.exit_code == code_for(CannotOpen(""))
+    assert "mistake" not in result.stderr
+    assert len([*tmp_path.rglob("*.jsonl")]) == 1

@@ -27,6 +27,7 @@ from dermalink.ownership.errors import (
     KeyStoreError,
 )
 from dermalink.ownership.owned_pen import OwnedPen
+from dermalink.ownership.private_folder import PrivateFolder
 from dermalink.ownership.store import KeyStore, Remembered, known_pen, own_store
 from dermalink.ownership.system_keyring import SystemKeyring
 from tests.unit.ownership.keyrings import Deaf, Desktop, Gone, Locked, PlainText, a_pen
@@ -349,6 +350,53 @@ def test_what_is_forgotten_was_overwritten_before(tmp_path: Path) -> None:
     assert set(other.read_bytes()) == {0}
 
 
+@pytest.mark.parametrize("whose", [b"\x1b]0;x\x07".hex(), "4" * 40, "44 4c", "4G", "\x1b[31m"], ids=ascii)
+def test_a_file_that_no_pen_can_have_is_listed_and_sends_nothing_to_the_terminal(whose: str, tmp_path: Path) -> None:
+    if sys.platform == "win32" and "\x1b" in whose:
+        pytest.skip("no file has such a name there")
+    store = in_a_file(tmp_path)
+    store.keep(a_pen())
+    [file] = (tmp_path / "keys").iterdir()
+    file.rename(file.with_name(f"{whose}.pen.json"))
+    [listed] = store.list()
+    assert listed.entry is None
+    assert f"{listed.name} {listed.why}".isprintable()
+
+
+@HAS_MODES
+def test_what_is_not_this_users_alone_is_not_removed_either(tmp_path: Path) -> None:
+    store = in_a_file(tmp_path)
+    store.keep(a_pen())
+    [file] = (tmp_path / "keys").iterdir()
+    for exposed, wide, narrow in ((file, 0o640, 0o600), (file.parent, 0o750, 0o700)):
+        exposed.chmod(wide)
+        with pytest.raises(KeysExposed, match="chmod"):
+            store.forget(SERIAL)
+        exposed.chmod(narrow)
+    assert store.known(SERIAL) == a_pen()
+
+
+@HAS_MODES
+def test_what_a_link_points_to_is_not_overwritten(tmp_path: Path) -> None:
+    store = in_a_file(tmp_path)
+    store.keep(a_pen())
+    [file] = (tmp_path / "keys").iterdir()
+    other = tmp_path / "a thesis"
+    other.write_text("whole")
+    other.chmod(0o600)
+    file.unlink()
+    file.symlink_to(other)
+    acts: list[Callable[[], object]] = [
+        lambda: store.forget(SERIAL),
+        lambda: PrivateFolder(file.parent).remove(file.name),
+    ]
+    for remove in acts:
+        with pytest.raises(KeysForbidden):
+            remove()
+    assert other.read_text() == "whole"
+    assert file.is_symlink()
+
+
 BROKEN: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("cut", lambda _: None),
     ("newer", lambda told: told.update(version=2)),
@@ -357,6 +405,16 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("short", lambda told: told["keys"].update(binding="00" * 31)),
     ("no hex", lambda told: told["keys"].update(pen_public="zz" * 32)),
     ("low order", lambda told: told["keys"].update(pen_public="00" * 32)),
+    ("too deep", lambda _: None),
+    ("too long", lambda told: told.update(padding="x" * 4_096)),
+    ("endless", lambda told: told.update(paired_s=float("inf"))),
+    ("no whole second", lambda told: told.update(paired_s=1.5)),
+    ("before all clocks", lambda told: told.update(paired_s=-1)),
+    ("after all clocks", lambda told: told.update(paired_s=1 << 32)),
+    ("far after them", lambda told: told.update(paired_s=10**30)),
+    ("another pen's", lambda told: told.update(serial_number="DL-00000008")),
+    ("nobody's", lambda told: told.update(serial_number=7)),
+    ("one that writes to the terminal", lambda told: told.update(serial_number="\x1b[31m" + SERIAL)),
     ("all alike", lambda told: told["keys"].update(host_private="11" * 32)),
 ]
 
@@ -370,7 +428,8 @@ def test_what_does_not_hold_together_is_said_and_left_there(
     [file] = (tmp_path / "keys").iterdir()
     told = json.loads(file.read_text())
     spoil(told)
-    file.write_text(file.read_text()[:-10] if name == "cut" else json.dumps(told))
+    written = {"cut": file.read_text()[:-10], "too deep": "[" * 4_000}.get(name, json.dumps(told))
+    file.write_text(written)
     left = file.read_bytes()
     with pytest.raises(KeysBroken, match="pair again") as caught:
         store.known(SERIAL)

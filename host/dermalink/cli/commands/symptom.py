@@ -37,10 +37,8 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
-    from dermalink.cli.connecting import connected
-    from dermalink.errors import BadUrl, ChannelError
-    from dermalink.ownership.errors import KeyStoreError
-    from dermalink_protocol.errors import DermalinkError
+    from dermalink.cli.connecting import NotAPen, connected
+    from dermalink.errors import BadUrl, CannotOpen
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
     from dermalink_protocol.zones import Symptom
@@ -56,8 +54,8 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         raise
     except BadUrl:  # nobody was asked: the command was wrong
         raise
-    except DermalinkError as error:
-        if isinstance(error, ChannelError | KeyStoreError):  # it may still be the pen, which obeys Stop from anybody
+    except Exception as error:  # whatever it is, a mistake of ours among it
+        if isinstance(error, NotAPen) or not isinstance(error, CannotOpen):  # the pen, maybe: it obeys anybody's Stop
             await _stop(pen)
         await _write_down(said, told=False)
         click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)
@@ -75,6 +73,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
 
 async def _stop(pen: str | None) -> None:
     """What came of it stands before the error, and changes nothing of it."""
+    from dermalink.cli.failures import mistake
     from dermalink.cli.stopping import StopResult, stop_pens
     from dermalink_protocol.errors import DermalinkError
 
@@ -85,6 +84,8 @@ async def _stop(pen: str | None) -> None:
         await stop_pens(pen, tell)
     except DermalinkError as error:
         click.echo(str(error), err=True)
+    except Exception as error:  # noqa: BLE001 (the symptom is still to be written down)
+        click.echo(mistake(error)[0], err=True)
 
 
 async def _write_down(said: "Symptom", *, told: bool, pen: str = "", simulated: bool = False) -> str:
