@@ -7,6 +7,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -29,6 +30,9 @@ CODES: tuple[tuple[type[DermalinkError], ExitCode], ...] = (
     (KeyStoreError, ExitCode.KEYS),
     (errors.HostError, ExitCode.REFUSED),
 )
+
+SECRET_OPTIONS: Final = ("--code", "--qr")
+NOT_SHOWN: Final = "(not shown)"
 
 
 def code_for(error: DermalinkError) -> ExitCode:
@@ -82,14 +86,33 @@ def _write_details(error: BaseException) -> str:
     """The traceback in a file of its own, in the folder for logs or for temporary files; its path, or empty."""
     import platformdirs
 
-    text = f"dermalink {__version__}, Python {sys.version}\n{sys.argv[1:]}\n\n"
+    text = f"dermalink {__version__}, Python {sys.version}\n{without_codes(sys.argv[1:])}\n\n"
     text += "".join(traceback.format_exception(error))
-    name = f"dermalink-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    prefix = f"dermalink-{time.strftime('%Y%m%d-%H%M%S')}-"
     for folder in (platformdirs.user_log_path("dermalink"), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            descriptor, path = tempfile.mkstemp(".txt", prefix, folder)  # one that was not there, and 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
         except OSError:
             continue
-        return str(folder / name)
+        return path
     return ""
+
+
+def without_codes(words: list[str]) -> list[str]:
+    """A command's words without the setup code: whoever reads it can pair with the pen.
+
+    What follows `--code` or `--qr`, or the beginning of one, is left out, in the same word or the next.
+    """
+    shown, secret = [], False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        begins = any(each.startswith(name) for each in SECRET_OPTIONS) and len(name) > len("--")
+        if begins:
+            shown.append(f"{name}={NOT_SHOWN}" if equals else name)
+        else:
+            shown.append(NOT_SHOWN if secret else word)
+        secret = begins and not equals
+    return shown

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from dermalink.cli import app as application
 from dermalink.cli.app import app
 from dermalink.cli.exit_codes import ExitCode, table
+from dermalink.cli.failures import mistake
 from dermalink.cli.lazy import Command, Lazy, LazyGroup
 from dermalink.cli.running import asynchronous
 from dermalink_protocol.version import __version__
@@ -109,6 +112,45 @@ def test_a_mistake_of_ours_is_a_sentence_and_a_file(monkeypatch: pytest.MonkeyPa
     (written,) = tmp_path.iterdir()
     assert str(written) in result.output
     assert "ZeroDivisionError: a secret of the code" in written.read_text(encoding="utf-8")
+
+
+CODE = "123-456-789"
+QR = "DERMALINK:1:123456789:DL-00000007"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["pair", "--code", CODE, "--pen", "ble:DP-1"], ["pair", "--code", "(not shown)", "--pen", "ble:DP-1"]),
+        (["pair", f"--code={CODE}", "-v"], ["pair", "--code=(not shown)", "-v"]),
+        (["-v", "pair", "--qr", QR], ["-v", "pair", "--qr", "(not shown)"]),
+        (["pair", f"--qr={QR}", "--json"], ["pair", "--qr=(not shown)", "--json"]),
+        (["pair", "--co", CODE, f"--q={QR}"], ["pair", "--co", "(not shown)", "--q=(not shown)"]),
+        (["pair", "--code", "--qr", QR], ["pair", "--code", "--qr", "(not shown)"]),
+        (["pair", "--code"], ["pair", "--code"]),
+        (["info", "--", "--pen=tcp:127.0.0.1:1"], ["info", "--", "--pen=tcp:127.0.0.1:1"]),
+    ],
+)
+def test_what_a_person_is_asked_to_send_is_his_alone_and_has_no_setup_code(
+    words: list[str], shown: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import platformdirs
+
+    monkeypatch.setattr(platformdirs, "user_log_path", lambda _: tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dermalink", *words])
+    before = os.umask(0)
+    try:
+        paths = [mistake(ZeroDivisionError())[1] for _ in range(2)]
+    finally:
+        os.umask(before)
+    assert sorted(paths) == sorted(str(each) for each in tmp_path.iterdir())
+    assert len(paths) == 2
+    for written in tmp_path.iterdir():
+        text = written.read_text(encoding="utf-8")
+        assert text.splitlines()[1] == str(shown)
+        assert CODE not in text
+        assert QR not in text
+        assert sys.platform == "win32" or stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
 def test_an_unknown_command_and_an_unknown_option_are_usage_errors() -> None:
