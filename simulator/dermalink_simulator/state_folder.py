@@ -3,11 +3,15 @@
 The flash is the file itself, mapped into memory: a cell that the chip model changes is in the file at once, so
 whatever the firmware was told is written survives kill -9 of the simulator (a power cut of the computer may take the
 last seconds along). The clock is mapped as well. `pen.json` says whose flash it is and in which format.
+
+The flash holds the pen's private key: the files are 0600 in a folder of 0700, and what an older version left wider is
+narrowed when it is opened. Windows has no such bits.
 """
 
 import json
 import mmap
 import os
+import stat
 import struct
 import sys
 import time
@@ -19,6 +23,11 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.seam import FLASH_BYTES
 
 FORMAT: Final = 1
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_SUFFIXES: Final = (".bin", ".json", ".new")
+_NAMES: Final = frozenset({"lock", "flash.bin", "flash.new", "clock.bin", "clock.new", "pen.new"})  # before `pen.json`
 # When last noted, in seconds: the pen's clock in UTC, how long that clock ran, the wall's clock in UTC.
 _CLOCK: Final = struct.Struct("<QQQ")
 
@@ -66,11 +75,12 @@ class StateFolder:
         """
         lock = -1
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
             _hold(lock, path)
             known = _read_identity(path) or _make(path, wanted, factory)
             _check_same(path, known, wanted, given)
+            _narrow(path)
             return cls(path, lock, known)
         except BaseException as error:
             if lock >= 0:
@@ -118,14 +128,25 @@ def _check_same(path: Path, known: Identity, wanted: Identity, given: Container[
 
 def _make(path: Path, identity: Identity, factory: Callable[[Identity], bytes]) -> Identity:
     """A new pen's folder; one that holds other things is not ours to fill. `pen.json` comes last, as the sign."""
-    unfinished = {"lock", "flash.bin", "flash.new", "clock.bin", "clock.new", "pen.new"}
-    if any(entry.name not in unfinished for entry in path.iterdir()):
+    if any(entry.name not in _NAMES for entry in path.iterdir()):
         (path / "lock").unlink()
         raise _refused(path, "it holds other things and no pen", "Choose an empty folder for --state")
+    _narrow(path)
     _write_whole(path / "flash.bin", factory(identity))
     _write_whole(path / "clock.bin", bytes(_CLOCK.size))
     _write_json(path / "pen.json", {"format": FORMAT, **identity._asdict()})
     return identity
+
+
+def _narrow(path: Path) -> None:
+    """A pen's folder, and what was written into it here, become this user's alone."""
+    if sys.platform == "win32":
+        return
+    path.chmod(FOLDER_MODE)
+    for each in path.iterdir():
+        mode = each.lstat().st_mode
+        if (each.name == "lock" or each.suffix in _SUFFIXES) and stat.S_ISREG(mode) and mode & _OTHERS:
+            each.chmod(FILE_MODE)
 
 
 def _read_identity(path: Path) -> Identity | None:
@@ -162,7 +183,9 @@ def _write_json(path: Path, record: dict[str, Any]) -> None:
 
 def _write_whole(path: Path, data: bytes) -> None:
     new = path.with_suffix(".new")
-    new.write_bytes(data)
+    new.unlink(missing_ok=True)
+    with open(new, "xb", opener=lambda name, flags: os.open(name, flags, FILE_MODE)) as file:
+        file.write(data)
     new.replace(path)
 
 

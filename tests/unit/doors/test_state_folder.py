@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Container
@@ -124,3 +125,41 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"Choose another folder"):
         open_folder(tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file has no such bits there")
+@pytest.mark.parametrize("how", ["new", "empty before", "widened since", "cut short and wide"])
+def test_the_pens_private_key_is_this_users_alone(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "parent" / "pen"
+    before = os.umask(0)
+    try:
+        if how == "empty before":
+            path.mkdir(parents=True)
+        elif how != "new":
+            open_folder(path).close()
+            for each in (path, *path.iterdir()):
+                each.chmod(0o777)
+        if how == "cut short and wide":
+            (path / "pen.json").unlink()
+            (path / "flash.new").write_bytes(b"half")
+        folder = open_folder(path)
+        folder.write("head", {"number": 3})
+        (path / "letter.txt").touch(0o644)
+        folder.close()
+        folder = open_folder(path)
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (path, *path.iterdir())}
+        folder.close()
+    finally:
+        os.umask(before)
+    assert modes.pop("letter.txt") == 0o644
+    assert modes == {"pen": 0o700} | dict.fromkeys(("lock", "flash.bin", "clock.bin", "pen.json", "head.json"), 0o600)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file has no such bits there")
+def test_somebody_elses_folder_is_not_narrowed(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    for each in (tmp_path, tmp_path / "letter.txt"):
+        each.chmod(0o755)
+    with pytest.raises(StateError):
+        open_folder(tmp_path)
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path, tmp_path / "letter.txt")} == {0o755}
