@@ -82,6 +82,10 @@ class PenRestarted(LinkLost):
     """The pen's clock went back: it was off in between, and nothing that it held still holds."""
 
 
+class AnotherPen(LinkLost):
+    """Who answers after a lost link is another pen, or does not prove to be the one that was under seal before."""
+
+
 class ChannelUsedUp(LinkLost):
     """Every counter of the sealed channel is used (SR-SEC-1); a new connection has new keys."""
 

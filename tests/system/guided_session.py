@@ -20,7 +20,7 @@ from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from dermalink_simulator.seam import PortKind
-from tests.support.owned import give_owner, keys_of, no_keys
+from tests.support.owned import give_owner, keys_only_of, no_keys
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ class Guided:
 
     async def pen(self) -> Pen:
         """A connected pen, whose days are the simulated clock's."""
-        known = keys_of if self.way.owned else no_keys
+        known = keys_only_of(self.sim) if self.way.owned else no_keys
         return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s, known=known)
 
     async def run(self, plan: bytes = NOSE, **options: Any) -> Summary:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dermalink.channel.sealable_link import SEALED_HEADER, SealableLink
-from dermalink.errors import HandshakeFailed, LinkLost, NotOwner, PenRefusal
+from dermalink.errors import AnotherPen, HandshakeFailed, LinkLost, NotOwner, PenRefusal
 from dermalink.journal import MemoryJournal
 from dermalink.pen import Pen
 from dermalink.session import events
@@ -24,10 +24,11 @@ from dermalink_protocol.zones import Symptom
 from dermalink_simulator.doors.address import Address
 from dermalink_simulator.doors.tcp import TcpDoor
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from dermalink_simulator.runner import PenRunner
-from tests.support.owned import give_owner, keys_of, no_keys
+from tests.support.owned import give_owner, keys_of, keys_only_of, no_keys
 from tests.support.running import in_real_time
-from tests.system.guided_session import SEALED, SEALED_ROOM, Guided, Tell, by_ways
+from tests.system.guided_session import SEALED, SEALED_ROOM, STREAM, Guided, Tell, Way, by_ways
 
 
 @by_ways(SEALED_ROOM)
@@ -78,6 +79,60 @@ def test_after_a_lost_link_there_is_another_handshake_and_only_then_is_anything_
         assert sealed == [True]
 
     guided(story)
+
+
+async def left_open_elsewhere(other: SimulatedPenDesk) -> None:
+    """Another pen, whose own session has the number that the first one's has."""
+    utc = lambda: other.model.clock.utc_s  # noqa: E731
+    async with await Pen.connect(other.url, journal=MemoryJournal(), utc=utc, known=no_keys) as pen:
+        await pen.look()
+        await pen.apply(pen.gate.open_session())
+
+
+async def led_elsewhere(world: Guided, other: SimulatedPenDesk, *, stops: bool) -> None:
+    """The host's end of the line alone is lost, the pen works on, and who answers next is the other pen."""
+    loop = asyncio.get_running_loop()
+    met: list[Pen] = []
+
+    async def elsewhere() -> Pen:
+        pen = await Pen.connect(
+            other.url, journal=world.journal, utc=lambda: world.sim.clock.utc_s, known=keys_only_of(world.sim)
+        )
+        if stops:
+            world.person.say(Word.STOP)
+        met.append(pen)
+        return pen
+
+    world.halfway(lambda: loop.call_soon(pen.connection._end, LinkLost("this end of the line is gone")))
+    async with await world.pen() as pen:
+        session = world.session(pen, connect=elsewhere)
+        if stops:
+            assert not (await session.run()).confirmed
+        else:
+            with pytest.raises(AnotherPen, match=other.model.card.serial_number):
+                await session.run()
+    assert met
+    assert all(pen.connection.error for pen in met)
+    assert not world.said(events.LinkBack)
+    assert not any(stop.confirmed for stop in world.said(events.StopConfirmed))
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-STOP-2", "SR-SES-1", side="host")
+@pytest.mark.parametrize("stops", [True, False], ids=["stop", "waiting"])
+@pytest.mark.parametrize("way", [SEALED, STREAM], ids=str)
+def test_another_pen_that_answers_after_a_lost_link_is_believed_nothing(way: Way, *, stops: bool) -> None:
+    with (
+        contextlib.closing(Bench(virtual=True)) as bench,
+        desk(bench, SimulatedPen()) as made,
+        desk(bench, SimulatedPen(seed=9)) as other,
+    ):
+
+        async def story() -> None:
+            await asyncio.sleep(2)
+            await left_open_elsewhere(other)
+            await led_elsewhere(Guided(made, way), other, stops=stops)
+
+        bench.run(story())
 
 
 @by_ways(SEALED, SEALED_ROOM)

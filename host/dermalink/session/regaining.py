@@ -1,17 +1,21 @@
-"""After a lost link: another connection adopts the session, disarmed, and nothing goes on by itself (SR-STOP-5)."""
+"""After a lost link: another connection adopts the session, disarmed, and nothing goes on by itself (SR-STOP-5).
+
+Only of the same pen: what another says of its needles, in the clear perhaps, is no word of those in the skin.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from dermalink.errors import LinkError, Timeout
+from dermalink.errors import AnotherPen, ChannelError, LinkError, Timeout, WrongPen
 from dermalink.pen import Pen
-from dermalink.reconnect import Backoff
+from dermalink.reconnect import Backoff, refuse_another_pen
 from dermalink.session.applying import apply
 from dermalink.session.events import LinkBack, LinkGone
 from dermalink.session.loop import Leave, SessionLoop
 from dermalink.session.outcome import Ending
 from dermalink.stopping import is_stopped
+from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.messages.identity import Status
 
 Connect = Callable[[], Awaitable[Pen]]
@@ -22,7 +26,8 @@ WITHIN_S: Final = 60.0  # a cable is back by then; the pass itself could be resu
 async def regain(loop: SessionLoop, lost: LinkError, connect: Connect | None, keep: Callable[[Pen], object]) -> None:
     """Connect again and adopt the session; `keep` gets the new pen as soon as there is one, to close it at the end.
 
-    Raises `lost` when there is no way to connect, or none in time, and `Leave` when the session is gone, or the person
+    Raises `lost` when there is no way to connect, or none in time; `AnotherPen`, or why the pen could not prove who it
+    is, when that is what answered last; and `Leave` when the session is gone, or the person
     has said stop meanwhile.
     """
     loop.show(LinkGone(words=str(lost), trying_again=connect is not None, lease_ms=int(loop.lease_ms)))
@@ -53,10 +58,24 @@ async def _connected(loop: SessionLoop, connect: Connect, lost: LinkError, deadl
     backoff = Backoff()
     while True:
         loop.leave_if_told()
+        why: DermalinkError = lost
         try:
-            return await connect()
+            return await _connected_to_same(loop.pen, connect)
+        except (AnotherPen, ChannelError, WrongPen) as error:  # who answers now need not be who answers next
+            why = error
         except (LinkError, Timeout):
-            if asyncio.get_running_loop().time() >= deadline:
-                raise lost from None
+            pass
+        if asyncio.get_running_loop().time() >= deadline:
+            raise why from None
         pause = backoff.next_s()
         await loop.wait_or_told(pause)
+
+
+async def _connected_to_same(before: Pen, connect: Connect) -> Pen:
+    pen = await connect()
+    try:
+        refuse_another_pen(before, pen)
+    except AnotherPen:
+        await pen.close()
+        raise
+    return pen

@@ -20,7 +20,7 @@ from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.in_process import published
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.runner import PenRunner
-from tests.support.owned import give_owner, keys_of, no_keys
+from tests.support.owned import give_owner, keys_only_of, no_keys
 
 MOVING = (State.RECORDING, State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED)
 QUICK: dict[str, Any] = {"depth_um": 250, "rate_hz": 100, "speed_mm_s": 40}  # ten seconds over a nose
@@ -46,7 +46,7 @@ class Desk:
     def give_owner(self) -> None:
         """The pen has an owner now, whose computer is this."""
         self.do(give_owner)
-        self.known = keys_of
+        self.known = keys_only_of(self.sim)
 
     async def connect(
         self, *, journal: Journal | None = None, inspect_only: bool = False, known: Known | None = None

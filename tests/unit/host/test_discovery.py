@@ -13,6 +13,7 @@ from bleak.exc import BleakBluetoothNotAvailableReason as Reason
 import dermalink.discovery
 from dermalink.discovery import LISTEN_S, Discovery, Nearby, discover, serial_urls, with_radio
 from dermalink.errors import (
+    AnotherPen,
     BadUrl,
     BluetoothForbidden,
     BluetoothOff,
@@ -513,6 +514,35 @@ async def test_each_turn_is_a_new_connection_and_the_old_one_is_closed() -> None
         await asyncio.sleep(60)
     await asyncio.sleep(0)
     assert len(coming.at) == 3
+
+
+class Claimed(Coming):
+    """Says who it is."""
+
+    def __init__(self, serial_number: str, *, sealed: bool) -> None:
+        super().__init__()
+        self.serial_number, self.sealed = serial_number, sealed
+
+
+@pytest.mark.sr("SR-SES-1", "SR-SEC-1", side="host")
+@in_virtual_time
+async def test_only_the_same_pen_proved_as_before_is_taken_for_it() -> None:
+    ours, again = Claimed("A", sealed=True), Claimed("A", sealed=True)
+    other, stripped = Claimed("B", sealed=True), Claimed("A", sealed=False)
+    coming = iter((ours, other, stripped, again))
+    told: list[object] = []
+
+    async def connect() -> Claimed:
+        return next(coming)
+
+    taken: list[Claimed] = []
+    async for connected in Reconnector(connect, on_failure=lambda error, _: told.append((type(error), error.rule))):
+        taken.append(connected)
+        if len(taken) == 2:
+            break
+    assert taken == [ours, again]
+    assert told == [(AnotherPen, "SR-SES-1"), (AnotherPen, "SR-SEC-1")]
+    assert (other.closed, stripped.closed) == (1, 1)
 
 
 async def first(reconnector: Reconnector[Coming]) -> Coming:
