@@ -335,7 +335,7 @@ class SimulatedPen:
         return NOTHING_DUE_MS if due == NEVER else due
 
     def connect(self, kind: PortKind = PortKind.STREAM) -> PenPort:
-        """A new connection; raises `PenOffError` without power."""
+        """A new connection; raises `PenOffError` without power, `NoPlaceError` in a storm of them."""
         return self._board.connect(kind)
 
     def read_gatt(self, uuid16: int) -> bytes:

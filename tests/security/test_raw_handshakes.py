@@ -396,6 +396,6 @@ def test_a_storm_of_connections_does_not_end_the_owners() -> None:
     for _ in range(3 * PORTS_MAX):
         stranger = RawClient(pen)
         stranger.hello()
-        pen.advance(10)
+        pen.advance(20)
     assert last.status()["state"] == raw.IDLE
     assert inside(pen).ports[first.port.number].seal.number != 1  # one of his is kept, not all of them

@@ -123,7 +123,7 @@ class PtyDoor:
             self._slave = -1
             try:
                 self._port = self._runner.connect(self._send, self._hung_up, door="pty")
-            except DermalinkError:  # the pen takes no link: it is off
+            except DermalinkError:  # the pen takes no link: it is off, or in a storm of them
                 self._hung_up()
                 return
         self._port.feed(data)

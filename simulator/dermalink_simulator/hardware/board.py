@@ -17,6 +17,7 @@ from dermalink_simulator.hardware.flash import Cells, Flash, Tear
 from dermalink_simulator.hardware.line import Line
 from dermalink_simulator.hardware.mechanism import Mechanism
 from dermalink_simulator.hardware.physics import Physics
+from dermalink_simulator.hardware.places import Places
 from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.seam import Firmware, Indicator, PortKind, PowerCause
 
@@ -46,6 +47,7 @@ class Board:
         self._make_firmware = make_firmware
         self._random = generator(seed, "board")
         self._line_random = generator(seed, "line")
+        self._places = Places(generator(seed, "places"), self.keeps)
         self.mechanism = Mechanism(physics, seed, clock)
         self.clock = clock
         self.flash = Flash(physics, generator(seed, "flash"), flash)
@@ -126,16 +128,18 @@ class Board:
     def connect(self, kind: PortKind) -> PenPort:
         """A new connection on the lowest free port; raises `PenOffError` when nobody is there to take it.
 
-        Where all are in use one that never said anything gives way, or else the one that was silent for longest; never
-        the session's owner. So idle connections keep nobody from saying Stop, and a storm ends nobody's (SR-SEC-5).
+        Where all are in use one gives way, as `Places` has it, or `NoPlaceError` is raised; never the session's owner.
         """
         if self.firmware is None:
             raise PenOffError("A connection was refused", limit="the pen has no power", advice="Restore its power")
+        self._places.came(self.now_ms)
         number = next((free for free in range(1, PORTS_MAX + 1) if free not in self.ports), 0)
         if number == 0:
-            number = self._give_up_one()
+            gone = self._places.gives_way(self.ports.values(), self.now_ms, kind)
+            self.lost(gone)
+            number = gone.number
         port = PenPort(number, kind, self._line_random, self)
-        port.heard_ms = self.now_ms
+        port.came_ms = port.heard_ms = self.now_ms
         self.ports[number] = port
         if self.on_connect is not None:
             self.on_connect(port)
@@ -147,13 +151,6 @@ class Board:
     def keeps(self, port: PenPort) -> bool:
         """Whether this connection is the session's owner, which gives way to nobody."""
         return self.firmware is not None and self.firmware.keeps(port.number)
-
-    def _give_up_one(self) -> int:
-        """Hang up on a port that never spoke, or was silent for longest, of those that may go; gives its number."""
-        spare = [port for port in self.ports.values() if not self.keeps(port)]
-        longest = min(spare, key=lambda port: (port.spoke, port.heard_ms, port.number))
-        self.lost(longest)
-        return longest.number
 
     def send(self, port: PenPort, data: bytes) -> None:
         """A host's bytes set out on its line."""

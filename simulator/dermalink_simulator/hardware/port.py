@@ -57,7 +57,7 @@ class PenPort:
         self.to_pen = Line(random, whole=kind is PortKind.GATT)
         self.from_pen = Line(random, whole=kind is PortKind.GATT)
         self.closed = False
-        self.heard_ms = 0
+        self.came_ms = self.heard_ms = 0
         self.spoke = False
         self.under_way = 0
         self.clogged = False

@@ -68,22 +68,22 @@ def test_of_many_connections_one_that_never_spoke_gives_way_or_the_longest_silen
     rig.firmware.kept = rig.port.number
     others = []
     for _ in range(7):
-        rig.pen.advance(10)
+        rig.pen.advance(20)
         others.append(rig.pen.connect())
-    rig.pen.advance(10)
+    rig.pen.advance(20)
     others[0].write(b"?")
     newest = rig.pen.connect()
     assert [port.closed for port in others] == [False, True, *[False] * 5]
     assert newest.number == others[1].number
     for _ in range(40):
-        rig.pen.advance(10)
+        rig.pen.advance(20)
         newest = rig.pen.connect()
     assert not rig.port.closed
     assert not newest.closed
     assert [port.closed for port in others] == [False, *[True] * 6]
     speakers = []
     for _ in range(7):
-        rig.pen.advance(10)
+        rig.pen.advance(20)
         speakers.append(rig.pen.connect())
         speakers[-1].write(b"?")
     assert others[0].closed
