@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dermalink_protocol.codewords import State
-from dermalink_protocol.messages.identity import Capability
+from dermalink_protocol.limits import PROTOCOL_VERSION
+from dermalink_protocol.messages.identity import Capability, Hello, HelloReply
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.trace import TraceError, TraceFile, replay
@@ -79,5 +80,6 @@ def test_a_file_that_is_no_trace_is_refused() -> None:
 @pytest.mark.sr("SR-SEC-4", side="pen")
 @pytest.mark.parametrize(("profile", "has"), [("nominal", True), ("product", False)])
 def test_a_product_says_that_it_has_no_control_channel(profile: str, *, has: bool) -> None:
-    hello = RawHost(SimulatedPen(profile)).hello()
+    host = RawHost(SimulatedPen(profile))
+    hello = host.expect(HelloReply, Hello(protocol_version=int(PROTOCOL_VERSION), host_nonce=1))
     assert (Capability.CONTROL_CHANNEL in hello.capabilities) is has
