@@ -81,8 +81,12 @@ def test_idle_connections_on_every_port_keep_neither_the_owner_nor_a_stop_out() 
     client = raw_pen()
     client.open()
     client.run_pass()
-    idle = [RawClient(client.pen) for _ in range(30)]
-    client.live(300)
+    idle = []
+    for _ in range(30):
+        idle.append(RawClient(client.pen))
+        client.pen.advance(20)
+        client.status()
+        client.renew()
     assert client.status()["state"] == raw.RUNNING
     rescuer = RawClient(client.pen)
     rescuer.port.write(frame(raw.ON_STOP, raw.STOP, 9))
