@@ -201,8 +201,9 @@ def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Messag
 
 
 def _history(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
-    if not _may_read(pen, port):
-        return replies.refused(message.opcode, Reason.NOT_OWNER)
+    hidden = _hidden_from(pen, port)
+    if hidden is not Reason.NONE:
+        return replies.refused(message.opcode, hidden)
     record = pen.store.history.find(message.number)
     if record is None:
         return replies.refused(message.opcode, Reason.OUT_OF_RANGE, min(pen.store.history.anchor.number, 0x7FFF_FFFF))
@@ -210,14 +211,22 @@ def _history(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Mes
 
 
 def _history_state(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
-    if not _may_read(pen, port):
-        return replies.refused(message.opcode, Reason.NOT_OWNER)
+    hidden = _hidden_from(pen, port)
+    if hidden is not Reason.NONE:
+        return replies.refused(message.opcode, hidden)
     return replies.history_state(pen)
 
 
-def _may_read(pen: Inside, port: Port) -> bool:
-    """History is for the session's owner; with no session open for anybody, until a pen has an owner."""
-    return pen.state.session_id == 0 or pen.state.owner == port.number + 1
+def _hidden_from(pen: Inside, port: Port) -> Reason:
+    """Why history is told to the session's owner only, or with no session to whoever runs the pen; NONE if it is.
+
+    A pen that was given up tells it to nobody: what stands there is a person's who is gone (SR-OWN-1).
+    """
+    if pen.store.record.owners and not pen.owner.owned:
+        return Reason.NO_OWNER
+    if pen.state.session_id and pen.state.owner != port.number + 1:
+        return Reason.NOT_OWNER
+    return Reason.NONE
 
 
 Question = Callable[[Inside, Port, Any, Trace | None], Message]

@@ -557,6 +557,35 @@ def test_only_the_owner_gives_the_pen_up_and_hears_that_it_was_taken() -> None:
     assert inside(pen).owner.number == 2
 
 
+@pytest.mark.sr("SR-OWN-1", side="pen")
+def test_a_pen_that_was_given_up_tells_its_history_to_nobody_until_it_has_an_owner_again() -> None:
+    pen = new_pen()
+    asked = ((raw.GET_HISTORY, (1).to_bytes(4, "little")), (raw.GET_HISTORY_STATE, b""))
+
+    def told(client: RawClient) -> list[int]:
+        return [client.ask(raw.ON_RECORDS, *each).reason for each in asked]
+
+    host = PairingHost(pen)
+    host.greet()
+    assert told(host) == [0, 0]  # a pen for tests that nobody has had yet
+    press(pen)
+    client = PairedClient(pen, host.private, host.pair()).connect()
+    assert told(client) == [0, 0]
+    assert client.ask(ON_PAIRING, RELEASE_OWNER).opcode == OWNER_RELEASED
+    stranger = RawClient(pen)
+    stranger.hello()
+    assert told(stranger) == [Reason.NO_OWNER] * 2
+    pen.power.cut()
+    pen.power.restore()
+    pen.advance(1_000)
+    stranger = RawClient(pen)
+    stranger.hello()
+    assert told(stranger) == [Reason.NO_OWNER] * 2
+    press(pen)
+    following = PairingHost(pen, "next")
+    assert told(PairedClient(pen, following.private, following.pair()).connect()) == [0, 0]
+
+
 @pytest.mark.sr("SR-OWN-1", "SR-SEC-1", side="pen")
 def test_every_channel_of_the_old_owner_ends_when_the_next_one_is_paired() -> None:
     pen = new_pen()
