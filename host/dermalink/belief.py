@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from dermalink.journal import Entry
 from dermalink.outcome import CHANGED_NOTHING, Verdict
 from dermalink.records import Intended, PassOver, SessionOver, Settled, SymptomSaid
+from dermalink.untold import SymptomsSaid
 from dermalink_protocol.codewords import Opcode
 from dermalink_protocol.limits import DIRECTIONS, SYMPTOM_LOCK_S
 from dermalink_protocol.zones import Direction, Symptom, Zone, pass_bits
@@ -99,7 +100,7 @@ class Belief:
         self._pens: dict[str, PenBelief] = {}
         self._touches: dict[int, int] = {}
         self._intended: dict[int, Intended] = {}
-        self._symptoms: list[SymptomSaid] = []
+        self.symptoms = SymptomsSaid()
         for entry in entries:
             self.take(entry)
 
@@ -115,16 +116,11 @@ class Belief:
     @property
     def needs_advice(self) -> bool:
         """Whether bleeding or a rash was reported, for which a clinician is asked first."""
-        return any(said.symptom in NEEDS_ADVICE for said in self._symptoms)
-
-    @property
-    def untold_symptoms(self) -> tuple[SymptomSaid, ...]:
-        """Symptoms that no pen has been told of yet, oldest first."""
-        return tuple(said for said in self._symptoms if not said.told)
+        return any(said.symptom in NEEDS_ADVICE for said in self.symptoms)
 
     def symptom_lock_s(self, utc_s: int) -> int:
         """Seconds for which a reported symptom still bars a session."""
-        ends = max((said.utc_s for said in self._symptoms), default=-SYMPTOM_LOCK_S) + SYMPTOM_LOCK_S
+        ends = max((said.utc_s for said in self.symptoms), default=-SYMPTOM_LOCK_S) + SYMPTOM_LOCK_S
         return max(0, ends - utc_s)
 
     def take(self, entry: Entry) -> None:
@@ -144,15 +140,11 @@ class Belief:
                 if record.number:
                     pen.history_number, pen.history_digest = record.number, record.digest
             case SymptomSaid():
-                self._take_symptom(pen, record)
+                pen.symptom_said = True
+                self.symptoms.take(record)
             case _:
                 pass
-
-    def _take_symptom(self, pen: PenBelief, said: SymptomSaid) -> None:
-        """One that a pen was told of replaces its like that waited to be told."""
-        pen.symptom_said = True
-        others = [each for each in self._symptoms if each.told or not said.told or each.symptom != said.symptom]
-        self._symptoms = [*others, said]
+        self.symptoms.name(record.pen)
 
     def _take_intended(self, pen: PenBelief, number: int, intended: Intended) -> None:
         self._intended[number] = intended

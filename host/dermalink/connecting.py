@@ -16,10 +16,11 @@ from dermalink.links.link import Link
 from dermalink.links.open import open_link
 from dermalink.ownership.asking import asked
 from dermalink.pen_history import history_fault
-from dermalink.records import SymptomSaid
+from dermalink.records import symptom_said
 from dermalink.registry import Registry
 from dermalink.settling import settle_all
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.messages.identity import Capability, GetLastCommand, Hello, HelloReply
 from dermalink_protocol.messages.stop import ReportSymptom
@@ -96,7 +97,7 @@ async def greet(
         if kept is None:
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
-        fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc())
+        fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc(), known)
         sealed = sealable.sealed
         last = await _last_command_id(connection, serial_text(hello), inspect_only=inspect_only)
         stranger = last is None
@@ -157,10 +158,12 @@ async def _last_command_id(connection: Connection, serial_number: str, *, inspec
         raise
 
 
-async def _settle_first(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> str:
+async def _settle_first(
+    connection: Connection, keeper: Keeper, serial_number: str, utc_s: int, known: Known | None
+) -> str:
     """What comes before all else: commands in the dark, symptoms untold; then what is wrong with the pen's history."""
     await settle_all(connection, keeper, serial_number, utc_s)
-    await _tell_symptoms(connection, keeper, serial_number, utc_s)
+    await _tell_symptoms(connection, keeper, serial_number, utc_s, known)
     believed = keeper.belief.pen(serial_number)
     return await history_fault(connection, believed.history_number, believed.history_digest)
 
@@ -224,11 +227,27 @@ def refuse_looser(hello: HelloReply) -> None:
         )
 
 
-async def _tell_symptoms(connection: Connection, keeper: Keeper, serial_number: str, utc_s: int) -> None:
-    """What was reported while the pen was away is given to it before all else (SR-SYM-1)."""
-    for symptom in sorted({Symptom(said.symptom) for said in keeper.belief.untold_symptoms}):
+async def _tell_symptoms(
+    connection: Connection, keeper: Keeper, serial_number: str, utc_s: int, known: Known | None
+) -> None:
+    """What was reported while the pen was away is given to it before all else (SR-SYM-1), and to no other pen."""
+    sealed = connection.sealed
+    waiting = keeper.belief.symptoms.waiting(serial_number, sealed=sealed, utc_s=utc_s)
+    if not sealed and not all(said.pen for said in waiting) and await _may_own_another(known):
+        waiting = tuple(said for said in waiting if said.pen)
+    for symptom in sorted({Symptom(said.symptom) for said in waiting}):
         await connection.request(ReportSymptom(symptom=symptom))
-        await keeper.keep(SymptomSaid(pen=serial_number, utc_s=utc_s, symptom=int(symptom), told=True))
+        await keeper.keep(symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=utc_s))
+
+
+async def _may_own_another(known: Known | None) -> bool:
+    """Whether this computer has keys of any pen, or can't tell; `known` in place of them tells of one pen at a time."""
+    from dermalink.ownership.store import own_store
+
+    try:
+        return known is None and bool(await asked(lambda: own_store().list()))
+    except DermalinkError:
+        return True
 
 
 def serial_text(hello: HelloReply) -> str:

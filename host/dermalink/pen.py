@@ -22,7 +22,7 @@ from dermalink.margin.margin import LinkMargin
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
 from dermalink.reconcile import endings
-from dermalink.records import SessionOver, SymptomSaid
+from dermalink.records import SessionOver, symptom_said
 from dermalink.refusals import not_admitted
 from dermalink.rules import Facts
 from dermalink.settling import settle_all
@@ -172,7 +172,8 @@ class Pen:
         status = await self._at_rest()
         cartridge = await self.connection.request(GetCartridge())
         utc_s = self._utc()
-        for record in endings(self._keeper.belief.pen(self.serial_number), status, self.serial_number, utc_s):
+        believed = self._keeper.belief.pen(self.serial_number)
+        for record in endings(believed, status, self.serial_number, utc_s, sealed=self.sealed):
             await self._keeper.keep(record)
         believed = self._keeper.belief.pen(self.serial_number)
         if believed.running is None and not believed.unsettled:
@@ -296,7 +297,8 @@ class Pen:
         request = therapy.CloseSession(session_id=session_id, record_number=number, record_hash=digest)
         reply = await self.connection.request(request)
         believed = self._keeper.belief.pen(self.serial_number)
-        for record in endings(believed, await self._at_rest(), self.serial_number, self._utc()):
+        status = await self._at_rest()
+        for record in endings(believed, status, self.serial_number, self._utc(), sealed=self.sealed):
             if not isinstance(record, SessionOver):
                 await self._keeper.keep(record)
         await self._keeper.keep(
@@ -336,7 +338,8 @@ class Pen:
         """Pain, bleeding or a rash: stop at once, and no more passes in this session (SR-SYM-1).
 
         It is written down as well, whether the pen answers or not. To somebody else's pen it is a plain stop, so it
-        stays to be told. Raises `Timeout` or a `LinkError`.
+        stays to be told; said in the clear it is told again to a pen of this computer's, under seal. Raises `Timeout`
+        or a `LinkError`.
         """
         told = False
         try:
@@ -347,9 +350,8 @@ class Pen:
         except TimeoutError:
             raise Timeout("The pen did not answer to the symptom", advice="Lift it off, and press its button") from None
         finally:
-            await self._keeper.keep(
-                SymptomSaid(pen=self.serial_number, utc_s=self._utc(), symptom=int(symptom), told=told)
-            )
+            pen, utc_s = self.serial_number, self._utc()
+            await self._keeper.keep(symptom_said(symptom, pen=pen, sealed=self.sealed, told=told, utc_s=utc_s))
         return reply
 
     def _stop_by_itself(self, alarm: DermalinkError) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dermalink.belief import PenBelief
-from dermalink.records import PassOver, Record, SessionOver, SymptomSaid
+from dermalink.records import PassOver, Record, SessionOver, symptom_said
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import Status
 from dermalink_protocol.zones import Symptom
@@ -18,12 +18,12 @@ SYMPTOMS: Final = {
 }
 
 
-def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int) -> list[Record]:
-    """The records to keep, in order, so that the belief fits what the pen says."""
+def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int, *, sealed: bool) -> list[Record]:
+    """The records to keep, in order, so that the belief fits what the pen says, under seal or in the clear."""
     found: list[Record] = []
     symptom = SYMPTOMS.get(status.reason)
     if symptom is not None and believed.session_id and not believed.symptom_said:
-        found.append(SymptomSaid(pen=serial_number, utc_s=utc_s, symptom=int(symptom), told=True))
+        found.append(symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=utc_s))
     gone = bool(believed.session_id) and status.session_id != believed.session_id and status.state is not State.OPENING
     if believed.running is not None and (gone or status.state in NO_PASS_OPEN):
         found.append(_pass_over(believed, status, serial_number, utc_s))

@@ -99,7 +99,22 @@ class SymptomSaid(Record):
     told: bool
 
 
-KINDS: Final = MappingProxyType({kind.kind: kind for kind in (Intended, Settled, PassOver, SessionOver, SymptomSaid)})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymptomSaidOpenly(SymptomSaid):
+    """The same, said to `pen` in the clear: that it was this pen, and kept it, nobody has proved (SR-SEC-1)."""
+
+    kind: ClassVar[str] = "symptom_openly"
+
+
+KINDS: Final = MappingProxyType(
+    {kind.kind: kind for kind in (Intended, Settled, PassOver, SessionOver, SymptomSaid, SymptomSaidOpenly)}
+)
+
+
+def symptom_said(symptom: int, *, pen: str, sealed: bool, told: bool, utc_s: int) -> SymptomSaid:
+    """The record of a symptom; `pen` is "" where none was at hand, `sealed` whether the pen was under seal."""
+    kind = SymptomSaid if sealed or not pen else SymptomSaidOpenly
+    return kind(pen=pen, utc_s=utc_s, symptom=int(symptom), told=told)
 
 
 def record_from(found: dict[str, Any]) -> Record:

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from dermalink.errors import JournalBroken, JournalBusy, JournalError
 from dermalink.journal import NO_HASH, MemoryJournal, encode_entry
 from dermalink.journal_file import FileJournal, default_path
-from dermalink.records import KINDS, Intended, PassOver, Record, SessionOver, Settled, SymptomSaid, record_from
+from dermalink.records import (
+    KINDS,
+    Intended,
+    PassOver,
+    Record,
+    SessionOver,
+    Settled,
+    SymptomSaid,
+    SymptomSaidOpenly,
+    record_from,
+)
 from tests.support.running import in_real_time
 
 RECORDS: list[Record] = [
@@ -24,6 +34,7 @@ RECORDS: list[Record] = [
         pen="P", utc_s=3, session_id=9, zone=1, direction=2, touched=True, punctures=4, peak_depth_um=5, reason="BUTTON"
     ),
     SymptomSaid(pen="Pé\u2028\n", utc_s=4, symptom=1, told=False),
+    SymptomSaidOpenly(pen="P", utc_s=4, symptom=1, told=True),
     SessionOver(pen="P", utc_s=5, session_id=9),
 ]
 
@@ -263,5 +274,5 @@ def test_what_a_simulated_pen_did_is_kept_apart() -> None:
 
 def test_a_line_is_json_that_anybody_can_read(tmp_path: Path) -> None:
     lines = written(tmp_path / "j", RECORDS).splitlines()
-    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert len(lines) == len(RECORDS)

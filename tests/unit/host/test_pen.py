@@ -44,7 +44,7 @@ from tests.unit.host.scripted_pen import (
 
 def kept(journal: Journal, kind: type[Record]) -> list[Any]:
     """The records of this kind."""
-    return [entry.record for entry in journal.entries() if type(entry.record) is kind]
+    return [entry.record for entry in journal.entries() if isinstance(entry.record, kind)]
 
 
 def script() -> ScriptedPen:

@@ -48,7 +48,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         async with connected(pen, inspect_only=True) as found:
             reply = await found.report_symptom(said)
             serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
-            told = found.sealed or not found.owned
+            sealed, told = found.sealed, found.sealed or not found.owned
     except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
         click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
         raise
@@ -60,7 +60,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         await _write_down(said, told=False)
         click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)
         raise
-    note = await _write_down(said, told=told, pen=serial, simulated=simulated)
+    note = await _write_down(said, told=told, pen=serial, sealed=sealed, simulated=simulated)
     days = SYMPTOM_LOCK_S // 86_400
     if as_json:
         click.echo(json.dumps({"pen": serial, "symptom": what, "state": reply.state.name.lower(), "wait_days": days}))
@@ -88,14 +88,16 @@ async def _stop(pen: str | None) -> None:
         click.echo(mistake(error)[0], err=True)
 
 
-async def _write_down(said: "Symptom", *, told: bool, pen: str = "", simulated: bool = False) -> str:
+async def _write_down(
+    said: "Symptom", *, told: bool, pen: str = "", sealed: bool = False, simulated: bool = False
+) -> str:
     """After the pen was told, whatever the journal says (SR-STOP-4); what there is to say of it."""
     from dermalink.errors import JournalBusy
     from dermalink.pen import utc_now
     from dermalink.symptoms import write_down
 
     try:
-        await write_down(said, told=told, utc_s=utc_now(), pen=pen, simulated=simulated)
+        await write_down(said, told=told, utc_s=utc_now(), pen=pen, sealed=sealed, simulated=simulated)
     except JournalBusy:
         return f" {HELD}"
     return ""
