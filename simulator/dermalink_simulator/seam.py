@@ -100,6 +100,9 @@ class FlashOp(NamedTuple):
     address: U32
     data: bytes
 
+    def __repr__(self) -> str:  # an owner's sector holds the pen's private key
+        return f"FlashOp(address={self.address:#x}, {len(self.data)} bytes not shown)"
+
 
 class Indicator(NamedTuple):
     """What the pen shows by itself: a pattern number of light and of vibration, 0 is dark and still."""

@@ -75,6 +75,8 @@ def open_channel(pen: Inside, port: Port, message: Any, _trace: Trace | None) ->
         return replies.refused(message.opcode, Reason.NO_OWNER)
     if not port.seal.greeted:
         return replies.refused(message.opcode, Reason.WRONG_STATE)
+    if not pen.store.counted and pen.store.trouble is Reason.NONE:
+        return replies.refused(message.opcode, *_why_not_counted(pen))
     wait_ms = _handshake_wait_ms(pen, port.number)
     if wait_ms:
         return replies.refused(message.opcode, Reason.BUSY, wait_ms)
@@ -84,6 +86,12 @@ def open_channel(pen: Inside, port: Port, message: Any, _trace: Trace | None) ->
     except HandshakeError as error:
         return replies.refused(message.opcode, error.reason, error.limit_value)
     return owner.ChannelOpened(message=answer)
+
+
+def _why_not_counted(pen: Inside) -> tuple[Reason, int]:
+    """Why no key can be drawn yet (see `entropy`): the start's record is on its way, or the flash did not take it."""
+    awaited = pen.store.busy or not pen.booted
+    return (Reason.BUSY, int(HANDSHAKE_EVERY_MS)) if awaited else (Reason.FLASH_FAILED, 0)
 
 
 def _handshake_wait_ms(pen: Inside, port: int) -> int:

@@ -343,7 +343,9 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
     changes = durable(pen) | own
     if record.head_sessions:
         pen.store.ledger.hold(head_of(record._replace(**changes)))
-    pen.store.submit(Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions), frozenset(own)))
+    start = Transaction(UNTRACKED, changes, tuple(entries), bool(record.head_sessions), frozenset(own))
+    if not pen.store.submit(start):
+        pen.store.submit(start._replace(entries=()))  # without room for its history, a start counts all the same
 
 
 def self_tested(pen: Inside) -> None:

@@ -4,7 +4,10 @@
     block  = SHA-256(key ‖ "block" ‖ counter, u32 little-endian), counted from 0 in each draw
     next   = SHA-256(key ‖ "next") after each draw, so that what was drawn can't be computed from what is kept
 
-`boots` is how often the pen has started: hardware that gives the same seed twice does not give the same keys twice.
+`boots` is how often the pen has started before, so that hardware that gives the same seed twice does not give the same
+keys twice: no channel is opened until this start is counted on the flash. A store that can't be believed counts no more
+(`FlashStore.trouble`), and there the same seed gives the same keys. Such a pen opens a channel all the same, so that
+its owner can read what is wrong: whoever plays an old one back to it finds no therapy, and nothing that outlives it.
 """
 
 import struct

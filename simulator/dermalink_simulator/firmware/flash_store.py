@@ -88,11 +88,15 @@ class Work(NamedTuple):
     step: Step
     data: bytes
 
+    def __repr__(self) -> str:  # an owner's slot holds the pen's private key
+        return f"Work({self.step.name}, {len(self.data)} bytes not shown)"
+
 
 class FlashStore:
     """What the flash holds, and the transactions on their way to it.
 
-    `trouble` is NONE, or why the store can't be believed: then nothing is written, and there is no therapy.
+    `trouble` is NONE, or why the store can't be believed: then nothing is written, and there is no therapy. `counted`
+    is whether the number of this start (`boot_count`) is on the flash.
     """
 
     def __init__(self) -> None:
@@ -103,6 +107,8 @@ class FlashStore:
         self.history = HistoryStore()
         self.ledger = Ledger()
         self.trouble = Reason.NONE
+        self.counted = False
+        self._starts = 0  # before this one
         self._rings = (StateRing(STATE_A), StateRing(STATE_B))
         self._owners = OwnerSlots()
         self._queue: deque[Transaction] = deque()
@@ -119,6 +125,7 @@ class FlashStore:
     def load(self, flash: bytes) -> None:
         """Read a flash image; sets `trouble`. What a loss of power kept from being written is queued."""
         self.trouble = self._load(flash)
+        self._starts = self.record.boot_count
 
     def _load(self, flash: bytes) -> Reason:
         factory = next(filter(None, (unpack(FactoryRecord, r.slot(flash, 0)) for r in (FACTORY_A, FACTORY_B))), None)
@@ -318,6 +325,7 @@ class FlashStore:
         if self._now is None or self._decided:
             return
         self._decided = True
+        self.counted = self.record.boot_count != self._starts
         if not self.record.owned:
             self.owner = NO_OWNER
         elif self._now.owner is not None:

@@ -5,11 +5,19 @@ import struct
 from hashlib import sha256
 from typing import ClassVar
 
+from dermalink_protocol.codewords import Reason
+from dermalink_protocol.limits import HANDSHAKE_EVERY_MS
+from dermalink_simulator.firmware.effects import UNTRACKED
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.firmware import PenFirmware
+from dermalink_simulator.firmware.flash_layout import HISTORY
+from dermalink_simulator.firmware.flash_store import Transaction
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PowerCause
 from tests.support.raw_pen import RawClient, raw_pen
+from tests.support.sealed_client import CHANNEL_OPENED, ON_PAIRING, OPEN_CHANNEL, SealedClient, inside, owned_pen
+
+RELEASE_OWNER = 0x391B
 
 
 def test_it_is_drawn_by_the_written_recipe() -> None:
@@ -64,3 +72,65 @@ def test_the_same_flash_started_twice_with_the_same_seed_gives_another_boot_id()
         client.hello()
         boot_ids.append(client.boot_id)
     assert boot_ids[0] != boot_ids[1]
+
+
+def greeted(pen: SimulatedPen) -> SealedClient:
+    """The owner, who has said hello."""
+    client = SealedClient(pen)
+    client.hello()
+    return client
+
+
+def test_no_channel_is_opened_until_the_start_is_counted_on_the_flash() -> None:
+    pen = owned_pen()
+    pen.power.cut()
+    pen.faults.inject("flash", "slow", ms=5_000)
+    pen.power.restore()
+    client = greeted(pen)
+    before = inside(pen).entropy._key
+    assert client.open_channel().refusal == (OPEN_CHANNEL, Reason.BUSY, HANDSHAKE_EVERY_MS)
+    assert inside(pen).entropy._key == before
+    pen.faults.clear()
+    pen.advance(10_000)
+    client.connect()
+
+
+def test_a_flash_that_takes_no_count_gets_no_channel_and_the_next_write_brings_the_count_along() -> None:
+    pen = owned_pen()
+    pen.power.cut()
+    pen.faults.inject("flash", "write_failure", operations=1 << 20)
+    pen.power.restore()
+    pen.advance(2_000)
+    client = greeted(pen)
+    assert client.open_channel().reason == Reason.FLASH_FAILED
+    pen.faults.clear()
+    assert inside(pen).store.submit(Transaction(UNTRACKED, {}))
+    pen.advance(1_000)
+    client.connect()
+
+
+def test_a_start_is_counted_though_the_history_has_no_room() -> None:
+    pen = SimulatedPen(flash=bytearray(owned_pen().flash_image()))
+    store = inside(pen).store
+    starts, store.history.slots = store.record.boot_count, HISTORY.slots
+    store.record = store.record._replace(session_open=1)  # whose end would have to be told
+    assert not inside(pen).booted
+    pen.advance(1_000)
+    assert store.counted
+    assert store.record.boot_count == starts + 1
+
+
+def test_a_store_that_cannot_be_believed_still_lets_its_owner_look_and_do_nothing_that_lasts() -> None:
+    image = bytearray(owned_pen().flash_image())
+    image[HISTORY.address(0) + 20] ^= 1
+    pen = SimulatedPen(flash=image)
+    pen.advance(1_000)
+    client = greeted(pen)
+    assert inside(pen).store.trouble is Reason.HISTORY_BROKEN
+    assert client.open_channel().opcode == CHANNEL_OPENED
+    assert client.status()["reason"] == Reason.HISTORY_BROKEN
+    before = bytes(image)
+    assert client.open().refusal
+    assert client.ask(ON_PAIRING, RELEASE_OWNER).refusal
+    assert bytes(image) == before
+    assert inside(pen).owner.owned

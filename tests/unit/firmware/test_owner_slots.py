@@ -216,3 +216,14 @@ def test_what_the_maker_wrote_instead_of_the_code_is_read_from_either_copy() -> 
     chip.cells[0x001100] ^= 1
     assert chip.boot().setup is None
     assert Chip().boot().setup is None
+
+
+def test_no_key_stands_in_the_repr_of_a_write() -> None:
+    chip = Chip()
+    store = chip.boot()
+    assert store.submit(paired(1))
+    operation = store.next()
+    assert operation is not None
+    for shown in (operation, store._works, store._taken, store._now):
+        assert "not shown" in repr(shown)
+        assert repr(owner(1).pen_private)[2:-1] not in repr(shown)
