@@ -5,7 +5,9 @@
                      then whoever has the pen in hand and knows its code takes it over. A fault is no hindrance, and
                      stays: only an owner can clear it, and he may have lost his keys
     a session        anything but a pen at rest shuts the window, and ends a run that is not yet being written down
-    a try            one run at a time, of one port; it is counted, and written down, before it is answered
+    a try            one run at a time, of one port; it is counted, and written down, before it is answered. Once its
+                     answer is `RUN_MS` old another port may begin, so that nobody holds the desk by saying nothing;
+                     until one does, it may still be confirmed
     `PAIR_TRIES`     wrong ones since the last pairing shut the window and bar the next for `PAIR_BARRED_S`, twice as
                      long each time, up to `PAIR_BARRED_MAX_S`; the last of them may still be confirmed
     a right code     takes everything back: wrong tries and bar
@@ -22,6 +24,9 @@ from dermalink_protocol.limits import HAND_OVER_HOLD_MS, PAIR_BARRED_MAX_S, PAIR
 from dermalink_protocol.wire import U8, U16, U32
 
 WRONG_MAX: Final = 0xFFFF  # a multiple of PAIR_TRIES, so a count that goes no further bars at each try
+# How long an answer keeps every other port out. A host needs a few milliseconds and one message for its last step; what
+# is lost on its way it says again after 4 s (`ownership.pairing_link`), and 2 s are for air as slow as it gets.
+RUN_MS: Final = 6_000
 _DOUBLINGS_MAX: Final = (PAIR_BARRED_MAX_S // PAIR_BARRED_S).bit_length()
 
 
@@ -39,6 +44,8 @@ class Stage(IntEnum):
 class Desk(NamedTuple):
     """`run` is the run's port plus one; `held_ms` how long the button is down since a press on an idle pen, plus one.
 
+    `run_ms` is how long a run that was answered still keeps others out.
+
     `owned`, `wrong`, `barred_s` and `bar_due` outlive a loss of power; `bar_due` is 1 until the history tells of a bar.
     """
 
@@ -48,6 +55,7 @@ class Desk(NamedTuple):
     held_ms: U32 = 0
     run: U8 = 0
     stage: U8 = int(Stage.NONE)
+    run_ms: U16 = 0
     wrong: U16 = 0
     barred_s: U32 = 0
     bar_due: U8 = 0
@@ -127,7 +135,7 @@ def ended(desk: Desk) -> Desk:
 def _over(desk: Desk) -> Desk:
     if desk.stage not in IN_RUN:
         return desk
-    return desk._replace(run=0, stage=int(Stage.NONE if desk.stage == Stage.ANSWERED else Stage.GIVEN_UP))
+    return desk._replace(run=0, run_ms=0, stage=int(Stage.NONE if desk.stage == Stage.ANSWERED else Stage.GIVEN_UP))
 
 
 def why_not(desk: Desk, port: int) -> Verdict:
@@ -138,7 +146,7 @@ def why_not(desk: Desk, port: int) -> Verdict:
         return Verdict.OWNED
     if not desk.window_ms:
         return Verdict.SHUT
-    if desk.stage not in FREE or desk.run not in (0, port):
+    if desk.stage not in FREE or (desk.run != port and desk.run_ms):
         return Verdict.BUSY
     return Verdict.NOTHING
 
@@ -156,7 +164,7 @@ def _tick(desk: Desk, event: DeskEvent) -> Outcome:
         return shut(desk)._replace(held_ms=0), Verdict.NOTHING
     held_ms = desk.held_ms + event.dt_ms if desk.held_ms and event.down else 0
     window_ms = max(0, desk.window_ms - event.dt_ms)
-    after = desk._replace(held_ms=held_ms, window_ms=window_ms)
+    after = desk._replace(held_ms=held_ms, window_ms=window_ms, run_ms=max(0, desk.run_ms - event.dt_ms))
     if held_ms > HAND_OVER_HOLD_MS:
         after = after._replace(held_ms=0)  # once a hold
         if not desk.barred_s:
@@ -181,7 +189,7 @@ def _try(desk: Desk, event: DeskEvent) -> Outcome:
     if refusal:
         return desk, refusal
     wrong = min(desk.wrong + 1, WRONG_MAX)
-    counted = desk._replace(run=event.port, stage=int(Stage.COUNTING), wrong=wrong)
+    counted = desk._replace(run=event.port, run_ms=0, stage=int(Stage.COUNTING), wrong=wrong)
     if wrong % PAIR_TRIES == 0:
         counted = counted._replace(barred_s=bar_s(wrong), bar_due=1)
     return counted, Verdict.COUNT
@@ -190,7 +198,7 @@ def _try(desk: Desk, event: DeskEvent) -> Outcome:
 def _written(desk: Desk, event: DeskEvent) -> Outcome:
     if desk.stage == Stage.GIVEN_UP:
         return desk._replace(stage=int(Stage.NONE)), Verdict.FAILED
-    written = desk._replace(stage=int(Stage.ANSWERED))
+    written = desk._replace(stage=int(Stage.ANSWERED), run_ms=RUN_MS)
     if not (event.ok and event.idle):
         return ended(written), Verdict.FAILED
     return written, Verdict.ANSWER
@@ -203,7 +211,7 @@ def _confirm(desk: Desk, event: DeskEvent) -> Outcome:
         return shut(desk), Verdict.SHUT
     if not event.ok:
         return ended(desk), Verdict.FAILED
-    return desk._replace(stage=int(Stage.TAKING), wrong=0, barred_s=0, bar_due=0), Verdict.TAKE
+    return desk._replace(stage=int(Stage.TAKING), run_ms=0, wrong=0, barred_s=0, bar_due=0), Verdict.TAKE
 
 
 def _taken(desk: Desk, event: DeskEvent) -> Outcome:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 DERIVE, SHARE, CONFIRM = 1, 2, 3
 CARRIES: Final = {DERIVE: 0, SHARE: 16 + 65, CONFIRM: 32 + 48}
 DRAWN_BYTES: Final = 40  # for a scalar, see `pairing.p256`
+# After a share that is no point a port has to wait so long for the next look at one, whoever is connected there. A look
+# is a few products in the field, well under 10 ms on a small processor (assumption): eight ports cost it under a third.
+NO_POINT_EVERY_MS: Final = 250
 HALF_RANGE: Final = 0x8000_0000
 TICK_MASK: Final = 0xFFFF_FFFF
 WRITES: Final = (owner.PairStep, owner.ReleaseOwner)
@@ -184,15 +187,40 @@ def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
     mine = pairing.desk.stage == Stage.ANSWERED and pairing.desk.run == port.number + 1
     if mine and run is not None and run.share == share and pairing.answered is not None:
         return owner.PairReply(step=SHARE, share=pairing.answered)  # what comes twice changes nothing (SR-CMD-1)
-    verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
-    if verdict is not Verdict.COUNT:
+    verdict = _step(pen, DeskEvent(EventKind.TERMS, idle(pen), port=port.number + 1))
+    if verdict is not Verdict.TELL_TERMS:
         return _no(pen, verdict, owner.PairStep)
     from dermalink_simulator.firmware.pairing_run import Run
 
+    no_point = _no_point(pen, port, share)
+    if no_point is not None:
+        return no_point
+    verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
+    if verdict is not Verdict.COUNT:
+        return _no(pen, verdict, owner.PairStep)
     serial = pen.store.factory.serial_number.rstrip(b"\0").decode("ascii")
     pairing.run, pairing.answered = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES)), None
     _write(pen, effects.PAIRING)
     return None
+
+
+def _no_point(pen: Inside, port: Port, share: bytes) -> Message | None:
+    """The no to a share that is no point, None for one that is.
+
+    It is not answered, so there is nothing to compare a code with, and it is no try. What fails only once the code has
+    a part in it (the point that a code hides) is one: that tells of the code.
+    """
+    from dermalink_simulator.firmware.pairing_run import is_share
+
+    found = pen.pairing.no_point_ms
+    since_ms = (pen.tick_ms - found[port.number]) & TICK_MASK if port.number in found else NO_POINT_EVERY_MS
+    if since_ms < NO_POINT_EVERY_MS:
+        return refused(owner.PairStep.opcode, Reason.BUSY, NO_POINT_EVERY_MS - since_ms)
+    found.pop(port.number, None)
+    if is_share(share):
+        return None
+    found[port.number] = pen.tick_ms
+    return refused(owner.PairStep.opcode, Reason.PAIRING_FAILED)
 
 
 def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dermalink_protocol.limits import PROTOCOL_VERSION
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.owner_keys import answer_offer
-from dermalink_protocol.pairing.p256 import scalar_from
+from dermalink_protocol.pairing.p256 import point_of, scalar_from
 from dermalink_protocol.pairing.registration import Derivation, Registration
 from dermalink_protocol.pairing.spake2plus import Answer, Parties, Verifier
 from dermalink_protocol.sealing.keys import public_key
@@ -20,6 +20,11 @@ from dermalink_simulator.firmware.owner_record import OwnerRecord
 def terms_of(setup: SetupRecord) -> bytes:
     """The answer to the first step."""
     return steps.pack_derivation(Derivation(setup.salt[: setup.salt_bytes], setup.iterations))
+
+
+def is_share(share: bytes) -> bool:
+    """Whether what the second step carries has a point of the curve in it; no secret has a part in that."""
+    return point_of(steps.HostShare.unpack(share).share) is not None
 
 
 class Run(NamedTuple):

@@ -19,10 +19,10 @@ class LastWord(NamedTuple):
 class PairingState:
     """The desk; the run whose answer waits or was given; that answer; how the write that something waits for ended.
 
-    None is not yet, for each of the last three.
+    None is not yet, for each of the last three. `no_point_ms` is when a port last sent a share that is no point.
     """
 
-    __slots__ = ("answered", "desk", "last_word", "run", "written")
+    __slots__ = ("answered", "desk", "last_word", "no_point_ms", "run", "written")
 
     def __init__(self) -> None:
         self.desk = Desk()
@@ -30,3 +30,4 @@ class PairingState:
         self.answered: bytes | None = None
         self.written: bool | None = None
         self.last_word: LastWord | None = None
+        self.no_point_ms: dict[int, int] = {}

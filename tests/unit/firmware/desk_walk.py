@@ -35,7 +35,7 @@ class Witness(NamedTuple):
 
     `down_ms` is how long the button is down since a press on an idle pen (-1 is not). `answers` were given since the
     last right code, `bar_s` is what every third try that was written down forbids, `run` is the port that was answered
-    and not gone since.
+    and not gone since, and `late` whether a step of time has passed since then: each is longer than a run's turn.
     """
 
     owned: int = 0
@@ -45,6 +45,7 @@ class Witness(NamedTuple):
     answers: int = 0
     bar_s: int = 0
     run: int = 0
+    late: int = 0
 
 
 class Node(NamedTuple):
@@ -108,12 +109,14 @@ def after(step: Step, node: Node, event: DeskEvent) -> Node:
             kept = Kept(owned, node.desk.wrong, node.desk.barred_s, node.desk.bar_due)
     elif event.kind is EventKind.RAN:
         kept = kept._replace(barred_s=max(0, kept.barred_s - event.seconds))
+    if verdict is Verdict.BUSY and event.kind in (EventKind.TERMS, EventKind.TRY) and not node.writing:
+        assert not node.seen.late, "kept out by a run whose turn is over"
     if verdict in WRITES:
         assert not writing, "a second write of the desk while one is under way"
         writing = int(WRITES[verdict])
     seen = witness(node.seen, event, verdict, kept)
     if verdict is Verdict.ANSWER:
-        seen = seen._replace(run=node.desk.run)
+        seen = seen._replace(run=node.desk.run, late=0)
     return Node(desk, kept, writing, seen)
 
 
@@ -121,11 +124,20 @@ def witness(seen: Witness, event: DeskEvent, verdict: Verdict, kept: Kept) -> Wi
     """What the witness knows after an event, and its objections."""
     seen = _time(seen, event)
     if event.kind is EventKind.GONE and seen.run == event.port:
-        seen = seen._replace(run=0)
+        seen = seen._replace(run=0, late=0)
+    failed = event.kind is EventKind.CONFIRM and verdict is Verdict.FAILED and seen.run == event.port
+    if failed or verdict in (Verdict.SHUT, Verdict.RELEASE):
+        seen = seen._replace(run=0, late=0)
+    if event.kind is EventKind.TICK:
+        # With the window, or with a session, the run is over as well.
+        seen = seen._replace(late=int(seen.run != 0)) if in_window(seen) else seen._replace(run=0, late=0)
     if verdict in (Verdict.TELL_TERMS, Verdict.COUNT):
         assert event.idle, "let in while needles may move"
         assert seen.bar_s == 0, "let in while barred"
         assert in_window(seen), "let in outside a window"
+    if verdict is Verdict.COUNT:
+        assert seen.late or seen.run in (0, event.port), "let in during another's turn"
+        seen = seen._replace(run=0, late=0)
     if verdict is Verdict.ANSWER:
         assert event.idle, "answered while needles may move"
         assert seen.bar_s == 0, "answered while barred"

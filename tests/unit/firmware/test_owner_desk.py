@@ -157,6 +157,19 @@ def test_one_run_at_a_time_by_one_port() -> None:
     assert go(other, confirmed())[1] == [Verdict.TAKE]
 
 
+@pytest.mark.sr("SR-SEC-2", "SR-OWN-1", side="pen")
+@pytest.mark.parametrize(("ms", "verdict"), [(5_999, Verdict.BUSY), (6_000, Verdict.COUNT)])
+def test_an_answer_that_nobody_confirms_keeps_others_out_for_6_s(ms: int, verdict: Verdict) -> None:
+    desk, _ = go(Desk(), PRESS, tried(), written(), tick(1_000), tick(ms - 1_000))
+    other, verdicts = go(desk, tried(OTHER))
+    assert verdicts == [verdict]
+    assert go(desk, confirmed())[1] == [Verdict.TAKE]  # as long as no other has begun
+    if verdict is Verdict.COUNT:
+        assert other.wrong == 2
+        other, verdicts = go(other, confirmed(), written(), confirmed(), confirmed(OTHER))
+        assert verdicts == [Verdict.BUSY, Verdict.ANSWER, Verdict.BUSY, Verdict.TAKE]
+
+
 def test_a_try_that_can_not_be_written_down_is_not_answered_and_stays_counted() -> None:
     desk, verdicts = go(Desk(), PRESS, tried(), written(0))
     assert verdicts[-1] is Verdict.FAILED
@@ -237,6 +250,15 @@ def run_forgotten_while_written(desk: Desk, event: DeskEvent) -> tuple[Desk, Ver
     return after._replace(stage=int(Stage.NONE)) if after.stage == Stage.GIVEN_UP else after, verdict
 
 
+def turn_never_over(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
+    after, verdict = desk_step(desk, event)
+    return after._replace(run_ms=desk.run_ms if after.stage == Stage.ANSWERED else after.run_ms), verdict
+
+
+def turn_over_at_once(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
+    return desk_step(desk._replace(run_ms=0), event)
+
+
 def released_in_a_session(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
     return desk_step(desk, event._replace(idle=1))
 
@@ -253,6 +275,8 @@ PLANTED: list[tuple[EventKind, Mistake]] = [
     (EventKind.CONFIRM, taken_from_anybody),
     (EventKind.CONFIRM, taken_whatever_the_code),
     (EventKind.GONE, run_forgotten_while_written),
+    (EventKind.TICK, turn_never_over),
+    (EventKind.TRY, turn_over_at_once),
     (EventKind.RELEASE, released_in_a_session),
 ]
 
@@ -264,7 +288,7 @@ def with_mistake(at: EventKind, mistake: Mistake) -> Step:
 @pytest.mark.sr("SR-SEC-2", "SR-OWN-1", side="pen", kind="proof", twin=True)
 @pytest.mark.parametrize(("at", "mistake"), PLANTED, ids=lambda value: getattr(value, "__name__", None))
 def test_the_walk_finds_each_planted_mistake(at: EventKind, mistake: Mistake) -> None:
-    with pytest.raises(AssertionError, match=r"let in|answer|taken|released|second write|written down"):
+    with pytest.raises(AssertionError, match=r"let in|answer|taken|released|second write|written down|turn"):
         walk(with_mistake(at, mistake))
 
 

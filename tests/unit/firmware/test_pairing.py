@@ -21,7 +21,7 @@ from dermalink_protocol.history_entries import (
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.errors import WrongConfirmation
 from dermalink_protocol.pairing.owner_keys import SEALED_BYTES, HostOffer
-from dermalink_protocol.pairing.p256 import DRAWN_BYTES, POINT_BYTES
+from dermalink_protocol.pairing.p256 import DRAWN_BYTES, POINT_BYTES, G, M, encoded
 from dermalink_protocol.pairing.spake2plus import CONFIRMATION_BYTES, HOST_ID_BYTES, Answer, SharedKey
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.firmware import pairing
@@ -252,13 +252,44 @@ def test_power_lost_in_the_third_try_leaves_its_bar_and_the_next_boot_tells_of_i
 @pytest.mark.parametrize(
     "share", [bytes(65), b"\x04" + bytes(64), b"\x04" + b"\xff" * 64], ids=["no", "infinity", "off"]
 )
-def test_a_share_that_is_no_point_counts_as_a_wrong_code(share: bytes) -> None:
+def test_a_share_that_is_no_point_is_no_try_and_is_looked_at_four_times_a_second(share: bytes) -> None:
     pen = new_pen()
     host = PairingHost(pen)
     press(pen)
-    assert host.step(steps.SHARE, bytes(16) + share).reason == Reason.PAIRING_FAILED
-    assert inside(pen).store.record.wrong_codes == 1
+    operations = pen.flash_operations
+    failed = 0
+    for _ in range(100):
+        got = host.step(steps.SHARE, bytes(16) + share)
+        failed += got.reason == Reason.PAIRING_FAILED
+        assert got.reason in (Reason.PAIRING_FAILED, Reason.BUSY)
+        pen.advance(10)
+    assert 4 <= failed <= 1 + 100 * 20 // pairing.NO_POINT_EVERY_MS
+    assert pen.flash_operations == operations
+    assert (inside(pen).pairing.desk.wrong, inside(pen).store.record.wrong_codes) == (0, 0)
     PairingHost(pen, "other").pair()
+
+
+@pytest.mark.sr("SR-SEC-2", side="pen")
+def test_a_point_that_fails_only_for_one_code_is_a_try() -> None:
+    """Else whoever sends the point that a code hides could ask the pen of as many codes as he likes."""
+    pen = new_pen()
+    host = PairingHost(pen)
+    press(pen)
+    w0 = int.from_bytes(inside(pen).store.setup.registration[:32], "big")  # type: ignore[union-attr]
+    assert host.step(steps.SHARE, bytes(16) + encoded(M * w0)).reason == Reason.PAIRING_FAILED
+    assert inside(pen).store.record.wrong_codes == 1
+
+
+@pytest.mark.sr("SR-SEC-2", "SR-OWN-1", side="pen")
+def test_a_stranger_who_answers_no_more_holds_the_desk_for_six_seconds_and_not_for_the_window() -> None:
+    pen = new_pen()
+    press(pen)
+    stranger, host = PairingHost(pen, "stranger"), PairingHost(pen)
+    assert stranger.step(steps.SHARE, bytes(16) + encoded(G)).opcode == PAIR_REPLY
+    assert host.step(steps.DERIVE).reason == Reason.BUSY
+    pen.advance(6_000)
+    host.pair()
+    assert inside(pen).owner.owned
 
 
 @pytest.mark.sr("SR-SEC-2", side="pen")
