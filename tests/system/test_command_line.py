@@ -87,10 +87,12 @@ def test_doctor_as_json_is_a_list_of_findings_and_an_error_has_its_code() -> Non
 def test_stop_is_confirmed_by_measurement() -> None:
     result = run("stop", "--pen", SIM)
     assert result.exit_code == ExitCode.DONE
-    assert re.search(r"needles in and motor off, measured \d+ ms after", result.output)
-    said = json.loads(run("stop", "--pen", SIM, "--json").stdout)
-    assert said["stopped"] is True
-    assert said["milliseconds"] > 0
+    said = r"the pen that answers here says stopped: needles in and motor off, measured \d+ ms after"
+    assert re.search(said, result.output)
+    found = json.loads(run("stop", "--pen", SIM, "--json").stdout)
+    assert (found["stopped"], found["proved"]) == (True, False)
+    assert re.search(said, found["sentence"])
+    assert found["milliseconds"] > 0
 
 
 def test_a_symptom_is_reported_and_written_down(tmp_path: Path) -> None:
@@ -98,7 +100,9 @@ def test_a_symptom_is_reported_and_written_down(tmp_path: Path) -> None:
     assert result.exit_code == ExitCode.DONE
     assert "28 days" in result.output
     (journal,) = (tmp_path / "home").rglob("*.jsonl")
-    assert '"symptom":3' in journal.read_text(encoding="utf-8")
+    kept = journal.read_text(encoding="utf-8")
+    assert '"symptom":3' in kept
+    assert '"kind":"symptom_openly"' in kept  # that pen has no owner, so a pen of this person's is still to be told
 
 
 def test_monitor_watches_for_as_long_as_it_is_told() -> None:

@@ -49,9 +49,9 @@ class StopResult(NamedTuple):
     advice: str = ""
 
     def as_json(self) -> str:
-        """One line of JSON."""
+        """One line of JSON; `proved` never holds: a Stop that waits for no keys is answered in the clear (SR-SEC-1)."""
         found: dict[str, Any] = {"pen": self.url or None, "stopped": self.milliseconds is not None, "sent": self.sent}
-        found |= {"milliseconds": self.milliseconds, "sentence": self.said, "advice": self.advice}
+        found |= {"proved": False, "milliseconds": self.milliseconds, "sentence": self.said, "advice": self.advice}
         return json.dumps(found | {"exit_code": int(self.code)})
 
     def sentence(self) -> str:
@@ -189,11 +189,11 @@ async def stop_one(
 
 
 def _confirmed(url: str, report: StopReport) -> str:
-    """Only what is known: by air anybody may answer as this pen, and Stop and its answer go in the clear."""
+    """Only what is known: Stop and its answer go in the clear, and by air anybody may answer as this pen."""
     from dermalink.discovery import BLE
 
-    said = f"stopped: needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
-    return f"the pen that answers here says {said}{MAY_BE_A_COPY}" if url.startswith(BLE) else said
+    measured = f"needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
+    return f"the pen that answers here says stopped: {measured}{MAY_BE_A_COPY if url.startswith(BLE) else ''}"
 
 
 async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> StopReport:

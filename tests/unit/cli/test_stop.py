@@ -102,6 +102,7 @@ def test_a_stop_that_is_not_delivered_says_so_and_what_to_do_first_whatever_the_
         "pen": URL,
         "stopped": False,
         "sent": early,
+        "proved": False,
         "milliseconds": None,
         "sentence": f"{LIFT}. {what}: {why}",
         "advice": LIFT,
