@@ -79,7 +79,7 @@ class EventKind(IntEnum):
 
 
 class DeskEvent(NamedTuple):
-    """`idle` is 1 while no session is open and no needle can move."""
+    """`idle` is 1 while no session is open, or a fault stands and its time is over, and no needle can move."""
 
     kind: EventKind
     idle: U8 = 1

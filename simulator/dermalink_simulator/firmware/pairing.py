@@ -72,8 +72,14 @@ def loaded(pen: Inside) -> None:
 
 
 def idle(pen: Inside) -> int:
-    """1 while no session is open, and nothing moves or is about to."""
-    return int(pen.state.state in AT_REST and not pen.state.session_id and not pen.gate.wants)
+    """1 while no session is open, and nothing moves or is about to.
+
+    A fault keeps the session that it came in until somebody clears it, and a lost owner can't: one whose time is over
+    hinders nobody.
+    """
+    state = pen.state
+    over = state.state == State.FAULT and state.session_left_ms == 0
+    return int(state.state in AT_REST and (over or not state.session_id) and not pen.gate.wants)
 
 
 def pressed(pen: Inside) -> None:

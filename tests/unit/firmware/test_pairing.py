@@ -519,6 +519,42 @@ def test_a_fault_hinders_no_hand_over_and_outlives_it() -> None:
     assert known.store.record.fault == Reason.FLASH_FAILED
 
 
+@pytest.mark.sr("SR-OWN-1", "SR-RST-1", side="pen")
+@pytest.mark.parametrize("reason", [Reason.FLASH_FAILED, Reason.WATCHDOG])
+def test_a_fault_in_a_session_shuts_the_hand_over_until_the_sessions_time_is_over(reason: Reason) -> None:
+    pen, host = owned_pen()
+    client = PairedClient(pen, host.private, host.keys).connect()
+    assert client.open().opcode == raw.OPENED
+    client.run_pass()
+    feed(inside(pen), Event(kind=EventKind.FAULT, reason=int(reason)))
+    client.port.close()
+    pen.advance(1_000)
+    left_ms = inside(pen).state.session_left_ms
+    assert left_ms > 60_000
+    hold(pen)
+    assert PairingHost(pen, "early").standing().window_s == 0
+    pen.advance(left_ms)
+    assert (inside(pen).state.state, inside(pen).state.session_left_ms) == (State.FAULT, 0)
+    hold(pen)
+    PairingHost(pen, "next").pair()
+    known = inside(pen)
+    assert (known.owner.number, known.state.state, known.state.fault) == (2, State.FAULT, reason)
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+def test_a_locked_pen_is_handed_over_to_nobody() -> None:
+    pen, host = owned_pen()
+    client = PairedClient(pen, host.private, host.keys).connect()
+    assert client.open().opcode == raw.OPENED
+    client.run_pass()
+    feed(inside(pen), Event(kind=EventKind.FAULT, reason=int(Reason.DEPTH_EXCEEDED)))
+    client.port.close()
+    pen.advance(1_000)
+    assert inside(pen).state.state == State.LOCKED
+    hold(pen)
+    assert PairingHost(pen, "next").standing().window_s == 0
+
+
 @pytest.mark.sr("SR-OWN-1", side="pen")
 def test_a_button_that_was_down_at_power_up_opens_no_hand_over() -> None:
     pen, _ = owned_pen()
