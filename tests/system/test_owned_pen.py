@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dermalink.channel.sealable_link import SEALED_HEADER, SealableLink
-from dermalink.errors import AnotherPen, HandshakeFailed, LinkLost, NotOwner, PenRefusal
+from dermalink.errors import AnotherPen, HandshakeFailed, HostError, LinkLost, NotOwner, PenRefusal, WrongPen
 from dermalink.journal import MemoryJournal
 from dermalink.pen import Pen
 from dermalink.session import events
@@ -133,6 +133,33 @@ def test_another_pen_that_answers_after_a_lost_link_is_believed_nothing(way: Way
             await led_elsewhere(Guided(made, way), other, stops=stops)
 
         bench.run(story())
+
+
+@by_ways(SEALED)
+@pytest.mark.sr("SR-SEC-1", "SR-STOP-5", side="host")
+@pytest.mark.parametrize("first", [AnotherPen, HandshakeFailed, NotOwner, WrongPen])
+def test_who_answers_first_after_a_lost_link_keeps_the_own_pen_from_nothing(
+    guided: Tell, first: type[HostError]
+) -> None:
+    async def story(world: Guided) -> None:
+        answers: list[str] = []
+
+        async def again() -> Pen:
+            answers.append("asked")
+            if len(answers) == 1:
+                raise first("It is not the pen")
+            return await world.pen()
+
+        world.reactions[events.PassPaused] = lambda _: asyncio.get_running_loop().call_later(
+            5, world.person.say, Word.RESUME
+        )
+        world.halfway(lambda: world.do(lambda: world.sim.faults.inject("link", "cut")))
+        world.reactions[events.LinkGone] = lambda _: world.do(lambda: world.sim.faults.clear("link"))
+        summary = await world.run(connect=again)
+        assert summary.ending is Ending.DONE
+        assert len(answers) == 2
+
+    guided(story)
 
 
 @by_ways(SEALED, SEALED_ROOM)
