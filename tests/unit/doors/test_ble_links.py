@@ -23,6 +23,7 @@ from dermalink_simulator.doors.ble_places import LINKS_MAX
 from dermalink_simulator.doors.errors import AddressRefusedError
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import PenOffError
+from dermalink_simulator.hardware.places import GRACE_MS
 from dermalink_simulator.hardware.port import GATT_VALUES_MAX
 from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.radio.errors import BadRadioSpec, NoSuchRadio, RadioGone
@@ -118,6 +119,7 @@ async def _advertising_soon(door: BleDoor) -> bool:
 @in_virtual_time
 async def test_a_silent_host_gives_way_to_one_on_another_door_and_hears_why() -> None:
     async with bench() as pen, pen.host() as silent:
+        await asyncio.sleep(2 * GRACE_MS / 1_000)
         for _ in range(LINKS_MAX):
             pen.runner.connect(lambda _: None, lambda: None)
         assert await silent.until_ended(5) == LOW_RESOURCES

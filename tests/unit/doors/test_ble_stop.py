@@ -16,6 +16,7 @@ from dermalink_protocol.limits import CUT_WITHIN_MS, IN_WITHIN_MS, LEASE_DEFAULT
 from dermalink_protocol.messages import identity, stop, therapy
 from dermalink_protocol.messages.refusal import Refused as Answer
 from dermalink_simulator.hardware.air import AirConditions
+from dermalink_simulator.hardware.places import GRACE_MS
 from tests.support.running import in_virtual_time
 from tests.unit.doors.ble_central import Bench, RawCentral, bench
 
@@ -160,6 +161,7 @@ def test_stop_is_taken_of_a_host_that_has_given_way_to_others(air: str) -> None:
     @in_virtual_time
     async def test() -> None:
         async with running(air) as (pen, _), pen.host(2, mtu=0) as stranger:
+            await asyncio.sleep(2 * GRACE_MS / 1_000)
             others = [pen.runner.connect(lambda _: None, lambda: None) for _ in range(7)]
             since = pen.now_ms
             stranger.stop_now()
