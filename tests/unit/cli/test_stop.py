@@ -67,6 +67,39 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["stop", *words])
 
 
+class HangsUp(MemoryPipe):
+    """A far end that hangs up on whoever comes."""
+
+    def write(self, data: bytes) -> None:
+        self.cut()
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SEC-5", side="host")
+@in_virtual_time
+async def test_by_tcp_another_connection_is_made_where_the_pen_hangs_up_on_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipes: list[MemoryPipe] = []
+    hangs_up = 5
+
+    async def open_link(url: str, **_: object) -> Link:
+        pipes.append(HangsUp() if len(pipes) < hangs_up else ScriptedPen(MemoryPipe()).pipe)
+        return StreamLink(pipes[-1], url)
+
+    monkeypatch.setattr(stopping, "open_link", open_link)
+    result = await stop_one("tcp:127.0.0.1:7321")
+    assert (result.code, len(pipes)) == (ExitCode.DONE, hangs_up + 1)
+    pipes.clear()
+    assert (await stop_one(URL)).code is ExitCode.NOT_CONFIRMED
+    assert len(pipes) == 1
+    pipes.clear()
+    hangs_up = 1_000
+    began_s = asyncio.get_running_loop().time()
+    assert (await stop_one("tcp:127.0.0.1:7321")).code is ExitCode.NOT_CONFIRMED
+    assert 2.0 <= asyncio.get_running_loop().time() - began_s < 3.5
+    assert 15 <= len(pipes) <= 21
+
+
 # What cannot be delivered
 
 
