@@ -99,8 +99,10 @@ async def greet(
         keeper = Keeper(kept)
         fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc(), known)
         sealed = sealable.sealed
-        last = await _last_command_id(connection, serial_text(hello), inspect_only=inspect_only)
+        last = await last_command_id(connection)
         stranger = last is None
+        if not inspect_only:
+            refuse_unpaired(hello, stranger=stranger)
         return Greeted(
             connection, registry, hello, keeper, last or 0, fault, inspect_only, utc, owned, sealed, stranger
         )
@@ -143,18 +145,19 @@ def _known_here(serial_number: str) -> "OwnedPen | None":
     return known_pen(serial_number)
 
 
-async def _last_command_id(connection: Connection, serial_number: str, *, inspect_only: bool) -> int | None:
-    """The number of the therapy command that the pen applied last; None to a stranger, who is told none.
+def refuse_unpaired(hello: HelloReply, *, stranger: bool) -> None:
+    """Raise `NotOwner` for a pen that has no owner and is nobody's before; with one it was refused already."""
+    if stranger:
+        raise not_paired(serial_text(hello))
 
-    Raises `NotOwner` for a pen that nobody has paired and that is nobody's before, unless it is only looked at.
-    """
+
+async def last_command_id(connection: Connection) -> int | None:
+    """The number of the therapy command that the pen applied last; None to a stranger, who is told none."""
     try:
         return (await connection.request(GetLastCommand())).command_id
     except PenRefusal as refusal:
-        if inspect_only and refusal.reason in (Reason.NOT_AUTHENTICATED, Reason.NO_OWNER):
+        if not connection.sealed and refusal.reason in (Reason.NOT_AUTHENTICATED, Reason.NO_OWNER):
             return None
-        if refusal.reason is Reason.NO_OWNER:
-            raise not_paired(serial_number) from refusal
         raise
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 from dermalink.errors import JournalBroken, JournalBusy, JournalError
 from dermalink.journal import NO_HASH, Entry, encode_entry
+from dermalink.on_disk import sync_folder
 from dermalink.records import Record, record_from
 
 APP: Final = "dermalink"
@@ -42,7 +43,7 @@ class FileJournal:
         try:
             _lock(self._file, path)
             if fresh:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             self._entries, sound = _read(self._file.read(), path)
             if self._file.seek(0, os.SEEK_END) != sound:
                 self._file.truncate(sound)
@@ -151,14 +152,3 @@ def _lock(file: IO[bytes], path: Path) -> None:
         raise JournalBusy(
             f"The journal {path} is held by another program", advice="End the other session first, or use --journal"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """On the disk, a new file is there only once its folder's entry is."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

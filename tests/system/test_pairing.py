@@ -68,15 +68,16 @@ Story = Callable[[SimulatedPenDesk, Home, Home], Awaitable[None]]
 Tell = Callable[[Story], None]
 
 
-@pytest.fixture(params=[STREAM, PERFECT], ids=str)
+@pytest.fixture(params=[(STREAM, "nominal"), (PERFECT, "nominal"), (STREAM, "product")], ids=str)
 def tell(request: pytest.FixtureRequest, tmp_path: Path) -> Tell:
     """Run a story of two people with one pen, in virtual time."""
-    way: Way = request.param
+    way: Way
+    way, profile = request.param
 
     def run(story: Story) -> None:
         with (
             contextlib.closing(Bench(virtual=True)) as bench,
-            desk(bench, SimulatedPen(), by=way.by, air=way.air) as made,
+            desk(bench, SimulatedPen(profile), by=way.by, air=way.air) as made,
         ):
 
             async def told() -> None:

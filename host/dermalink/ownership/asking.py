@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class _Daemons(Executor):
-    """Each call in a daemon thread of its own; an executor, since an event loop knows how to wait for one."""
+    """Each call in a daemon thread of its own.
+
+    As `links.background`, but an executor: a loop in virtual time lets no time pass while a call in one is under way.
+    """
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         future: Future[T] = Future()

@@ -9,13 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from dermalink.channel.sealable_link import SealableLink
-from dermalink.connecting import refuse_another, say_hello, serial_text
+from dermalink.connecting import last_command_id, refuse_another, say_hello, serial_text
 from dermalink.connection import Connection
-from dermalink.errors import PenRefusal
 from dermalink.links.link import Link
-from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import TTL_MAX_MS
-from dermalink_protocol.messages.identity import GetLastCommand, GetStatus, HelloReply
+from dermalink_protocol.messages.identity import GetStatus, HelloReply
 from dermalink_protocol.messages.owner import GetOwner, Owner, PairStep
 from dermalink_protocol.schema import Request
 
@@ -47,7 +45,7 @@ class PairingLink:
     async def step(self, number: int, share: bytes = b"") -> bytes:
         """Take a step, and return what the pen says to it; raises `PenRefusal`, `Timeout`, `LinkError` as a request."""
         if self._last_id is None:
-            self._last_id = await self._last_command_id()
+            self._last_id = await last_command_id(self.connection) or 0
         self._last_id += 1
         status = await self.connection.request(GetStatus())
         ttl_ms = min(int(TTL_MAX_MS), self.hello.ttl_max_ms)
@@ -55,15 +53,6 @@ class PairingLink:
         step = self._made.make(PairStep(**fields, step=number, share=share))
         within_s = STEP_WITHIN_S + self.connection.link.late_s
         return (await self.connection.request(step, within_s=within_s)).share
-
-    async def _last_command_id(self) -> int:
-        """A stranger to an owned pen is not told, and need not be."""
-        try:
-            return (await self.connection.request(GetLastCommand())).command_id
-        except PenRefusal as refusal:
-            if refusal.reason is Reason.NOT_AUTHENTICATED:
-                return 0
-            raise
 
 
 class StepsMade:

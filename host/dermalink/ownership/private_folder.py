@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from dermalink.on_disk import sync_folder
 from dermalink.ownership.errors import KeysBroken, KeysExposed, KeysForbidden
 
 FILE_MODE: Final = 0o600
@@ -76,7 +77,7 @@ class PrivateFolder:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(path)
-            _sync(self.path)
+            sync_folder(self.path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
@@ -96,7 +97,7 @@ class PrivateFolder:
                 os.close(descriptor)
             path.unlink()
             (self.path / f"{name}.new").unlink(missing_ok=True)
-            _sync(self.path)
+            sync_folder(self.path)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -142,17 +143,6 @@ def _refuse_exposed(found: os.stat_result, path: Path) -> None:
             rule="SR-OWN-1",
             advice="Run this as the user who paired the pen",
         )
-
-
-def _sync(folder: Path) -> None:
-    """On the disk, a new name is there only once its folder's entry is."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _forbidden(path: Path, error: OSError) -> KeysForbidden:
