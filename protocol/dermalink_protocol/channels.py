@@ -33,11 +33,16 @@ class Gatt(Flag):
 
 
 class ChannelRule(NamedTuple):
-    """One row of the table: GATT side, and whether the channel stays in the clear once sealing exists."""
+    """One row of the table: GATT side, and whether the channel stays in the clear once sealing exists.
+
+    `encrypted`: whether a pen that only its owner may run has it on a link alone that Bluetooth has encrypted, with a
+    key of 128 bits from LE Secure Connections. It gives no right: what is whose is decided under our own seal.
+    """
 
     uuid: UUID
     gatt: Gatt
     clear: bool
+    encrypted: bool
 
 
 def _uuid(slot: int) -> UUID:
@@ -47,12 +52,14 @@ def _uuid(slot: int) -> UUID:
 SERVICE_UUID: Final = _uuid(0x0001)
 
 CHANNEL_RULES: Final[dict[Channel, ChannelRule]] = {
-    Channel.PAIRING: ChannelRule(_uuid(0x0002), Gatt.WRITE | Gatt.INDICATE, clear=True),
-    Channel.STATUS: ChannelRule(_uuid(0x0003), Gatt.READ | Gatt.WRITE | Gatt.INDICATE, clear=True),
-    Channel.COMMAND: ChannelRule(_uuid(0x0004), Gatt.WRITE | Gatt.INDICATE, clear=False),
-    Channel.TELEMETRY: ChannelRule(_uuid(0x0005), Gatt.NOTIFY, clear=False),
-    Channel.RECORDS: ChannelRule(_uuid(0x0006), Gatt.WRITE | Gatt.INDICATE, clear=False),
-    Channel.STOP: ChannelRule(_uuid(0x0007), Gatt.WRITE | Gatt.WRITE_WITHOUT_RESPONSE | Gatt.INDICATE, clear=True),
+    Channel.PAIRING: ChannelRule(_uuid(0x0002), Gatt.WRITE | Gatt.INDICATE, clear=True, encrypted=False),
+    Channel.STATUS: ChannelRule(_uuid(0x0003), Gatt.READ | Gatt.WRITE | Gatt.INDICATE, clear=True, encrypted=False),
+    Channel.COMMAND: ChannelRule(_uuid(0x0004), Gatt.WRITE | Gatt.INDICATE, clear=False, encrypted=True),
+    Channel.TELEMETRY: ChannelRule(_uuid(0x0005), Gatt.NOTIFY, clear=False, encrypted=True),
+    Channel.RECORDS: ChannelRule(_uuid(0x0006), Gatt.WRITE | Gatt.INDICATE, clear=False, encrypted=True),
+    Channel.STOP: ChannelRule(
+        _uuid(0x0007), Gatt.WRITE | Gatt.WRITE_WITHOUT_RESPONSE | Gatt.INDICATE, clear=True, encrypted=False
+    ),
 }
 
 # The slot of our own base by which the status characteristic is read.
@@ -104,7 +111,9 @@ class AttError(IntEnum):
     """Errors at ATT level: framing and authority are refused there, meaning is answered."""
 
     WRITE_NOT_PERMITTED = 0x03
+    INSUFFICIENT_AUTHENTICATION = 0x05
     INVALID_LENGTH = 0x0D
+    INSUFFICIENT_ENCRYPTION = 0x0F
     CRC = 0x81
     COUNTER = 0x82
     CCCD_IMPROPERLY_CONFIGURED = 0xFD
@@ -112,9 +121,13 @@ class AttError(IntEnum):
     OUT_OF_RANGE = 0xFF
 
 
+# Which of the two an unencrypted link is refused with: Core specification 5.4, Vol 3, Part C, 10.3.1.
 ATT_ERROR_USES: Final[dict[AttError, str]] = {
     AttError.WRITE_NOT_PERMITTED: "a write of what can only be read or subscribed to",
+    AttError.INSUFFICIENT_AUTHENTICATION: "on a link that is not encrypted, and with no bond in the pen: a write to a "
+    "channel that needs it, and subscribing to one, while nobody but an owner may run the pen",
     AttError.INVALID_LENGTH: "a value longer than the ATT_MTU lets one write carry",
+    AttError.INSUFFICIENT_ENCRYPTION: "the same, where the pen keeps its owner's bond",
     AttError.CRC: "kept free for sealed messages; the link layer checks what it carries by itself",
     AttError.COUNTER: "a segment that does not go on where the one before ended, or whose message never began",
     AttError.CCCD_IMPROPERLY_CONFIGURED: "a write to a channel whose answers are not subscribed to; Stop is never "

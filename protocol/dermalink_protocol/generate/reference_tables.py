@@ -73,8 +73,9 @@ def channels_page() -> str:
     for channel, rule in CHANNEL_RULES.items():
         gatt = ", ".join(way.name.lower().replace("_", " ") for way in Gatt if way in rule.gatt and way.name)
         carries = sum(message.channel is channel for message in Message.by_opcode.values())
-        rows.append((int(channel), channel.name.lower(), code(rule.uuid), gatt, "yes" if rule.clear else "no", carries))
-    heads = ("number", "channel", "characteristic", "GATT", "in the clear", "messages")
+        ways = (_yes(rule.clear), _yes(rule.encrypted))
+        rows.append((int(channel), channel.name.lower(), code(rule.uuid), gatt, *ways, carries))
+    heads = ("number", "channel", "characteristic", "GATT", "in the clear", "encrypted link", "messages")
     errors = (
         (code(f"{int(error):#04x}"), error.name.lower().replace("_", " "), use) for error, use in ATT_ERROR_USES.items()
     )
@@ -84,6 +85,7 @@ def channels_page() -> str:
         "A channel is a characteristic over BLE, and the first byte of a frame on a byte stream.",
         f"The service is {code(SERVICE_UUID)}.",
         table(heads, rows),
+        _encrypted(),
         "## Frames on a byte stream",
         _frames(),
         "## Segments over BLE",
@@ -98,6 +100,17 @@ def channels_page() -> str:
         _advertising(),
         table(("field", "type", "where", "holds"), _advertised()),
     )
+
+
+def _yes(whether: bool) -> str:
+    return "yes" if whether else "no"
+
+
+def _encrypted() -> str:
+    return """A channel that needs an encrypted link needs it over BLE alone, and on a pen alone that only an owner may
+run (one that has an owner, or one built to be sold): a key of 128 bits from LE Secure Connections. It gives no right:
+who may do what is decided under our own seal. On a link that is not encrypted a write there and subscribing are
+refused, and nothing is sent on it, also where it was subscribed to before; to unsubscribe is always possible."""
 
 
 def _frames() -> str:

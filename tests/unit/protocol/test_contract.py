@@ -118,6 +118,13 @@ def test_every_channel_has_its_characteristic() -> None:
 
 
 @pytest.mark.sr("SR-STOP-4", kind="construction")
+def test_bluetooths_own_encryption_is_asked_for_all_that_is_the_owners_and_never_for_stop() -> None:
+    encrypted = {channel for channel, rule in CHANNEL_RULES.items() if rule.encrypted}
+    assert encrypted == {Channel.COMMAND, Channel.TELEMETRY, Channel.RECORDS}
+    assert all(CHANNEL_RULES[channel].encrypted is not CHANNEL_RULES[channel].clear for channel in Channel)
+
+
+@pytest.mark.sr("SR-STOP-4", kind="construction")
 def test_stop_has_a_channel_of_its_own_in_the_clear_with_and_without_response() -> None:
     on_it = {message.__name__ for message in MESSAGES if message.channel is Channel.STOP}
     assert on_it == {"Stop", "Stopped", "ReportSymptom", "SymptomReported"}
