@@ -21,8 +21,11 @@ RULE: Final = "SR-SEC-1"
 NO_SUITE: Final = 0  # in hello: the pen knows no sealed channel
 TRIES: Final = 3  # as many as hello has: a reply may be lost on any link
 SOON: Final = (Reason.BUSY, Reason.WRONG_STATE)  # others had their turn, or hello; after another it may be ours
+AT_FAULT: Final = (Reason.FLASH_FAILED, Reason.HISTORY_BROKEN, Reason.STORE_UNREADABLE)
 PAIR_AGAIN: Final = "Pair with the pen again: `dermalink pair`"
 NO_WORD_AGAIN: Final = "Connect again; if it stays so, have the pen in hand and pair with it again: `dermalink pair`"
+OFF_AND_ON: Final = "Switch the pen off and on, and connect again; if it stays so, have it serviced"
+"""For a pen whose memory is at fault, which no pairing mends."""
 
 
 async def open_channel(
@@ -134,7 +137,7 @@ def _refused(owned: "OwnedPen", refusal: PenRefusal) -> HandshakeFailed:
         Reason.NOT_AUTHENTICATED: "it says that its owner has other keys: it was handed over, or its hello was altered",
     }
     if refusal.reason not in why:
-        return _failed(owned, str(refusal), NO_WORD_AGAIN)
+        return _failed(owned, str(refusal), OFF_AND_ON if refusal.reason in AT_FAULT else NO_WORD_AGAIN)
     return KeysRefused(
         f"The pen {owned.serial_number} refused this computer's keys",
         refusal.reason,

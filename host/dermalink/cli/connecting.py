@@ -20,6 +20,10 @@ class NotAPen(CannotOpen):
     """Something is there, and it does not answer as a pen does."""
 
 
+class SeveralPens(NoSuchPort):
+    """None was named, and more than one answers."""
+
+
 @contextlib.asynccontextmanager
 async def connected(url: str | None, *, inspect_only: bool = False, journal: Path | None = None) -> AsyncIterator[Pen]:
     """A pen, stopped and closed on every way out; what is done until it is there is shown.
@@ -60,7 +64,7 @@ async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str
     """The URL of the only pen that answers on a cable, or else of the only one that is heard on the air.
 
     A cable is plugged in on purpose, so it goes first, and nobody listens for long who has one. Raises `NoSuchPort`
-    when there is none, or more than one. `say` is told what is being done.
+    when there is none, and `SeveralPens`. `say` is told what is being done.
     """
     from dermalink.discovery import LISTEN_S, discover
 
@@ -68,14 +72,14 @@ async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str
     say("Asking every serial port for a pen")
     pens = [(pen.url, serial_text(pen.hello)) for pen in (await discover(ble=False)).pens]
     if len(pens) > 1:
-        raise NoSuchPort(f"{len(pens)} pens answer: {_named(pens)}", advice=name_it)
+        raise SeveralPens(f"{len(pens)} pens answer: {_named(pens)}", advice=name_it)
     if pens:
         return pens[0][0]
     say(f"No pen on a cable; listening for one on the air, {LISTEN_S:.0f} s")
     heard = await discover(serial=False)
     near = [(each.url, each.serial_number or each.name) for each in heard.nearby if not each.held]
     if len(near) > 1:
-        raise NoSuchPort(f"{len(near)} pens are heard: {_named(near)}", advice=name_it)
+        raise SeveralPens(f"{len(near)} pens are heard: {_named(near)}", advice=name_it)
     if near:
         return near[0][0]
     if wrong := badly_named(heard):

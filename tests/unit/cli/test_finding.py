@@ -181,10 +181,12 @@ async def test_without_a_cable_the_only_pen_on_the_air_is_taken_but_none_that_is
 @in_virtual_time
 async def test_two_of_a_kind_are_named_and_none_is_taken(room: Room) -> None:
     room.pens = (CABLE, FoundPen("serial:/dev/ttyACM1", HELLO))
-    with pytest.raises(NoSuchPort, match=r"2 pens answer: serial:/dev/ttyACM0 .*, serial:/dev/ttyACM1 .*--pen URL"):
+    with pytest.raises(
+        connecting.SeveralPens, match=r"2 pens answer: serial:/dev/ttyACM0 .*, serial:/dev/ttyACM1 .*--pen URL"
+    ):
         await connecting.the_one_pen()
     room.pens, room.nearby = (), (OTHER, SAME)
-    with pytest.raises(NoSuchPort, match=rf"2 pens are heard: ble:DP-2 \(DP-2\), ble:{OWN} .*--pen URL"):
+    with pytest.raises(connecting.SeveralPens, match=rf"2 pens are heard: ble:DP-2 \(DP-2\), ble:{OWN} .*--pen URL"):
         await connecting.the_one_pen()
 
 

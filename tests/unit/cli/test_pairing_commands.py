@@ -398,6 +398,33 @@ def test_what_is_not_ours_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     assert pen.asked == []
 
 
+def test_ctrl_c_while_the_keyring_asks_waits_for_nothing_and_says_that_the_keys_may_be_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def wait(_: KeyStore, _serial: str) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        assert answered.wait(30)
+        return True
+
+    own_store().keep(a_pen(SERIAL))
+    connect_to(Sealed(), monkeypatch)
+    monkeypatch.setattr(KeyStore, "forget", wait)
+    before = time.monotonic()
+    for words in (("--pen", URL), ("--forget", SERIAL)):
+        result = run("unpair", *words)
+        assert result.exit_code == ExitCode.INTERRUPTED
+        assert ("has no owner any more" in result.stderr) is (words[0] == "--pen")
+        assert time.monotonic() - before < 20
+    threads = [each for each in threading.enumerate() if each.name == "dermalink-keys"]
+    answered.set()
+    for thread in threads:
+        thread.join()
+    assert len(threads) == 2
+    assert known() is not None
+
+
 def test_a_lost_pen_is_forgotten_without_being_asked() -> None:
     own_store().keep(a_pen(SERIAL))
     result = run("unpair", "--forget", SERIAL)

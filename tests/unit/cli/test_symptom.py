@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dermalink.cli.app import app
-from dermalink.cli.connecting import NotAPen
+from dermalink.cli.connecting import NotAPen, SeveralPens
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for
 from dermalink.cli.stopping import StopResult, Tell
@@ -120,4 +120,35 @@ def test_where_nothing_is_no_stop_is_tried_and_the_symptom_is_written_down(
     result = CliRunner().invoke(app, ["symptom", "pain", "--pen", "ble:DP-1"])
     assert result.exit_code == code_for(CannotOpen(""))
     assert "mistake" not in result.stderr
+    assert len([*tmp_path.rglob("*.jsonl")]) == 1
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
+def test_where_several_pens_answer_and_none_was_named_all_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str | None] = []
+
+    async def two_answer(_say: Any) -> str:
+        raise SeveralPens("2 pens answer: a, b", advice="Name it")
+
+    async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
+        stopped.append(pen)
+        for url in ("serial:a", "serial:b"):
+            tell(StopResult(url, ExitCode.DONE, "stopped"))
+        return []
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("DERMALINK_PEN", raising=False)
+    monkeypatch.setattr("dermalink.cli.connecting.the_one_pen", two_answer)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
+    result = CliRunner().invoke(app, ["symptom", "pain"])
+    assert stopped == [None]
+    assert result.exit_code == code_for(SeveralPens(""))
+    assert result.stderr.splitlines()[:3] == [
+        "serial:a: stopped",
+        "serial:b: stopped",
+        "Written down here; the pen is told when it is back. Lift it off the skin.",
+    ]
     assert len([*tmp_path.rglob("*.jsonl")]) == 1

@@ -185,6 +185,17 @@ async def test_a_pen_that_has_let_go_of_this_owner_says_what_to_do(reason: Reaso
     assert "dermalink pair" in error.advice
 
 
+@pytest.mark.parametrize("reason", [Reason.FLASH_FAILED, Reason.HISTORY_BROKEN])
+@in_virtual_time
+async def test_a_pen_whose_memory_is_at_fault_is_not_said_to_want_pairing(reason: Reason) -> None:
+    script = a_script()
+    script.refuse(OpenChannel, reason)
+    error = await refused(script)
+    assert type(error) is HandshakeFailed
+    assert "Switch the pen off and on" in error.advice
+    assert "dermalink pair" not in error.advice
+
+
 @pytest.mark.sr("SR-SEC-1", side="host")
 @pytest.mark.parametrize("what", ["private", "host_public", "binding"])
 @in_virtual_time

@@ -34,10 +34,12 @@ HELD: Final = "The session that is running keeps it in the journal."
 async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
+    Where several pens answer and none is named, all are stopped, and it is written down to be told to the right one.
+
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
-    from dermalink.cli.connecting import NotAPen, connected
+    from dermalink.cli.connecting import NotAPen, SeveralPens, connected
     from dermalink.errors import BadUrl, CannotOpen
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
@@ -55,7 +57,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     except BadUrl:  # nobody was asked: the command was wrong
         raise
     except Exception as error:  # whatever it is, a mistake of ours among it
-        if isinstance(error, NotAPen) or not isinstance(error, CannotOpen):  # the pen, maybe: it obeys anybody's Stop
+        if isinstance(error, NotAPen | SeveralPens) or not isinstance(error, CannotOpen):  # any obeys anybody's Stop
             await _stop(pen)
         await _write_down(said, told=False)
         click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)

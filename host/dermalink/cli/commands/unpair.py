@@ -22,6 +22,11 @@ UNSETTLED: Final = (
     " that it has no owner: dermalink unpair --forget {}"
 )
 
+CALLED_OFF: Final = (
+    "Interrupted: pen {} has no owner any more, and its keys may be on this computer still, where they open nothing. To"
+    " remove them: dermalink unpair --forget {}"
+)
+
 
 def _complete_serial(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The pens that this computer has keys of."""
@@ -48,11 +53,12 @@ async def unpair(*, pen: str | None, lost: str | None, as_json: bool) -> int:
     What it counts, waits for and remembers stays with it. With --forget the pen is not asked: it keeps its owner, and
     is taken over by whoever has it in hand and knows its code.
     """
+    from dermalink.ownership.asking import asked
     from dermalink.ownership.store import own_store
 
     store = own_store()
     if lost is not None:
-        if not await asyncio.to_thread(store.forget, lost):
+        if not await asked(store.forget, lost):
             raise click.UsageError(f"This computer has no keys of a pen {lost}; `dermalink pens` lists those it has")
         return _told(lost, released=False, as_json=as_json)
     from dermalink.cli.releasing import NoAnswer, release
@@ -62,7 +68,11 @@ async def unpair(*, pen: str | None, lost: str | None, as_json: bool) -> int:
     except NoAnswer as gone:
         _said(gone.serial_number, "unsettled", UNSETTLED.format(*[gone.serial_number] * 2), ExitCode.UNSETTLED, as_json)
         return ExitCode.UNSETTLED
-    await asyncio.to_thread(store.forget, serial)
+    try:
+        await asked(store.forget, serial)
+    except asyncio.CancelledError:  # a keyring asked the person to unlock it, say
+        click.echo(CALLED_OFF.format(*[serial] * 2), err=True)
+        raise
     return _told(serial, released=True, as_json=as_json)
 
 
