@@ -27,6 +27,7 @@ from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.firmware.inside import Asked, Inside, Trace
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.therapy.events import Event, EventKind
+from dermalink_simulator.therapy.state import Clock
 
 STOP_OPCODES: Final = (Opcode.STOP, Opcode.REPORT_SYMPTOM)
 CORNER: Final = frozenset(
@@ -75,12 +76,13 @@ def open_channel(pen: Inside, port: Port, message: Any, _trace: Trace | None) ->
         return replies.refused(message.opcode, Reason.NO_OWNER)
     if not port.seal.greeted:
         return replies.refused(message.opcode, Reason.WRONG_STATE)
-    if not pen.store.counted and pen.store.trouble is Reason.NONE:
-        return replies.refused(message.opcode, *_why_not_counted(pen))
+    if not pen.store.counted and (why_not := _why_no_fresh_key(pen))[0] is not Reason.NONE:
+        return replies.refused(message.opcode, *why_not)
     wait_ms = _handshake_wait_ms(pen, port.number)
     if wait_ms:
         return replies.refused(message.opcode, Reason.BUSY, wait_ms)
     pen.channels += 1
+    pen.entropy.stir(pen.sensors.ran_s, pen.sensors.utc_s)
     try:
         answer = port.seal.begin(pen.channels, pen.owner, lambda: pen.entropy.draw(KEY_BYTES), message.message)
     except HandshakeError as error:
@@ -88,10 +90,16 @@ def open_channel(pen: Inside, port: Port, message: Any, _trace: Trace | None) ->
     return owner.ChannelOpened(message=answer)
 
 
-def _why_not_counted(pen: Inside) -> tuple[Reason, int]:
-    """Why no key can be drawn yet (see `entropy`): the start's record is on its way, or the flash did not take it."""
-    awaited = pen.store.busy or not pen.booted
-    return (Reason.BUSY, int(HANDSHAKE_EVERY_MS)) if awaited else (Reason.FLASH_FAILED, 0)
+def _why_no_fresh_key(pen: Inside) -> tuple[Reason, int]:
+    """Why a start that the flash has not counted can draw no key yet, or at all (see `entropy`); NONE if it can."""
+    trouble = pen.store.trouble
+    if not pen.booted or (trouble is Reason.NONE and pen.store.busy):
+        return Reason.BUSY, int(HANDSHAKE_EVERY_MS)
+    if trouble is Reason.NONE:
+        return Reason.FLASH_FAILED, 0
+    if pen.clock.trouble != Clock.SOUND:
+        return trouble, 0
+    return (Reason.NONE, 0) if pen.sensors.ran_s > pen.started_s else (Reason.BUSY, int(HANDSHAKE_EVERY_MS))
 
 
 def _handshake_wait_ms(pen: Inside, port: int) -> int:

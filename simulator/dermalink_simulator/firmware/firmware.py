@@ -73,7 +73,7 @@ class PenFirmware:
     def _boot(self, sensors: Sensors) -> None:
         """The rest of the boot, at the first tick: it needs the hardware's clock."""
         pen, record = self._pen, self._pen.store.record
-        pen.sensors = sensors
+        pen.sensors, pen.started_s = sensors, sensors.ran_s
         was_open = bool(record.reserved_strokes)
         recorded = ClockWatch(record.clock_s, record.chip_s, record.clock_trouble)
         pen.clock, ran_s = at_boot(recorded, sensors.utc_s, sensors.ran_s, pass_was_open=was_open)

@@ -140,7 +140,7 @@ class Inside:
         self.shape = NO_SHAPE
         self.sampler = Sampler()
         self.clock, self.clock_sets = ClockWatch(), UnpressedSets()
-        self.run_s = self.checkpoint_s = 0
+        self.run_s = self.checkpoint_s = self.started_s = 0  # the last by the clock chip's own count
         # Head, pass, self-test
         self.head = SeatedHead()
         self.noted_tag_id = NO_TAG_ID

@@ -27,6 +27,12 @@ def test_it_is_drawn_by_the_written_recipe() -> None:
     entropy = Entropy(7, 3)
     assert entropy.draw(40) == blocks[:40]
     assert entropy.draw(32) == second
+    key = sha256(key + b"next").digest()
+    key = sha256(key + b"next").digest()
+    for number in (5, 1 << 31):
+        key = sha256(key + b"stir" + struct.pack("<I", number)).digest()
+    entropy.stir(5, 1 << 31)
+    assert entropy.draw(32) == sha256(key + b"block" + bytes(4)).digest()
 
 
 def test_no_two_draws_seeds_or_boots_give_the_same() -> None:
@@ -118,6 +124,66 @@ def test_a_start_is_counted_though_the_history_has_no_room() -> None:
     pen.advance(1_000)
     assert store.counted
     assert store.record.boot_count == starts + 1
+
+
+class SameSeed(PenFirmware):
+    """On hardware that gives the same seed at each start."""
+
+    def power_on(self, flash: bytes, cause: PowerCause, seed: int) -> None:
+        super().power_on(flash, cause, 7)
+
+
+def broken() -> SimulatedPen:
+    """An owned pen whose history was altered, and whose source of chance is broken as well."""
+    image = bytearray(owned_pen().flash_image())
+    image[HISTORY.address(0) + 20] ^= 1
+    return SimulatedPen(flash=image, firmware=SameSeed)
+
+
+def ephemeral(pen: SimulatedPen) -> bytes:
+    """The pen's key of a handshake, as it goes over the wire."""
+    got = greeted(pen).open_channel()
+    assert got.opcode == CHANNEL_OPENED, hex(got.reason)
+    return got.payload[:32]
+
+
+def started_again(pen: SimulatedPen, off_ms: int = 0) -> None:
+    pen.power.cut()
+    if off_ms:
+        pen.advance(off_ms)
+    pen.power.restore()
+
+
+def test_a_seed_that_comes_twice_makes_no_key_twice_where_no_start_can_be_counted() -> None:
+    pen, keys = broken(), []
+    for off_ms in (0, 0, 40, 700):
+        pen.advance(1_000)
+        keys += [ephemeral(pen), ephemeral(pen)]
+        started_again(pen, off_ms)
+    assert inside(pen).store.trouble is Reason.HISTORY_BROKEN
+    assert not inside(pen).store.counted
+    assert len(set(keys)) == len(keys)
+
+
+def test_where_no_start_can_be_counted_no_two_starts_open_a_channel_in_the_same_second() -> None:
+    pen, seconds = broken(), []
+    for _ in range(3):
+        while (got := greeted(pen).open_channel()).opcode != CHANNEL_OPENED:
+            assert got.refusal == (OPEN_CHANNEL, Reason.BUSY, HANDSHAKE_EVERY_MS)
+            pen.advance(50)
+        seconds.append(inside(pen).sensors.ran_s)
+        started_again(pen)
+    assert len(set(seconds)) == 3
+
+
+def test_without_a_sound_clock_either_no_channel_is_opened() -> None:
+    pen = broken()
+    pen.clock.lose()
+    started_again(pen)
+    pen.advance(5_000)
+    client = greeted(pen)
+    assert client.open_channel().refusal == (OPEN_CHANNEL, Reason.HISTORY_BROKEN, 0)
+    assert client.status()["reason"] == Reason.HISTORY_BROKEN
 
 
 def test_a_store_that_cannot_be_believed_still_lets_its_owner_look_and_do_nothing_that_lasts() -> None:
