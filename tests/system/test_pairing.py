@@ -1,71 +1,20 @@
 """A pen is claimed, run by its owner alone, handed over and given up: the host against the simulated pen, whole."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from dermalink.errors import HandshakeFailed, LinkLost, NotOwner, PenRefusal
-from dermalink.journal import MemoryJournal
-from dermalink.links.open import open_link
-from dermalink.outcome import Applied
-from dermalink.ownership.pairing import Pairing
-from dermalink.ownership.pairing_link import PairingLink, greeted
-from dermalink.ownership.results import Barred, CutOff, Owned, Paired, PairingResult, WindowShut, WrongCode
-from dermalink.ownership.store import KeyStore
-from dermalink.pen import Pen
+from dermalink.ownership.pairing_link import PairingLink
+from dermalink.ownership.results import Barred, CutOff, Owned, Paired, WindowShut, WrongCode
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import HAND_OVER_HOLD_MS, PAIR_BARRED_S, PAIR_WINDOW_MS
 from dermalink_protocol.messages.owner import GetOwner, ReleaseOwner
-from dermalink_protocol.pairing.setup_code import SetupCode
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from tests.system.guided_session import PERFECT, STREAM, Way
-
-OFF_S = 1.0
-AT_REST_S = 1.0  # a pen that was switched on tests itself first, and takes no press meanwhile
-LET_GO_MS = 100
-
-
-class Home:
-    """A person's computer: keys of its own, and one pen in reach."""
-
-    def __init__(self, made: SimulatedPenDesk, folder: Path, name: str) -> None:
-        self.made, self.name = made, name
-        self.store = KeyStore(folder / name, lambda: None)
-        self.url = made.url_of(name)
-
-    @contextlib.asynccontextmanager
-    async def at_the_pen(self) -> AsyncIterator[Pairing]:
-        """A connection to pair by."""
-        async with greeted(await open_link(self.url)) as link:
-            yield Pairing(link, self.store, utc=lambda: 1_800_000_000)
-
-    async def pair(self, code: SetupCode | None = None) -> PairingResult:
-        """One attempt, with the code on the card unless another is given."""
-        async with self.at_the_pen() as pairing:
-            return await pairing.attempt(code or self.made.model.card.code)
-
-    async def connect(self, *, inspect_only: bool = False) -> Pen:
-        """As every command does, with the keys that this computer has."""
-        utc = lambda: self.made.model.clock.utc_s  # noqa: E731
-        return await Pen.connect(
-            self.url, journal=MemoryJournal(), inspect_only=inspect_only, utc=utc, known=self.store.known
-        )
-
-    async def is_obeyed(self) -> bool:
-        """Whether the pen does what this computer says, under seal."""
-        async with await self.connect() as pen:
-            await pen.look()
-            outcome = await pen.apply(pen.gate.run_self_test())
-            await seconds(AT_REST_S)
-            return isinstance(outcome, Applied) and pen.sealed
-
-
-Story = Callable[[SimulatedPenDesk, Home, Home], Awaitable[None]]
-Tell = Callable[[Story], None]
+from tests.system.home import AT_REST_S, Home, Story, Tell, a_wrong_code, hold, press, seconds, without_power
 
 
 @pytest.fixture(params=[(STREAM, "nominal"), (PERFECT, "nominal"), (STREAM, "product")], ids=str)
@@ -87,31 +36,6 @@ def tell(request: pytest.FixtureRequest, tmp_path: Path) -> Tell:
             bench.run(told())
 
     return run
-
-
-async def press(made: SimulatedPenDesk) -> None:
-    """A finger's press, and what the pen makes of it."""
-    made.act(made.model.button.press)
-    await seconds(0.3)
-
-
-async def hold(made: SimulatedPenDesk, ms: int = int(HAND_OVER_HOLD_MS) + LET_GO_MS) -> None:
-    """The hold that hands a pen over."""
-    made.act(made.model.button.hold)
-    await seconds(ms / 1_000)
-    made.act(made.model.button.release)
-    await seconds(LET_GO_MS / 1_000)
-
-
-async def seconds(time_s: float) -> None:
-    """Let time pass."""
-    await asyncio.sleep(time_s)
-
-
-def a_wrong_code(made: SimulatedPenDesk) -> SetupCode:
-    """Another pen's."""
-    right = made.model.card.code
-    return next(code for code in (SetupCode("20202021"), SetupCode("20202022")) if code != right)
 
 
 @pytest.mark.sr("SR-OWN-1", "SR-SEC-1", "SR-SEC-2")
@@ -205,14 +129,6 @@ def test_a_pen_that_is_given_up_has_no_owner_and_can_be_paired_anew(tell: Tell) 
         assert await other.is_obeyed()
 
     tell(story)
-
-
-async def without_power(made: SimulatedPenDesk) -> None:
-    """Off, and on again."""
-    made.act(made.model.power.cut)
-    await seconds(OFF_S)
-    made.act(made.model.power.restore)
-    await seconds(AT_REST_S)
 
 
 @pytest.mark.sr("SR-OWN-1")

@@ -82,8 +82,16 @@ class KeyStore:
         return None if found is None else decode_keys(found[1], found[0])
 
     def unfinished(self, serial_number: str) -> Unfinished | None:
-        """A pairing with this pen whose last answer never came."""
-        found = self._read(serial_number, UNFINISHED)
+        """A pairing with this pen whose last answer never came.
+
+        None also where a keyring that answers has nothing of it: from there it goes first once it is done (`_remove`).
+        """
+        try:
+            found = self._read(serial_number, UNFINISHED)
+        except KeysMissing:
+            if self._get_keyring() is None:
+                raise
+            return None
         return None if found is None else decode_unfinished(found[1], found[0])
 
     def list(self) -> list[Listed]:

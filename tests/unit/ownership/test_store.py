@@ -246,6 +246,22 @@ def test_keys_that_the_keyring_has_no_more_are_missed_and_not_called_unknown(
     assert store.forget(SERIAL)
 
 
+def test_an_unfinished_pairing_that_was_half_removed_is_none_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    backend = Desktop()
+    store = with_keyring(tmp_path, backend)
+    store.begin(RUN)
+    before = dict(backend.held)
+    store.keep(a_pen())
+    left = with_keyring(tmp_path, backend)
+    store.begin(RUN)
+    for name in before:
+        del backend.held[name]
+    assert left.unfinished(SERIAL) is None
+    assert left.known(SERIAL) == a_pen()
+    with pytest.raises(KeysMissing):
+        in_a_file(tmp_path).unfinished(SERIAL)
+
+
 # Files
 
 
