@@ -97,12 +97,17 @@ async def greet(
         if kept is None:
             kept = MemoryJournal() if inspect_only else _own_journal(hello)
         keeper = Keeper(kept)
-        fault = "" if inspect_only else await _settle_first(connection, keeper, serial_text(hello), utc(), known)
+        if not inspect_only:
+            await settle_all(connection, keeper, serial_text(hello), utc())
+            await _tell_symptoms(connection, keeper, serial_text(hello), utc(), known)
         sealed = sealable.sealed
         last = await last_command_id(connection)
         stranger = last is None
         if not inspect_only:
             refuse_unpaired(hello, stranger=stranger)
+        if not stranger and not (sealed and inspect_only):
+            await sealable.secure(pairs=sealed)
+        fault = "" if inspect_only else await _history_fault(connection, keeper, serial_text(hello))
         return Greeted(
             connection, registry, hello, keeper, last or 0, fault, inspect_only, utc, owned, sealed, stranger
         )
@@ -161,12 +166,7 @@ async def last_command_id(connection: Connection) -> int | None:
         raise
 
 
-async def _settle_first(
-    connection: Connection, keeper: Keeper, serial_number: str, utc_s: int, known: Known | None
-) -> str:
-    """What comes before all else: commands in the dark, symptoms untold; then what is wrong with the pen's history."""
-    await settle_all(connection, keeper, serial_number, utc_s)
-    await _tell_symptoms(connection, keeper, serial_number, utc_s, known)
+async def _history_fault(connection: Connection, keeper: Keeper, serial_number: str) -> str:
     believed = keeper.belief.pen(serial_number)
     return await history_fault(connection, believed.history_number, believed.history_digest)
 

@@ -74,6 +74,10 @@ class PairingRefused(CannotOpen):
     """The pen or this computer refused to pair, or one of the two has let go of their bond."""
 
 
+class BondMissing(PairingRefused):
+    """Bluetooth does not encrypt the link to an owned pen: there is no bond, or one of the two has let go of it."""
+
+
 class LinkLost(LinkError):
     """The link was open and is gone: unplugged, hung up, powered off, or closed by the far end."""
 

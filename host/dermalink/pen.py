@@ -143,6 +143,11 @@ class Pen:
         """A queue of its own for `Telemetry` or `StateChanged`; let go of it with `connection.forget`."""
         return self.connection.subscribe(*kinds, size=size)
 
+    async def secure(self) -> None:
+        """Hear telemetry and history of one's own pen that is only looked at: over BLE that takes a bond (`Link`)."""
+        if self.sealed and self._inspect_only:
+            await self.connection.link.secure(pairs=True)
+
     def telemetry(self, *, size: int = QUEUE_DEFAULT) -> Subscription[Telemetry]:
         """A queue of telemetry batches."""
         return self.connection.subscribe(Telemetry, size=size)

@@ -293,6 +293,7 @@ async def our_host(stack: AsyncExitStack) -> Connection:
     connection = Connection(await open_link(f"{door.url}?radio={door.radio}"))
     stack.push_async_callback(connection.close)
     connection.start()
+    await connection.link.secure(pairs=False)
     return connection
 
 

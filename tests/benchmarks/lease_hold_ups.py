@@ -91,6 +91,9 @@ class HeldUpLink:
     async def read_status(self) -> bytes | None:
         return await self._link.read_status()
 
+    async def secure(self, *, pairs: bool) -> None:
+        await self._link.secure(pairs=pairs)
+
     async def receive(self) -> tuple[Channel, bytes]:
         return await self._link.receive()
 

@@ -138,6 +138,7 @@ async def ble() -> AsyncIterator[BleEnd]:
         try:
             link = await open_link(f"{door.url}?radio=air:{name}")
             try:
+                await link.secure(pairs=False)
                 yield BleEnd(link, runner, pen.port)
             finally:
                 await link.close()

@@ -197,6 +197,10 @@ class SealableLink:
         self._stops.remove(asked)
         return True
 
+    async def secure(self, *, pairs: bool) -> None:
+        """See `Link.secure`."""
+        await self._link.secure(pairs=pairs)
+
     async def close(self) -> None:
         """See `Link.close`."""
         await self._link.close()

@@ -1,4 +1,7 @@
-"""One bleak client, used once: connected, its table checked, subscribed to all that a pen says; then let go of.
+"""One bleak client, used once: connected, its table checked, subscribed to what a pen tells anybody; then let go of.
+
+What it tells those alone who may run it is subscribed to when they say so: as a stranger nothing here makes a system
+pair with a pen.
 
 A client whose connect failed is thrown away. Every call is bounded, for a dead link may never answer (BlueZ drops a
 link after 31 s in silence and goes on saying that it is connected).
@@ -14,6 +17,7 @@ from dermalink.links.ble_calls import CallCancelled, bounded
 from dermalink.links.ble_heard import Seen
 from dermalink.links.ble_platform import FORGET, NEARER, advice_for, client_options, on_loop, opening_error, value_bytes
 from dermalink.links.ble_radio import Radio, backend_of
+from dermalink.links.ble_secure import pairs_first, subscribe_secured
 from dermalink.links.ble_table import PROTOCOL_VERSION_SERVICE, Table, check_table, check_version, version_of
 from dermalink_protocol.channels import CHANNEL_RULES, SERVICE_UUID, Channel, Gatt
 from dermalink_protocol.envelope import REQUEST_ID_MAX, Envelope, encode_envelope
@@ -44,6 +48,9 @@ DISCONNECT_WAITED_S: Final = 3.0
 GIVE_UP_S: Final = 1.0
 
 UNASKED: Final = Gatt.INDICATE | Gatt.NOTIFY
+_SAYING: Final = [channel for channel, rule in CHANNEL_RULES.items() if rule.gatt & UNASKED]
+OPEN_TO_ALL: Final = tuple(channel for channel in _SAYING if not CHANNEL_RULES[channel].encrypted)
+THE_OTHERS: Final = tuple(channel for channel in _SAYING if CHANNEL_RULES[channel].encrypted)
 # All that is used here: what else a pen shows costs round trips to be discovered (BlueZ discovers it all the same).
 STOP_SERVICES: Final = (str(SERVICE_UUID),)
 SERVICES: Final = (*STOP_SERVICES, PROTOCOL_VERSION_SERVICE)
@@ -130,9 +137,8 @@ class PenClient:
         version = version_of(client.services)
         if version is not None:
             check_version(bytes(await bounded(client.read_gatt_char(version), READ_WITHIN_S, "read version")), self.url)
-        for channel, characteristic in self._table.items():
-            if CHANNEL_RULES[channel].gatt & UNASKED:
-                await self._subscribe(client, channel, characteristic)
+        for channel in OPEN_TO_ALL:
+            await self._subscribe_in_time(channel)
         if self._gone.is_set():
             raise CannotOpen(f"{self.url} cannot be opened", limit="the pen hung up at once", advice=NEARER)
 
@@ -157,13 +163,42 @@ class PenClient:
             await bounded(writing, STOP_WITHIN_S, "stop")
             self.on_stop(self._seen.address)
 
-    async def _subscribe(self, client: "BleakClient", channel: Channel, of: "BleakGATTCharacteristic") -> None:
+    async def _subscribe_in_time(self, channel: Channel) -> None:
+        await bounded(self.subscribe_to(channel), SUBSCRIBE_WITHIN_S, f"subscribe to {channel.name.lower()}")
+
+    async def secure(self, *, pairs: bool) -> None:
+        """Subscribe to the other channels, with `pairs` on a link that is encrypted for it where the pen wants that.
+
+        Raises a `LinkError`, and then has let go of everything. Writes do not wait for it.
+        """
+        async with self._or_let_go(DISCONNECT_WAITED_S):
+            if pairs:
+                await subscribe_secured(self, THE_OTHERS, first=pairs_first(self._radio))
+                return
+            for channel in THE_OTHERS:
+                await self._subscribe_in_time(channel)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the link is over."""
+        return self._gone.is_set()
+
+    async def subscribe_to(self, channel: Channel) -> None:
+        """Subscribe; unbounded, and raises whatever bleak raises."""
         take = on_loop(asyncio.get_running_loop(), self._take_value)
 
         def came(_: "BleakGATTCharacteristic", value: bytearray) -> None:
             take(channel, bytes(value))  # copied here: some backends use their buffer again
 
-        await bounded(client.start_notify(of, came), SUBSCRIBE_WITHIN_S, f"subscribe to {channel.name.lower()}")
+        if self._client is None:
+            raise CallCancelled("it is not connected")
+        await self._client.start_notify(self._table[channel], came)
+
+    async def pair(self) -> None:
+        """Have the system bond with the pen, unless it has; unbounded, and raises whatever bleak raises."""
+        if self._client is None:
+            raise CallCancelled("it is not connected")
+        await self._client.pair()
 
     def _take_value(self, channel: Channel, value: bytes) -> None:
         self.on_value(channel, value)

@@ -45,6 +45,7 @@ class BleLink:
         self._tell_end: Callable[[LinkError], None] | None = None
         self._over: LinkError | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._secured = False
         client.on_value = self._take_value
         client.on_gone = self._hung_up
 
@@ -160,6 +161,14 @@ class BleLink:
             end(copy.copy(self._over))
         else:
             self._tell_end = end
+
+    async def secure(self, *, pairs: bool) -> None:
+        """Subscribe to the channels that may want an encrypted link; see `Link.secure`."""
+        if self._over is not None:
+            raise copy.copy(self._over)
+        if not self._secured:
+            self._secured = True
+            await self._client.secure(pairs=pairs)
 
     # The end
 

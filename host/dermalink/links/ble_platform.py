@@ -24,6 +24,7 @@ from dermalink.errors import (
 from dermalink.links.ble_calls import CallCancelled
 from dermalink_protocol.channels import AttError
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.limits import BOND_WINDOW_MS
 from dermalink_protocol.segmentation import ATT_HEADER_BYTES, ATT_MTU_MAX, ATT_MTU_MIN
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
+PRESS_AND_AGAIN: Final = (
+    f"press the pen's button once, with no session open; then the same again, within {BOND_WINDOW_MS // 1_000} s"
+)
 SWITCH_ON: Final = {
     "linux": "Switch it on: `bluetoothctl power on`, and `rfkill unblock bluetooth` if that is refused",
     "darwin": "Switch it on: System Settings, Bluetooth",
@@ -54,6 +58,13 @@ FORGET: Final = {
     "darwin": "If System Settings, Bluetooth lists the pen, forget it there; switch Bluetooth off and on; connect",
     "win32": "Remove the pen in Settings, Bluetooth & devices; then connect again, with the pen at hand",
 }
+BOND_ANEW: Final = {
+    "linux": "If `bluetoothctl devices` lists the pen, let this computer forget it (`bluetoothctl remove ADDRESS`);"
+    f" {PRESS_AND_AGAIN}",
+    "darwin": "If System Settings, Bluetooth lists the pen, forget it there;"
+    f" {PRESS_AND_AGAIN}, and say yes to what the system asks",
+    "win32": f"If Settings, Bluetooth & devices lists the pen, remove it there; {PRESS_AND_AGAIN}",
+}
 RESTART: Final = {
     "linux": "Restart BlueZ: `sudo systemctl restart bluetooth`; `dermalink doctor` looks closer",
     "darwin": "Answer the system's question about Bluetooth, if it asks one; else switch Bluetooth off and on",
@@ -67,6 +78,17 @@ NOT_RUNNING: Final = ("ServiceUnknown", "NameHasNoOwner", "NoServer", "Spawn.Ser
 FORBIDDEN: Final = ("AccessDenied", "AuthFailed", "NotAuthorized")
 GONE: Final = ("UnknownObject", "UnknownMethod", "UnknownInterface", "DoesNotExist", "NotAvailable")
 PAIRING: Final = ("AuthenticationFailed", "AuthenticationRejected", "AuthenticationCanceled", "AuthenticationTimeout")
+# Where a bond is asked for before anything is refused. BlueZ's own answer to a refusal was measured: with no pairing
+# agent it never returns, and a bond that the pen refuses is asked for again, twice a second for 45 s. Asked outright it
+# takes one no for an answer, and is content with what is bonded already.
+PAIRS_FIRST: Final = ("linux",)
+# CoreBluetooth has only words for a subscription that was refused (CBATTErrorDomain 5 and 15, CBErrorDomain 14 and 15).
+INSUFFICIENT: Final = (
+    "Authentication is insufficient",
+    "Encryption is insufficient",
+    "Peer removed pairing information",
+    "Failed to encrypt",
+)
 SECURITY_CODES: Final = (0x05, 0x08, 0x0C, 0x0F)  # ATT: authentication, authorization, key size, encryption
 
 ATT_WORDS: Final[dict[int, str]] = {
@@ -155,6 +177,11 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, BleakGATTProtocolError)
 
 
+def wants_bond(error: BaseException) -> bool:
+    """Whether it says that the link is not encrypted, or that there is no bond to encrypt it with."""
+    return not isinstance(error, LinkError) and meaning(error).kind is PairingRefused
+
+
 def opening_error(error: BaseException, what: str) -> LinkError:
     """Our error for what went wrong while `what` was opened."""
     if isinstance(error, LinkError):
@@ -223,6 +250,8 @@ def _plain(error: BaseException, system: str) -> Said:
         return Said(BluetoothOff, text, advice_for(SWITCH_ON, system))
     if "requires BlueZ" in text:
         return Said(NoBluetooth, text, "Update BlueZ")
+    if any(words in text for words in INSUFFICIENT):
+        return Said(PairingRefused, f"the system says {text}", advice_for(FORGET, system))
     if "Access Denied" in text:  # Windows: a service that another program holds, or one that wants pairing first
         return Said(PairingRefused, f"the system says {text}", advice_for(FORGET, system))
     if "Service Discovery has not been performed yet" in text or "ot connected" in text or "disconnected" in text:

@@ -119,6 +119,13 @@ class Link(Protocol):
         Both only take note. It saves two turns of the loop a message.
         """
 
+    async def secure(self, *, pairs: bool) -> None:
+        """Have the channels too that a pen may keep for an encrypted link: over BLE, elsewhere there is nothing to do.
+
+        Called when the pen is known to be this host's to run; with `pairs` a bond is made if it takes one. Bounded
+        in time, and Stop never waits for it. Raises `BondMissing` or another `LinkError`, and has let go of the link.
+        """
+
     async def close(self) -> None:
         """Let go of everything, in bounded time; may be called again, and while others send or receive."""
 

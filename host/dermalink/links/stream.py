@@ -105,6 +105,9 @@ class StreamLink:
         """None: on a stream all is said in turn."""
         return None
 
+    async def secure(self, *, pairs: bool) -> None:
+        """Nothing: a stream has no Bluetooth to encrypt it."""
+
     def _is_clogged(self) -> bool:
         return self._pipe.clogged
 

@@ -44,6 +44,7 @@ async def bench(device: Peripheral | None = None) -> AsyncIterator[Bench]:
     computer = Computer(device or Peripheral())
     link = await opened(computer)
     try:
+        await link.secure(pairs=False)
         yield Bench(computer, link)
     finally:
         await link.close()

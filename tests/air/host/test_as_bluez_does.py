@@ -34,6 +34,7 @@ async def test_ten_drops_leave_no_copies_behind_for_disconnect_is_always_called(
     computer = Computer(Peripheral())
     for _ in range(10):
         link = await opened(computer)
+        await link.secure(pairs=False)
         computer.say(computer.peripherals[0], Channel.TELEMETRY, b"sample")
         assert await link.receive() == (Channel.TELEMETRY, b"sample")
         assert link.counters.repeated == 0
@@ -75,14 +76,19 @@ async def test_what_a_pen_says_before_all_is_subscribed_is_not_taken_for_an_end_
 
 
 @in_virtual_time
-async def test_every_channel_that_says_anything_is_subscribed_before_the_link_is_handed_out() -> None:
+async def test_what_a_pen_tells_anybody_is_subscribed_to_at_once_and_the_rest_for_who_may_run_it_each_once() -> None:
     subscribed: list[Channel] = []
     device = Peripheral()
     device.on_subscribe = subscribed.append
-    async with bench(device):
-        saying = [channel for channel, rule in CHANNEL_RULES.items() if rule.gatt & (Gatt.INDICATE | Gatt.NOTIFY)]
-        assert subscribed == saying == list(Channel)
-        assert not device.written
+    link = await opened(Computer(device))
+    assert subscribed == [Channel.PAIRING, Channel.STATUS, Channel.STOP]
+    for _ in range(2):
+        await link.secure(pairs=False)
+        assert subscribed[3:] == [Channel.COMMAND, Channel.TELEMETRY, Channel.RECORDS]
+    saying = [channel for channel, rule in CHANNEL_RULES.items() if rule.gatt & (Gatt.INDICATE | Gatt.NOTIFY)]
+    assert sorted(subscribed) == saying == list(Channel)
+    assert not device.written
+    await link.close()
 
 
 # A table that changed while an old one was kept

@@ -9,7 +9,7 @@ from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.stopping import stop_one
 from dermalink.connection import Connection
 from dermalink.errors import CannotOpen, ForeignTable
-from dermalink.links.ble_client import STOP_WITHIN_S
+from dermalink.links.ble_client import OPEN_TO_ALL, STOP_WITHIN_S
 from dermalink.links.open import open_link
 from dermalink.stopping import stop_and_confirm
 from dermalink_protocol.channels import Channel
@@ -104,7 +104,9 @@ async def test_it_is_at_the_pen_before_any_subscription_and_again_after_all_of_t
         at = AtThePen(monkeypatch)
         result = await stop_one(desk.url)
         assert result.code is ExitCode.DONE, result.said
-        assert at.names()[: len(Channel) + 2] == ["STOP", *["CCCD"] * len(Channel), "STOP"]
+        told = len(OPEN_TO_ALL)  # as a stranger, also by its owner: nothing that would have a system pair
+        assert at.names()[: told + 2] == ["STOP", *["CCCD"] * told, "STOP"]
+        assert at.names().count("CCCD") == told
 
 
 def _other(desk: Desk) -> str:

@@ -43,4 +43,5 @@ async def monitor(*, pen: str | None, seconds: float | None, as_json: bool) -> N
     from dermalink.cli.monitoring import watch
 
     async with connected(pen, inspect_only=True) as found:
+        await found.secure()
         await watch(found, seconds, as_json=as_json)
