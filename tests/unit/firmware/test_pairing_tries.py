@@ -12,6 +12,7 @@ from dermalink_protocol.history_entries import (
     PairingBarredEntry,
     RefusedCount,
 )
+from dermalink_protocol.limits import PAIR_TRIES, PAIR_WINDOW_MS
 from dermalink_protocol.pairing import steps
 from dermalink_protocol.pairing.errors import WrongConfirmation
 from dermalink_protocol.pairing.p256 import G, M, encoded
@@ -19,6 +20,7 @@ from dermalink_protocol.pairing.spake2plus import Answer
 from dermalink_simulator.firmware import pairing
 from dermalink_simulator.firmware.flash_layout import HISTORY
 from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS
+from dermalink_simulator.hardware.board import PORTS_MAX
 from dermalink_simulator.pen import SimulatedPen
 from tests.support.pairing_host import PAIR_REPLY, WRONG_CODE, PairingHost, press
 from tests.support.sealed_client import inside
@@ -229,11 +231,38 @@ def test_a_stranger_who_asks_all_day_makes_the_pen_compute_no_more_than_its_trie
     assert len(inside(pen).store.history.records) == records + 1  # the bar
 
 
+@pytest.mark.sr("SR-SEC-2", "SR-SEC-5", side="pen")
+@pytest.mark.parametrize("before", [0, 2])
+def test_codes_at_speed_from_every_port_get_as_many_answers_as_there_are_tries(before: int) -> None:
+    """Valid shares, one after the other, each as soon as the desk takes it, and connections anew in between."""
+    pen = new_pen()
+    press(pen)
+    hosts = [PairingHost(pen, f"host {at}") for at in range(PORTS_MAX)]
+    for _ in range(before):
+        hosts[0].try_wrong()
+    shares = [bytes(16) + encoded(G * (at + 1)) for at in range(PORTS_MAX)]
+    answered = 0
+    until_ms = pen.now_ms + PAIR_WINDOW_MS
+    while pen.now_ms < until_ms:
+        for host, share in zip(hosts, shares, strict=True):
+            got = host.step(steps.SHARE, share)
+            answered += got.opcode == PAIR_REPLY
+            assert got.opcode == PAIR_REPLY or got.reason in (Reason.BUSY, Reason.PAIRING_BARRED)
+            host.step(steps.CONFIRM, bytes(80))
+        hosts[0].port.close()
+        hosts[0] = PairingHost(pen, "again")
+        pen.advance(200)
+    assert answered == PAIR_TRIES - before
+    assert not inside(pen).owner.owned
+    assert hosts[0].standing().barred_s > 0
+
+
 @pytest.mark.sr("SR-SEC-5", side="pen")
 def test_no_step_makes_a_pen_load_the_curve_before_the_window_is_open() -> None:
     program = """
 import sys
 from dermalink_simulator.firmware.flash_layout import SetupRecord, factory_flash
+from dermalink_simulator.hardware.board import PORTS_MAX
 from dermalink_simulator.pen import SimulatedPen
 from tests.support.raw_pen import ON_STATUS, HELLO, RawClient
 pen = SimulatedPen(flash=factory_flash("DL-1", setup=SetupRecord.of(1000, bytes(16), bytes(97))))
