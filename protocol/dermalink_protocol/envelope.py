@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from dermalink_protocol import messages  # noqa: F401  (every message is known once it is imported)
 from dermalink_protocol.channels import Channel
+from dermalink_protocol.codewords import Opcode
 from dermalink_protocol.errors import FrameTooLong, OutOfRange, UnknownOpcode, WrongChannel, WrongLength
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.schema import ENVELOPE_BYTES, Message
@@ -12,6 +13,8 @@ from dermalink_protocol.schema import ENVELOPE_BYTES, Message
 UNASKED: Final = 0
 REQUEST_ID_MAX: Final = 0xFFFF
 _HEADER: Final = struct.Struct("<HH")
+SEALED_HEADER: Final = _HEADER.pack(Opcode.SEALED, UNASKED)
+"""The envelope of `Sealed`, whose payload is the record as it is."""
 
 
 class Envelope(NamedTuple):

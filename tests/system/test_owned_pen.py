@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dermalink.channel.sealable_link import SEALED_HEADER, SealableLink
+from dermalink.channel.sealable_link import SealableLink
 from dermalink.errors import AnotherPen, HandshakeFailed, HostError, LinkLost, NotOwner, PenRefusal, WrongPen
 from dermalink.journal import MemoryJournal
 from dermalink.pen import Pen
@@ -17,6 +17,7 @@ from dermalink.session.outcome import Ending
 from dermalink.session.words import Word
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.envelope import SEALED_HEADER
 from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.messages.identity import GetCartridge
 from dermalink_protocol.messages.therapy import CloseSession

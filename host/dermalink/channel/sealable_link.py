@@ -7,7 +7,6 @@ something, was measured and left out: at connection intervals of 100 ms its answ
 the first that 8 of 20 in a pass were not confirmed in time.
 """
 
-import struct
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ from dermalink.errors import ChannelUsedUp, LinkError
 from dermalink.links.link import Link, LinkCounters, Tap
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode
-from dermalink_protocol.envelope import UNASKED, peek_opcode, peek_request_id
+from dermalink_protocol.envelope import SEALED_HEADER, peek_opcode, peek_request_id
 from dermalink_protocol.schema import ENVELOPE_BYTES
 from dermalink_protocol.sealing.errors import (
     CountersUsedUp,
@@ -33,8 +32,6 @@ from dermalink_protocol.sealing.records import Opened, Opener, Sealer
 if TYPE_CHECKING:
     from dermalink_protocol.sealing.handshake import Session
 
-SEALED_HEADER: Final = struct.pack("<HH", Opcode.SEALED, UNASKED)
-"""The envelope of `Sealed`, whose payload is the record as it is."""
 STOPS_KEPT: Final = 64
 """Stops whose clear answer is still known as one; a connection has one or two under way."""
 

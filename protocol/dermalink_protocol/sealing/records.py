@@ -76,6 +76,9 @@ class Opened(NamedTuple):
     body: bytes
 
 
+_opened: Final = tuple.__new__  # as the constructor does it, in a third of the time
+
+
 class Dropped(NamedTuple):
     """Bytes that were refused, and why; nothing has changed but the count."""
 
@@ -158,10 +161,8 @@ class Opener(Single):
     def open(self, channel: Channel, record: bytes) -> Opened | Dropped:
         """What is in `record`, as it came over `channel`; raises nothing, whatever the bytes are."""
         size = len(record)
-        if size < OVERHEAD_BYTES:
-            return self._drop(RecordTooShort, channel, size)
-        if size > RECORD_BYTES_MAX:
-            return self._drop(RecordTooLong, channel, size)
+        if not OVERHEAD_BYTES <= size <= RECORD_BYTES_MAX:
+            return self._drop(RecordTooShort if size < OVERHEAD_BYTES else RecordTooLong, channel, size)
         open_part = record[:COUNTER_BYTES]
         counter = int.from_bytes(open_part, "little")
         epoch = counter >> EPOCH_SHIFT
@@ -170,8 +171,7 @@ class Opener(Single):
             kind = RecordTooOld if epoch < self._epoch else RecordTooFarAhead
             return self._drop(kind, channel, size)
         window = self._windows[channel]
-        verdict = window.verdict(counter)
-        if verdict is not Verdict.NEW:
+        if counter <= window.highest and (verdict := window.verdict(counter)) is not Verdict.NEW:
             return self._drop(_FLAWS[verdict], channel, size)
         body = aead.open(nonce_of(open_part), record[COUNTER_BYTES:], _BOUND[channel])
         if body is None:
@@ -180,9 +180,9 @@ class Opener(Single):
         self._proven = True
         if epoch > self._epoch:
             self._go_on()
-        if epoch == self._epoch and counter & IN_EPOCH_MASK >= KEEPS_OLD_KEY:
+        if self._before is not None and epoch == self._epoch and counter & IN_EPOCH_MASK >= KEEPS_OLD_KEY:
             self._before = None
-        return Opened(channel, counter, body)
+        return _opened(Opened, (channel, counter, body))
 
     def _other_key(self, epoch: int) -> Aead | None:
         """The key of the epoch before while it is kept, or of the next; None for any other."""

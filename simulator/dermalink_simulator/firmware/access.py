@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode, Reason
-from dermalink_protocol.envelope import UNASKED, peek_request_id
+from dermalink_protocol.envelope import SEALED_HEADER
 from dermalink_protocol.limits import HANDSHAKE_EVERY_MS, HANDSHAKES_AT_ONCE
 from dermalink_protocol.messages import owner
 from dermalink_protocol.schema import ENVELOPE_BYTES, Message
@@ -55,7 +55,7 @@ def refusal_of(pen: Inside, asked: Asked, opcode: int) -> Reason:
 
 def unsealed(pen: Inside, port: Port, channel: Channel, body: bytes) -> bytes | None:
     """The message in a sealed one; None for one that changes nothing and is answered by nothing."""
-    record = body[ENVELOPE_BYTES:] if peek_request_id(body) == UNASKED else b""  # outside it, nothing is sealed
+    record = body[ENVELOPE_BYTES:] if body.startswith(SEALED_HEADER) else b""  # its request id is none
     inner = port.unseal(channel, record)
     if inner is not None:
         pen.handshakes.pop(port.number, None)

@@ -98,15 +98,15 @@ def _take(pen: Inside, port: Port, arrived: Arrived | Broken, trace: Trace | Non
     if channel is not Channel.STOP and not port.takes_requests:
         port.lose()
         return
-    seal = 0
-    if peek_opcode(body) == Opcode.SEALED:
+    seal, opcode = 0, peek_opcode(body)
+    if opcode == Opcode.SEALED:
         inner = unsealed(pen, port, channel, body)
         if inner is None:
             if channel is Channel.STOP:
                 _stop(pen, Asked(port.number, channel, UNASKED), trace)
             return
-        seal, body = port.seal.number, inner
-    asked, opcode = Asked(port.number, channel, peek_request_id(body), seal), peek_opcode(body)
+        seal, body, opcode = port.seal.number, inner, peek_opcode(inner)
+    asked = Asked(port.number, channel, peek_request_id(body), seal)
     pen.bench.heard(asked.port, channel, opcode, asked.request_id)
     reason = refusal_of(pen, asked, opcode)
     if reason is Reason.NONE and seal and isinstance(port, GattPort) and unanswered(pen, port, channel, opcode):

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final, NamedTuple, Protocol
 
 from dermalink_protocol.channels import Channel
-from dermalink_protocol.envelope import UNASKED, Envelope, encode_envelope
+from dermalink_protocol.envelope import SEALED_HEADER, UNASKED, Envelope, encode_envelope
 from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.framing import BrokenFrame, Frame, FrameDecoder, encode_frame
 from dermalink_protocol.messages.sealed import Sealed
@@ -143,9 +143,12 @@ class Port:
             waiting = list(queue)
             queue.clear()
             for each in waiting:
-                message = self._sealed(each) if each.seal else each.message
-                if message is not None:
-                    queue.append(Outgoing(each.channel, each.request_id, message, 0))
+                if not each.seal:
+                    queue.append(each)
+                    continue
+                record = self._sealed(each)
+                if record is not None:
+                    queue.append(each._replace(message=Sealed(record=record), seal=0))
 
     def end_seal(self) -> None:
         """The sealed channel is over; what waited for its seal is lost."""
@@ -201,20 +204,21 @@ class Port:
 
     def _pieces(self, outgoing: Outgoing) -> list[bytes]:
         """The pieces in which a message goes out now; none when the channel that was to seal it is gone."""
-        message = self._sealed(outgoing) if outgoing.seal else outgoing.message
-        if message is None:
-            return []
-        request_id = UNASKED if isinstance(message, Sealed) else outgoing.request_id
-        return self._codec.encode(outgoing.channel, encode_envelope(Envelope(outgoing.channel, request_id, message)))
+        channel, request_id, message, seal = outgoing
+        if seal:
+            record = self._sealed(outgoing)
+            return [] if record is None else self._codec.encode(channel, SEALED_HEADER + record)
+        if isinstance(message, Sealed):
+            request_id = UNASKED
+        return self._codec.encode(channel, encode_envelope(Envelope(channel, request_id, message)))
 
-    def _sealed(self, outgoing: Outgoing) -> Sealed | None:
-        """The message under its seal; None, and lost, when the channel that was to seal it is gone."""
+    def _sealed(self, outgoing: Outgoing) -> bytes | None:
+        """The message's record; None, and lost, when the channel that was to seal it is gone."""
         channel, request_id, message, seal = outgoing
         record = self.seal.seal(seal, channel, encode_envelope(Envelope(channel, request_id, message)))
         if record is None:
             self.lose()
-            return None
-        return Sealed(record=record)
+        return record
 
     def _queues(self) -> tuple[deque[Outgoing], ...]:
         return self._stops, self._replies, self._changes, self._telemetry

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dermalink.channel.sealable_link import SEALED_HEADER
 from dermalink.connecting import Known, greet
 from dermalink.journal import Journal, MemoryJournal
 from dermalink.links.stream import StreamLink
@@ -13,7 +12,7 @@ from dermalink.ownership.owned_pen import OwnedPen
 from dermalink.pen import Pen
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope
+from dermalink_protocol.envelope import SEALED_HEADER, Envelope, decode_envelope, encode_envelope
 from dermalink_protocol.framing import Frame, FrameDecoder, encode_frame
 from dermalink_protocol.messages.identity import GetStatus, Hello
 from dermalink_protocol.messages.owner import ChannelOpened, GetOwner, OpenChannel, Owner

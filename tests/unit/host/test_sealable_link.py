@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermalink.channel.sealable_link import SEALED_HEADER, SealableLink
+from dermalink.channel.sealable_link import SealableLink
 from dermalink.errors import ChannelUsedUp, LinkError
 from dermalink.links.link import Link, LinkCounters, Tap
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Opcode, Reason, State
-from dermalink_protocol.envelope import Envelope, decode_envelope, encode_envelope, peek_opcode
+from dermalink_protocol.envelope import SEALED_HEADER, Envelope, decode_envelope, encode_envelope, peek_opcode
 from dermalink_protocol.messages.identity import GetStatus, Hello
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.messages.sealed import Sealed
