@@ -18,7 +18,8 @@ owner B   0x182000    128        2      the same again: even owners at 0x182000,
 
 Whose pen it is stands in the newest `StateRecord`: while `owned` is 1 it is the owner whose number is `owners`, in
 whichever of his two copies is sound. A new owner is written beside the old one first, then the state that names him;
-owners whom the state does not name are erased.
+owners whom the state does not name are erased. Bluetooth's own bond is a part of its owner's record: another one is
+written in the place of the whole record, first in the one copy, then in the other.
 """
 
 import struct

@@ -3,7 +3,8 @@
 A transaction is a new `StateRecord`. The write of its first copy decides: before it, nothing has happened; after it,
 all has, since the record brings the history records and the ledger's record with it, and a boot writes out what power
 kept from being written. It is reported as done once all of it is on the flash. A new owner is written before the record
-that names him; until that is, what is urgent goes first, and he is written again after it.
+that names him; until that is, what is urgent goes first, and he is written again after it. Another bond of the owner's
+is written while there is nothing else to write, and counts once one copy has it.
 """
 
 from collections import deque
@@ -77,9 +78,12 @@ class Step(IntEnum):
     OWNER_A = 5
     OWNER_B = 6
     WIPE = 7
+    MEND_A = 8  # the owner's record as it is now, where a copy has another one or none
+    MEND_B = 9
 
 
 OWNER_STEPS: Final = (Step.OWNER_A, Step.OWNER_B)
+MEND_STEPS: Final = (Step.MEND_A, Step.MEND_B)
 
 
 class Work(NamedTuple):
@@ -111,6 +115,7 @@ class FlashStore:
         self._starts = 0  # before this one
         self._rings = (StateRing(STATE_A), StateRing(STATE_B))
         self._owners = OwnerSlots()
+        self._bonded: OwnerRecord | None = None  # the owner with the bond that is to be written
         self._queue: deque[Transaction] = deque()
         self._now: Transaction | None = None
         self._before = FACTORY_NEW
@@ -197,6 +202,12 @@ class FlashStore:
         self._quiet = False
         return True
 
+    def keep_bond(self, bond: bytes) -> None:
+        """Write down this bond with the owner, in place of the one before; one that is kept already is not written."""
+        if self.owner.owned and self.owner.bond != bond:
+            self._bonded = self.owner._replace(bond=bond)
+            self._quiet = False
+
     def _put_first(self, urgent: Transaction) -> None:
         """Before all that is not urgent; what waits must not take back afterwards what this one says."""
         waiting = [each._replace(changes=_caught_up(each, urgent.changes)) for each in self._queue]
@@ -245,7 +256,7 @@ class FlashStore:
         if work.step is Step.WIPE:
             return None  # the write that it made room for may have failed before it, and goes on being counted
         self._tries = 0
-        if work.step is Step.ERASE:
+        if work.step is Step.ERASE or work.step in MEND_STEPS:
             return None
         self._works.popleft()
         return None if self._works else self._end(ok=True)
@@ -288,7 +299,12 @@ class FlashStore:
             if ok:
                 self._decide()
         elif work.step in OWNER_STEPS:
-            self._owners.used(OWNER_STEPS.index(work.step), self.record.owners)
+            now = self._now.owner if ok and self._now is not None else None
+            self._owners.used(OWNER_STEPS.index(work.step), self.record.owners, now)
+        elif work.step in MEND_STEPS:
+            record = unpack(OwnerRecord, work.data) if ok else None
+            self._owners.used(MEND_STEPS.index(work.step), self.owner.number, record)
+            self.owner = record or self.owner
         elif work.step is Step.WIPE:
             if ok:
                 self._owners.erased(*work.data)
@@ -298,10 +314,10 @@ class FlashStore:
                 self.history.add(work.data)
         elif work.step is Step.LEDGER:
             self.ledger.slots += 1
-            record = unpack(HeadRecord, work.data)
-            if ok and record is not None:
+            head = unpack(HeadRecord, work.data)
+            if ok and head is not None:
                 self.ledger.records += 1
-                self.ledger.landed(record)
+                self.ledger.landed(head)
         elif ok:
             self._rings[work.data[0]].erased()
 
@@ -309,7 +325,7 @@ class FlashStore:
         self._works.clear()
         self._tries = 0
         now, self._now = self._now, None
-        if now is None and not ok:
+        if now is None and not ok and not self._queue:
             self._quiet = True  # what can't be erased ahead stays until there is something to write
         if now is not None and not self._decided:
             before = self._before  # whom no record on the flash names, the next one must not name either
@@ -327,9 +343,9 @@ class FlashStore:
         self._decided = True
         self.counted = self.record.boot_count != self._starts
         if not self.record.owned:
-            self.owner = NO_OWNER
+            self.owner, self._bonded = NO_OWNER, None
         elif self._now.owner is not None:
-            self.owner = self._now.owner
+            self.owner, self._bonded = self._now.owner, None
 
     def _write_owner(self, work: Work) -> FlashOp:
         copy, number = OWNER_STEPS.index(work.step), self.record.owners
@@ -353,6 +369,13 @@ class FlashStore:
         self._taken = Work(Step.WIPE, bytes([copy, odd]))
         return FlashOp(sector_of(self._owners.region(copy, odd).address(0)), b"")
 
+    def _mend(self, copy: int, record: OwnerRecord) -> FlashOp:
+        if not self._owners.is_blank(copy, record.number):
+            return self._wipe(copy, record.number & 1)
+        region = self._owners.region(copy, record.number)
+        self._taken = Work(MEND_STEPS[copy], pack(record, region.slot_bytes))
+        return FlashOp(region.address(0), self._taken.data)
+
     def _erase_ahead(self) -> FlashOp | None:
         """While there is nothing else to do, so that no transaction has to wait for it."""
         for ring in self._rings:
@@ -361,6 +384,10 @@ class FlashStore:
         stale = self._owners.stale(owner_number(self.record))
         if stale is not None:
             return self._wipe(*stale)
+        wanted = self._bonded or self.owner
+        behind = self._owners.behind(wanted, self.owner) if wanted.owned else None
+        if behind is not None:
+            return self._mend(behind, wanted)
         self._quiet = True
         return None
 

@@ -6,8 +6,8 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history import check_chain, origin
 from dermalink_protocol.history_entries import OwnerPairedEntry, OwnerReleasedEntry
 from dermalink_simulator.firmware.flash_layout import OWNER_A, OWNER_B, SetupRecord, factory_flash, pack
-from dermalink_simulator.firmware.flash_store import FlashStore, Transaction
-from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
+from dermalink_simulator.firmware.flash_store import TRIES, FlashStore, Transaction
+from dermalink_simulator.firmware.owner_record import NO_BOND, NO_OWNER, OwnerRecord
 from tests.unit.firmware.flash_chip import Chip, PowerCut
 
 OWN = frozenset({"owners", "owned", "wrong_codes"})
@@ -224,6 +224,148 @@ def test_no_key_stands_in_the_repr_of_a_write() -> None:
     assert store.submit(paired(1))
     operation = store.next()
     assert operation is not None
-    for shown in (operation, store._works, store._taken, store._now):
+    for shown in (operation, store._works, store._taken, store._now, owner(1)._replace(bond=BOND)):
         assert "not shown" in repr(shown)
         assert repr(owner(1).pen_private)[2:-1] not in repr(shown)
+        assert repr(BOND)[2:-1] not in repr(shown)
+
+
+# Bluetooth's own bond, a part of its owner's record
+
+BOND, OTHER_BOND = b"bond" * 4, b"next" * 4
+
+
+def bonded_chip() -> Chip:
+    """A pen with an owner and a bond."""
+    chip = Chip()
+    store = chip.boot()
+    assert store.submit(paired(1))
+    chip.write_out(store)
+    store.keep_bond(BOND)
+    chip.write_out(store)
+    assert store.owner == chip.boot().owner == owner(1)._replace(bond=BOND)
+    chip.operations = 0
+    return chip
+
+
+def bond_anew(chip: Chip) -> bool:
+    """Keep another bond; whether power stayed."""
+    store = chip.boot()
+    store.keep_bond(OTHER_BOND)
+    try:
+        chip.write_out(store)
+    except PowerCut:
+        return False
+    return True
+
+
+def bond_operations() -> int:
+    chip = bonded_chip()
+    assert bond_anew(chip)
+    return chip.operations
+
+
+BOND_OPERATIONS = bond_operations()
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-RST-1", side="pen")
+@pytest.mark.parametrize("share", [0, 1, 128, 255, 256])
+@pytest.mark.parametrize("cut_at", range(1, BOND_OPERATIONS + 1))
+def test_power_cut_at_any_operation_of_a_bond_leaves_the_old_one_or_the_new_one_and_its_owner(
+    cut_at: int, share: int
+) -> None:
+    chip = bonded_chip()
+    chip.cut_at, chip.share = cut_at, share
+    assert not bond_anew(chip)
+    chip.cut_at = None
+    store = chip.boot()
+    assert sound(store)
+    assert store.owner in (owner(1)._replace(bond=BOND), owner(1)._replace(bond=OTHER_BOND))
+    before = store.owner
+    chip.write_out(store)
+    assert store.owner == chip.boot().owner == before
+    assert bytes(chip.cells).count(before.bond) == 2  # both copies again
+    assert bond_anew(chip)
+    assert chip.boot().owner == owner(1)._replace(bond=OTHER_BOND)
+    assert bytes(chip.cells).count(BOND) == 0
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+@pytest.mark.parametrize("second", range(1, 6))
+@pytest.mark.parametrize("first", range(1, BOND_OPERATIONS + 1))
+def test_a_second_cut_in_the_mending_of_a_bond_loses_no_owner(first: int, second: int) -> None:
+    chip = bonded_chip()
+    chip.cut_at = first
+    bond_anew(chip)
+    chip.operations, chip.cut_at = 0, second
+    bond_anew(chip)
+    chip.cut_at = None
+    store = chip.boot()
+    assert store.owner in (owner(1)._replace(bond=BOND), owner(1)._replace(bond=OTHER_BOND))
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+@pytest.mark.parametrize("transaction", [paired(2), released(1)])
+def test_a_bond_goes_with_its_owner(transaction: Transaction) -> None:
+    chip = bonded_chip()
+    store = chip.boot()
+    store.keep_bond(OTHER_BOND)  # whether it was written by then or not
+    store.submit(transaction)
+    chip.write_out(store)
+    assert store.owner.bond == chip.boot().owner.bond == NO_BOND
+    assert bytes(chip.cells).count(BOND) == bytes(chip.cells).count(OTHER_BOND) == 0
+
+
+def test_a_bond_that_is_kept_already_is_not_written_again_and_one_without_an_owner_never() -> None:
+    chip = bonded_chip()
+    store = chip.boot()
+    store.keep_bond(BOND)
+    chip.write_out(store)
+    assert chip.operations == 0
+    blank = Chip()
+    store = blank.boot()
+    store.keep_bond(BOND)
+    blank.write_out(store)
+    assert blank.operations == 0
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+def test_a_bond_that_can_not_be_written_leaves_the_old_one_and_its_owner() -> None:
+    chip = bonded_chip()
+    chip.failing = set(range(1, 40))
+    assert bond_anew(chip)
+    chip.failing = set()
+    assert chip.boot().owner == owner(1)._replace(bond=BOND)
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+def test_where_one_copy_alone_is_sound_the_other_one_is_written_first() -> None:
+    chip = bonded_chip()
+    chip.cells[OWNER_B[1].start + 5] ^= 1
+    store = chip.boot()
+    store.keep_bond(OTHER_BOND)
+    operation = store.next()
+    assert operation is not None
+    assert operation.address == OWNER_B[1].start
+
+
+def test_what_comes_while_a_bond_fails_to_be_written_is_written_all_the_same() -> None:
+    chip = bonded_chip()
+    store = chip.boot()
+    store.keep_bond(OTHER_BOND)
+    for tried in range(TRIES):
+        assert store.next() is not None
+        if tried == TRIES - 1:
+            store.submit(Transaction(URGENT, {"lock_s": 7}, urgent=True))
+        store.done(False)
+    assert chip.write_out(store) == [(URGENT, True)]
+
+
+def test_a_record_from_before_there_were_bonds_has_none() -> None:
+    chip = Chip()
+    store = chip.boot()
+    store.submit(paired(1))
+    chip.write_out(store)
+    for copy in (OWNER_A, OWNER_B):
+        slot = copy[1].slot(bytes(chip.cells), 0)
+        assert slot[100:124] == b"\xff" * 24  # where such a record was blank
