@@ -6,7 +6,7 @@ is certain that nothing moved (SR-UNC-2). The same fold runs in a session and af
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from dermalink.journal import Entry
 from dermalink.outcome import CHANGED_NOTHING, Verdict
@@ -14,9 +14,7 @@ from dermalink.records import Intended, PassOver, SessionOver, Settled, SymptomS
 from dermalink.untold import SymptomsSaid
 from dermalink_protocol.codewords import Opcode
 from dermalink_protocol.limits import DIRECTIONS, SYMPTOM_LOCK_S
-from dermalink_protocol.zones import Direction, Symptom, Zone, pass_bits
-
-NEEDS_ADVICE: Final = (Symptom.BLEEDING, Symptom.RASH)
+from dermalink_protocol.zones import NEEDS_ADVICE, Direction, Zone, pass_bits
 
 Pass = tuple[int, int]
 
@@ -115,7 +113,7 @@ class Belief:
 
     @property
     def needs_advice(self) -> bool:
-        """Whether bleeding or a rash was reported, for which a clinician is asked first."""
+        """Whether something was reported for which a clinician is asked first."""
         return any(said.symptom in NEEDS_ADVICE for said in self.symptoms)
 
     def symptom_lock_s(self, utc_s: int) -> int:

@@ -15,6 +15,7 @@ SYMPTOMS: Final = {
     Reason.SYMPTOM_PAIN: Symptom.PAIN,
     Reason.SYMPTOM_BLEEDING: Symptom.BLEEDING,
     Reason.SYMPTOM_RASH: Symptom.RASH,
+    Reason.SYMPTOM_UNSAID: Symptom.UNSAID,
 }
 
 

@@ -140,7 +140,7 @@ def _check_journal_waits(facts: Facts, what: str) -> None:
         raise host_refusal(what, Reason.SYMPTOM_LOCK, locked)
     if belief.needs_advice:
         raise host_refusal(
-            what, Reason.SYMPTOM_LOCK, because="after bleeding or a rash a clinician's advice comes first"
+            what, Reason.SYMPTOM_LOCK, because="after bleeding, a rash, or what was not named, a clinician comes first"
         )
     since = max(0, now - belief.last_touch_utc_s)
     if belief.last_touch_utc_s and since < limits.INTERVAL_S:

@@ -335,6 +335,13 @@ WORDING: Final[dict[Reason, Wording]] = {
         "the next session is barred for {}",
         Unit.S,
     ),
+    Reason.SYMPTOM_UNSAID: Wording(
+        "SR-SYM-1",
+        "A symptom was reported by the pen's button, so this session is over",
+        "See a dermatologist before the next session.",
+        "the next session is barred for {}",
+        Unit.S,
+    ),
     Reason.BUDGET_REACHED: Wording(
         "SR-PASS-3", "The pass has made all its punctures and is done", "Go on with the next one."
     ),

@@ -36,11 +36,19 @@ class Head(IntEnum):
 
 
 class Symptom(IntEnum):
-    """What a person reports (SR-SYM-1)."""
+    """What a person reports (SR-SYM-1).
+
+    The pen's button can't say which it is: `UNSAID` may be any of the others, so it is treated as the worst of them.
+    """
 
     PAIN = 1
     BLEEDING = 2
     RASH = 3
+    UNSAID = 4
+
+
+NEEDS_ADVICE: Final = (Symptom.BLEEDING, Symptom.RASH, Symptom.UNSAID)
+"""After these a clinician's advice comes before the next session, beside the wait (SR-SYM-1)."""
 
 
 # What people ask for and is no zone, and what they are told (SR-DEPTH-3).

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import State
+from dermalink_protocol.zones import Symptom
 from dermalink_simulator.therapy import blocks, guards, updates
+from dermalink_simulator.therapy.core_limits import CoreLimits
+from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.gate import EXERCISE, FEED, GUARD, ORDER, GatePart
 from dermalink_simulator.therapy.row import Row
+from dermalink_simulator.therapy.state import TherapyState
 from dermalink_simulator.therapy.table import TABLE
 from tests.proof.mutants import names
 
@@ -55,6 +59,11 @@ def unguarded(name: str, *behind: str) -> Table:
     gone = {place(other) for other in behind}
     rows = (row._replace(guard=guards.always) if number == place(name) else row for number, row in enumerate(TABLE))
     return tuple(row for number, row in enumerate(rows) if number not in gone)
+
+
+def advice_if_named(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
+    """Only what was said to be bleeding or a rash wants advice."""
+    return 1 if e.symptom in (Symptom.BLEEDING, Symptom.RASH) else old
 
 
 STARTING: Final = "PREPARE+BEGIN_PASS+@OPEN+PREPARED+:"
@@ -121,6 +130,9 @@ BUGS: Final = (
     Bug('"stop failed" is cleared', ("SR-STOP-8", "SR-RST-3"),
         changed("STROKES@STOP_FAILED:always", then=int(State.FAULT))),
     Bug("a symptom does not latch", ("SR-SYM-1",), forgets("SYMPTOM@SPIN_UP+ARMED+:locks", "symptom_s")),
+    Bug("one that is told at rest locks nothing", ("SR-SYM-1",), without("SYMPTOM@BOOT+IDLE+:locks")),
+    Bug("one that was not named is taken for pain", ("SR-SYM-1",),
+        writes("SYMPTOM@BOOT+IDLE+:locks", advice_due=advice_if_named)),
     Bug("an old command is applied", ("SR-CMD-1",), without(f"{COMMANDS}id_old")),
     Bug("an id may use up all others", ("SR-CMD-1",), without(f"{COMMANDS}id_far")),
     Bug("a late command is applied", ("SR-CMD-1",), without(f"{COMMANDS}too_late")),

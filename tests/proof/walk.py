@@ -127,6 +127,7 @@ def time_events() -> list[Event]:
         Event(EventKind.SET_CLOCK, **HEADER, command_id=1, clock_now_s=1_000, clock_floor_s=1_000),
         Event(EventKind.SYMPTOM, symptom=Symptom.PAIN, authenticated=1),
         Event(EventKind.SYMPTOM, symptom=Symptom.RASH, authenticated=1),
+        Event(EventKind.SYMPTOM, symptom=Symptom.UNSAID, authenticated=1),
     ]
 
 

@@ -56,7 +56,7 @@ def test_stop_in_every_state(opcode: int, payload: bytes, who: str) -> None:
         (raw.STOP, b"\0", Reason.WRONG_LENGTH),
         (raw.SYMPTOM, b"", Reason.WRONG_LENGTH),
         (raw.SYMPTOM, b"\1\1", Reason.WRONG_LENGTH),
-        (raw.SYMPTOM, b"\4", None),
+        (raw.SYMPTOM, b"\5", None),
     ],
     ids=["stop too long", "no symptom", "symptom too long", "unknown symptom"],
 )

@@ -22,7 +22,11 @@ class Capability(IntFlag):
 
 
 class StatusFlag(IntFlag):
-    """What the pen measures of itself right now; unknown bits are ignored."""
+    """What the pen measures of itself right now; unknown bits are ignored.
+
+    SYMPTOM is set while a symptom that was reported bars sessions, ADVICE_DUE while a clinician's advice is missing
+    (SR-SYM-1); neither is told to a stranger (SR-DATA-1).
+    """
 
     ARMED = 1
     NEEDLES_IN = 2
@@ -34,6 +38,8 @@ class StatusFlag(IntFlag):
     CLOCK_VALID = 128
     SESSION_OPEN = 256
     PASS_OPEN = 512
+    SYMPTOM = 1024
+    ADVICE_DUE = 2048
 
 
 class SelfTestStep(IntFlag):

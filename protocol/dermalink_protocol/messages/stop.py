@@ -34,6 +34,6 @@ class ReportSymptom(
     effect=Effect.REDUCES,
     since=1,
 ):
-    """Pain, bleeding or a rash: stop, and no more passes in this session."""
+    """Pain, bleeding, a rash, or one that was not named: stop, and no more passes in this session."""
 
     symptom: Annotated[Symptom, u8]

@@ -5,7 +5,7 @@ from zlib import crc32
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import StateChanged, StatusFlag
 from dermalink_simulator.firmware import effects
-from dermalink_simulator.firmware.inside import Inside, Trace
+from dermalink_simulator.firmware.inside import SYMPTOM_SHOWN_MS, Inside, Trace
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
@@ -55,6 +55,9 @@ def settle_writes(pen: Inside, trace: Trace | None) -> None:
         elif token == effects.SYMPTOM:
             pen.symptoms.written += 1
             pen.symptoms.failed = not ok
+            if ok:
+                pen.symptoms.shown_ms = SYMPTOM_SHOWN_MS
+                tell_state(pen)
         elif token == effects.PAIRING:
             pen.pairing.written = ok
         elif token:
@@ -78,6 +81,8 @@ def status_flags(pen: Inside) -> StatusFlag:
         (StatusFlag.CLOCK_VALID, pen.clock.trouble == Clock.SOUND),
         (StatusFlag.SESSION_OPEN, state.session_id != 0),
         (StatusFlag.PASS_OPEN, state.written == 1),
+        (StatusFlag.SYMPTOM, state.symptom_s != 0 or state.symptom == 1),
+        (StatusFlag.ADVICE_DUE, state.advice_due == 1),
     ):
         if is_set:
             flags |= flag

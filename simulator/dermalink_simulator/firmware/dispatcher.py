@@ -146,6 +146,8 @@ def _question(pen: Inside, port: Port, asked: Asked, message: Message, body: byt
         _refuse(pen, asked, int(message.opcode), Reason.UNKNOWN_OPCODE if built else Reason.NOT_BUILT)
         return
     answer = question(pen, port, message, trace)
+    if isinstance(answer, identity.Status) and not port_is_authenticated(pen, asked):
+        answer = replies.status(pen, to_stranger=True)
     if isinstance(answer, identity.HelloReply) and asked.request_id != UNASKED:
         port.seal.note(body, encode_envelope(Envelope(asked.channel, asked.request_id, answer)))
     _tell(pen, asked, answer)

@@ -29,7 +29,7 @@ from dermalink_simulator.firmware.detectors import new_spot, resumed
 from dermalink_simulator.firmware.flash_layout import StateRecord
 from dermalink_simulator.firmware.flash_store import Transaction, head_of
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
-from dermalink_simulator.firmware.inside import Inside
+from dermalink_simulator.firmware.inside import SYMPTOM_SHOWN_MS, Inside
 from dermalink_simulator.seam import PowerCause
 from dermalink_simulator.therapy.answer import Effect
 from dermalink_simulator.therapy.events import Event
@@ -225,6 +225,7 @@ def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
         told.noted.clear()
     again = said in told.noted
     if again and pen.run_s - told.noted_run_s < SYMPTOM_AGAIN_S:
+        told.shown_ms = SYMPTOM_SHOWN_MS if told.written == told.said else told.shown_ms
         return
     told.noted.add(said)
     told.noted_run_s = pen.run_s
@@ -236,9 +237,12 @@ def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
 def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
     before_s = pen.sensors.utc_s
     entries: tuple[Entry, ...] = ()
+    apart_s = abs(event.utc_s - event.clock_now_s)
     if event.utc_s != before_s or pen.clock.trouble != Clock.SOUND:
         entries = (ClockSetEntry(before_utc_s=before_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s),)
-        if not event.pressed:
+        if event.pressed and apart_s > pen.limits.clock_jump_max_s:
+            pen.hold = pen.hold._replace(counted=1)  # that is what it was held for
+        elif not event.pressed:
             pen.clock_sets.note(pen.run_s, abs(event.utc_s - before_s))
     pen.clock_wanted_s, pen.clock_failed = event.utc_s, False
     ran_s = pen.sensors.ran_s  # clock and chip belong together

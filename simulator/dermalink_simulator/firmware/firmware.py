@@ -6,12 +6,12 @@ from typing import Final
 from dermalink_protocol.codewords import Reason, State
 from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, pairing, sensing
 from dermalink_simulator.firmware.access import keeps
-from dermalink_simulator.firmware.button import button_step
+from dermalink_simulator.firmware.button import button_step, settled
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import att_error
-from dermalink_simulator.firmware.indicator import DARK, LOW_BATTERY, OPEN_FOR_PAIRING, PATTERNS, READY
+from dermalink_simulator.firmware.indicator import shown
 from dermalink_simulator.firmware.inside import Inside, Nobody, Trace, limits_for
 from dermalink_simulator.firmware.monitor import watch
 from dermalink_simulator.firmware.ports import Port, StreamCodec
@@ -214,7 +214,7 @@ class PenFirmware:
         pen = self._pen
         head_unknown = pen.head.unread and pen.head.tag is None
         busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or head_unknown
-        return BUSY_WAKE_MS if busy or pen.pairing.desk.held_ms else IDLE_WAKE_MS
+        return BUSY_WAKE_MS if busy or not settled(pen.button) else IDLE_WAKE_MS
 
     # Hardware
 
@@ -260,11 +260,7 @@ class PenFirmware:
 
     def indicator(self) -> Indicator:
         """What light and vibration show."""
-        pattern = PATTERNS.get(self._pen.state.state, DARK)
-        if pattern is READY and self._pen.pairing.desk.window_ms:
-            return OPEN_FOR_PAIRING
-        low = self._pen.sensors.battery_percent < self._pen.limits.battery_start_percent
-        return LOW_BATTERY if pattern is READY and low else pattern
+        return shown(self._pen)
 
     # For tests
 

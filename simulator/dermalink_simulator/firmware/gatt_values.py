@@ -55,7 +55,7 @@ def civil(days: int) -> tuple[int, int, int]:
 
 
 def _status(pen: Inside) -> bytes:
-    return encode_envelope(Envelope(Channel.STATUS, UNASKED, replies.status(pen)))
+    return encode_envelope(Envelope(Channel.STATUS, UNASKED, replies.status(pen, to_stranger=pen.owners_only)))
 
 
 def _serial_number(pen: Inside) -> bytes:

@@ -3,6 +3,8 @@
 from typing import Final
 
 from dermalink_protocol.codewords import State
+from dermalink_simulator.firmware.hold import may_be_let_go
+from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.seam import Indicator
 
 DARK: Final = Indicator()
@@ -15,6 +17,8 @@ FAULT: Final = Indicator(6, 3)
 ALARM: Final = Indicator(7, 4)
 LOW_BATTERY: Final = Indicator(8, 0)
 OPEN_FOR_PAIRING: Final = Indicator(9, 1)
+LET_GO_REPORTS: Final = Indicator(10, 1)
+SYMPTOM_TAKEN: Final = Indicator(11, 5)
 
 PATTERNS: Final[dict[int, Indicator]] = {
     State.BOOT: DARK,
@@ -36,3 +40,18 @@ PATTERNS: Final[dict[int, Indicator]] = {
     State.STOP_FAILED: ALARM,
     State.LOCKED: FAULT,
 }
+
+
+def shown(pen: Inside) -> Indicator:
+    """What is shown now: an alarm before all else, then what became of a hold of the button."""
+    pattern = PATTERNS.get(pen.state.state, DARK)
+    if pattern is ALARM:
+        return ALARM
+    if pen.symptoms.shown_ms:
+        return SYMPTOM_TAKEN
+    if may_be_let_go(pen.hold, pen.button.held_ms):
+        return LET_GO_REPORTS
+    if pattern is READY and pen.pairing.desk.window_ms:
+        return OPEN_FOR_PAIRING
+    low = pen.sensors.battery_percent < pen.limits.battery_start_percent
+    return LOW_BATTERY if pattern is READY and low else pattern

@@ -14,6 +14,7 @@ from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, sha
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.flash_store import FlashStore
 from dermalink_simulator.firmware.heads import SeatedHead
+from dermalink_simulator.firmware.hold import NO_HOLD
 from dermalink_simulator.firmware.monitor import CLEAR
 from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
 from dermalink_simulator.firmware.pairing_state import PairingState
@@ -28,6 +29,7 @@ from dermalink_simulator.therapy.gate import AT_REST, compiled
 from dermalink_simulator.therapy.state import POWER_UP
 
 UNLIMITED: Final = 0xFFFF
+SYMPTOM_SHOWN_MS: Final = 5_000  # long enough to be seen after letting go (assumption)
 NO_SHAPE: Final[HeadShape] = shape_of(6_000, stamp=False)
 
 Trace = Callable[[str], None]
@@ -64,7 +66,7 @@ class Symptoms:
     """Symptoms that were said and those whose write has ended, counted; and the replies that wait for that.
 
     `noted` are those that the history tells under the lock that stands: who, what, in which session; `noted_run_s` when
-    the lock was last written.
+    the lock was last written. `shown_ms` is how long the pen still shows that it took one.
     """
 
     def __init__(self) -> None:
@@ -74,6 +76,7 @@ class Symptoms:
         self.replies: deque[tuple[int, Asked, Message]] = deque()
         self.noted: set[tuple[int, int, int]] = set()
         self.noted_run_s = 0
+        self.shown_ms = 0
 
 
 class Nobody:
@@ -129,7 +132,7 @@ class Inside:
         self.monitor = CLEAR
         self.monitor_told = False
         self.setting_um = 0
-        self.button = AT_POWER_UP
+        self.button, self.hold = AT_POWER_UP, NO_HOLD
         self.pressed = False
         self.press_waits = False
         self.guarded_ms = 0

@@ -1,9 +1,9 @@
 """The pairing desk: when a pen lets itself be paired, given up, and tried, as functions over integers (SR-SEC-2).
 
     a short press    on an idle pen without an owner opens the window for `PAIR_WINDOW_MS`
-    a hold           of `HAND_OVER_HOLD_MS`, of a pen that rests all the while, opens it also where there is an owner:
-                     then whoever has the pen in hand and knows its code takes it over. A fault is no hindrance, and
-                     stays: only an owner can clear it, and he may have lost his keys
+    a hold           of `HAND_OVER_HOLD_MS`, of a pen that rests all the while (`hold` measures it), opens it also where
+                     there is an owner: then whoever has the pen in hand and knows its code takes it over. A fault is no
+                     hindrance, and stays: only an owner can clear it, and he may have lost his keys
     a session        anything but a pen at rest shuts the window, and ends a run that is not yet being written down
     a try            one run at a time, of one port; it is counted, and written down, before it is answered. Once its
                      answer is `RUN_MS` old another port may begin, so that nobody holds the desk by saying nothing;
@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from dermalink_protocol.limits import HAND_OVER_HOLD_MS, PAIR_BARRED_MAX_S, PAIR_BARRED_S, PAIR_TRIES, PAIR_WINDOW_MS
+from dermalink_protocol.limits import PAIR_BARRED_MAX_S, PAIR_BARRED_S, PAIR_TRIES, PAIR_WINDOW_MS
 from dermalink_protocol.wire import U8, U16, U32
 
 WRONG_MAX: Final = 0xFFFF  # a multiple of PAIR_TRIES, so a count that goes no further bars at each try
@@ -42,9 +42,7 @@ class Stage(IntEnum):
 
 
 class Desk(NamedTuple):
-    """`run` is the run's port plus one; `held_ms` how long the button is down since a press on an idle pen, plus one.
-
-    `run_ms` is how long a run that was answered still keeps others out.
+    """`run` is the run's port plus one, `run_ms` how long a run that was answered still keeps others out.
 
     `owned`, `wrong`, `barred_s` and `bar_due` outlive a loss of power; `bar_due` is 1 until the history tells of a bar.
     """
@@ -52,7 +50,6 @@ class Desk(NamedTuple):
     owned: U8 = 0
     window_ms: U32 = 0
     hand_over: U8 = 0
-    held_ms: U32 = 0
     run: U8 = 0
     stage: U8 = int(Stage.NONE)
     run_ms: U16 = 0
@@ -65,7 +62,7 @@ class EventKind(IntEnum):
     """What can happen, and the fields of `DeskEvent` that belong to it beside `idle`."""
 
     PRESS = 0  # a fresh press; ok: it means nothing else, since no fault stands
-    TICK = 1  # dt_ms, down
+    TICK = 1  # dt_ms
     RAN = 2  # seconds
     TERMS = 3  # port
     TRY = 4  # port
@@ -76,6 +73,7 @@ class EventKind(IntEnum):
     RELEASE = 9  # port: the owner's
     RELEASED = 10  # ok: that is on the flash
     TOLD = 11  # the history tells of the bar
+    HELD = 12  # the button was held for the hand-over
 
 
 class DeskEvent(NamedTuple):
@@ -84,7 +82,6 @@ class DeskEvent(NamedTuple):
     kind: EventKind
     idle: U8 = 1
     dt_ms: U16 = 0
-    down: U8 = 0
     seconds: U32 = 0
     port: U8 = 0
     ok: U8 = 0
@@ -152,23 +149,22 @@ def why_not(desk: Desk, port: int) -> Verdict:
 
 
 def _press(desk: Desk, event: DeskEvent) -> Outcome:
-    if not event.idle:
-        return desk._replace(held_ms=0), Verdict.NOTHING
-    if desk.owned or desk.barred_s or not event.ok:
-        return desk._replace(held_ms=1), Verdict.NOTHING
-    return desk._replace(held_ms=1, window_ms=int(PAIR_WINDOW_MS)), Verdict.NOTHING
+    if not event.idle or desk.owned or desk.barred_s or not event.ok:
+        return desk, Verdict.NOTHING
+    return desk._replace(window_ms=int(PAIR_WINDOW_MS)), Verdict.NOTHING
+
+
+def _held(desk: Desk, event: DeskEvent) -> Outcome:
+    if not event.idle or desk.barred_s:
+        return desk, Verdict.NOTHING
+    return desk._replace(window_ms=int(PAIR_WINDOW_MS), hand_over=desk.owned), Verdict.NOTHING
 
 
 def _tick(desk: Desk, event: DeskEvent) -> Outcome:
     if not event.idle:
-        return shut(desk)._replace(held_ms=0), Verdict.NOTHING
-    held_ms = desk.held_ms + event.dt_ms if desk.held_ms and event.down else 0
+        return shut(desk), Verdict.NOTHING
     window_ms = max(0, desk.window_ms - event.dt_ms)
-    after = desk._replace(held_ms=held_ms, window_ms=window_ms, run_ms=max(0, desk.run_ms - event.dt_ms))
-    if held_ms > HAND_OVER_HOLD_MS:
-        after = after._replace(held_ms=0)  # once a hold
-        if not desk.barred_s:
-            after = after._replace(window_ms=int(PAIR_WINDOW_MS), hand_over=desk.owned)
+    after = desk._replace(window_ms=window_ms, run_ms=max(0, desk.run_ms - event.dt_ms))
     return (after if after.window_ms else shut(after)), Verdict.NOTHING
 
 
@@ -256,6 +252,7 @@ RULES: Final[Mapping[EventKind, Rule]] = {
     EventKind.RELEASE: _release,
     EventKind.RELEASED: _released,
     EventKind.TOLD: _told,
+    EventKind.HELD: _held,
 }
 
 
@@ -266,4 +263,4 @@ def desk_step(desk: Desk, event: DeskEvent) -> Outcome:
 
 def quiet(desk: Desk) -> bool:
     """Whether time that passes changes nothing but a bar."""
-    return not (desk.window_ms or desk.held_ms)
+    return not desk.window_ms

@@ -87,10 +87,15 @@ def pressed(pen: Inside) -> None:
     _step(pen, DeskEvent(EventKind.PRESS, idle(pen), ok=int(pen.state.state == State.IDLE)))
 
 
-def passed(pen: Inside, dt_ms: int, down: int) -> None:
-    """So much time passed, by the pen's ticks, and whether the button is down."""
+def held(pen: Inside) -> None:
+    """The button was held for the hand-over."""
+    _step(pen, DeskEvent(EventKind.HELD, idle(pen)))
+
+
+def passed(pen: Inside, dt_ms: int) -> None:
+    """So much time passed, by the pen's ticks."""
     if not quiet(pen.pairing.desk):
-        _step(pen, DeskEvent(EventKind.TICK, idle(pen), dt_ms=dt_ms, down=down))
+        _step(pen, DeskEvent(EventKind.TICK, idle(pen), dt_ms=dt_ms))
         tell_bar(pen)
 
 

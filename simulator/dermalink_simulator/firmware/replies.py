@@ -29,17 +29,19 @@ from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.state import Clock
 
 COUNT_MAX: Final = 0xFFFF
+HEALTH: Final = identity.StatusFlag.SYMPTOM | identity.StatusFlag.ADVICE_DUE
 
 
-def status(pen: Inside) -> identity.Status:
-    """How the pen stands."""
+def status(pen: Inside, *, to_stranger: bool = False) -> identity.Status:
+    """How the pen stands; to a stranger without what it tells of a person's health (SR-DATA-1)."""
     state, sensors = pen.state, pen.sensors
+    flags = status_flags(pen)
     has_pass = state.written == 1
     return identity.Status(
         tick_ms=pen.tick_ms,
         state=State(state.state),
         reason=Reason(state.fault if state.fault != Reason.NONE else state.reason),
-        flags=status_flags(pen),
+        flags=flags & ~HEALTH if to_stranger else flags,
         session_id=state.session_id,
         zone=state.zone,
         direction=state.direction,

@@ -4,12 +4,13 @@ from functools import lru_cache
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.telemetry import Telemetry
-from dermalink_protocol.zones import Head
+from dermalink_protocol.zones import Head, Symptom
 from dermalink_simulator.firmware import effects, pairing
 from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import look, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
+from dermalink_simulator.firmware.hold import Look, Meaning, hold_step
 from dermalink_simulator.firmware.inside import Inside, Trace
 from dermalink_simulator.firmware.selftest import Seen
 from dermalink_simulator.firmware.tags import NO_TAG_ID, halves
@@ -32,6 +33,7 @@ _STROKES = int(EventKind.STROKES)
 # The ticks of a moving pen, made once: a record of fifty fields costs as much as the step that reads it.
 _TICKS = {(10, contact): Event(_TICK, dt_ms=10, contact=contact) for contact in (0, 1)}
 _MEASURED_IN = Event(kind=EventKind.MEASURED_IN)
+_BUTTON_SYMPTOM = Event(kind=EventKind.SYMPTOM, authenticated=1, symptom=int(Symptom.UNSAID))
 _FORCE_TOO_HIGH = int(Reason.FORCE_TOO_HIGH)
 _PAUSES = frozenset({int(Reason.DWELL), int(Reason.FORCE_HIGH), int(Reason.RATE_OFF), int(Reason.LEASE_LAPSED)})
 _STOPS = frozenset({int(Reason.FORCE_TOO_HIGH), int(Reason.BATTERY_LOW), int(Reason.SUPPLY_PRESENT)})
@@ -69,19 +71,9 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     """One turn of the main loop."""
     pen.sensors = sensors
     pen.tick_ms = (pen.tick_ms + dt_ms) & 0xFFFF_FFFF
-    # The timer interrupt looks at the button as well; only time that it has not seen is new here.
-    pen.button, pressed = button_step(pen.button, max(0, dt_ms - pen.guarded_ms), sensors.button)
-    pen.guarded_ms = 0
-    pairing.passed(pen, dt_ms, sensors.button)
-    if pressed or pen.pressed:
-        pen.pressed = False
-        pairing.pressed(pen)
-        if pen.state[0] == _WAITING:
-            # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.
-            pen.press_waits = not pen.press_waits
-            pen.head.look_again()
-        elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
-            feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
+    pen.symptoms.shown_ms = max(0, pen.symptoms.shown_ms - dt_ms)
+    pairing.passed(pen, dt_ms)
+    _button(pen, dt_ms, sensors, trace)
     pen.head.tick(dt_ms, sensors.head_present)
     if pen.head.changed:
         tell_head(pen, trace)
@@ -109,6 +101,34 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     settle_writes(pen, trace)
     wind(pen, main_loop=True)
     _sample(pen, dt_ms, sensors)
+
+
+def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
+    """Presses and holds; the timer interrupt looks at the button as well, and only time that it has not seen is new."""
+    pen.button, pressed = button_step(pen.button, max(0, dt_ms - pen.guarded_ms), sensors.button)
+    pen.guarded_ms = 0
+    if pressed or pen.pressed:
+        pen.pressed = False
+        pairing.pressed(pen)
+        if pen.state[0] == _WAITING:
+            # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.
+            pen.press_waits = not pen.press_waits
+            pen.head.look_again()
+        elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
+            feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
+    if pen.hold.going or pen.button.holds or pen.button.ended_ms:
+        _hold(pen, trace)
+
+
+def _hold(pen: Inside, trace: Trace | None) -> None:
+    _, _, _, holds, held_ms, ended_ms = pen.button
+    pen.button = pen.button._replace(ended_ms=0)
+    look = Look(holds, int(ended_ms != 0), ended_ms or held_ms, pairing.idle(pen))
+    pen.hold, meaning = hold_step(pen.hold, look)
+    if meaning is Meaning.SYMPTOM:
+        feed(pen, _BUTTON_SYMPTOM, trace)
+    elif meaning is Meaning.HAND_OVER:
+        pairing.held(pen)
 
 
 def press_counts(pen: Inside, trace: Trace | None) -> None:

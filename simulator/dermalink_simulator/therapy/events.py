@@ -27,8 +27,8 @@ class EventKind(IntEnum):
                       session, before STROKES, so that nothing from before a stroke counts after it.
       STROKES         strokes, and punctures = those in contact x needles, since the last one. Before MEASURED_IN.
       MEASURED_IN     needles measured in and motor measured off, now; in STOPPING whenever it is so, before TICK.
-      BUTTON          a press's edge, debounced. (One held for a symptom is SYMPTOM as well.) utc_s, battery_percent,
-                      supply, condition as for commands.
+      BUTTON          a press's edge, debounced. (One held for a symptom is SYMPTOM as well: port 0, UNSAID,
+                      authenticated.) utc_s, battery_percent, supply, condition as for commands.
       HEAD            the seated head changed, or its tag reads differently: verdict, tag_low, tag_high, head_kind,
                       needles, width_um, reach_um, tolerance_um (drive and head together; 0: undeclared),
                       sterile_until_s, sessions_allowed, sessions_used (those that marked it, without the open one),

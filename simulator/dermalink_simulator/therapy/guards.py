@@ -65,7 +65,7 @@ def from_owner(k: CoreLimits, s: TherapyState, e: Event) -> bool:
 @helper
 def symptom_known(e: Event) -> bool:
     """The symptom is one that exists."""
-    return e.symptom in (Symptom.PAIN, Symptom.BLEEDING, Symptom.RASH)
+    return e.symptom in (Symptom.PAIN, Symptom.BLEEDING, Symptom.RASH, Symptom.UNSAID)
 
 
 @helper

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dermalink_protocol.codewords import Reason
+from dermalink_protocol.zones import Symptom
 from dermalink_simulator.therapy import groups as at
 from dermalink_simulator.therapy.answer import Answer, Effect, Verdict
 from dermalink_simulator.therapy.checks import frame_sound
@@ -340,11 +341,29 @@ def symptom_stops_and_latches(k: CoreLimits, b: TherapyState, e: Event, a: Thera
     )
 
 
+@proves("SR-SYM-1")
+def button_symptom_counts(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
+    """One held on the pen's own button counts in every state, whoever owns the session, and as the worst."""
+    return (
+        e.kind != EventKind.SYMPTOM
+        or e.port != 0
+        or e.authenticated != 1
+        or e.symptom != Symptom.UNSAID
+        or (
+            quiet(a)
+            and a.symptom_s == k.symptom_lock_s
+            and a.advice_due == 1
+            and a.symptom == (1 if b.session_id != 0 else 0)
+            and (r.effects & Effect.WRITE_SYMPTOM) != 0
+        )
+    )
+
+
 MOTION: Final[tuple[Property, ...]] = (
     motion_begins_by_press, written_by_flash_alone, recording_begins_by_press, waiting_begins_by_owner,
     press_needs_conditions, armed_after_spin_up, needles_out_by_contact, motion_ends_in_stopping,
     stopping_ends_measured, stop_fails_in_time, dead_stays_dead, stop_is_accepted, stop_ends_the_pass,
     fault_ends_the_pass, head_change_ends_the_pass, too_much_ends_the_pass, end_ends_the_pass, press_stops,
     causes_stop, stop_ends_the_self_test, goal_grows, stopping_leads_to_goal, what_moves_is_sound,
-    symptom_stops_and_latches,
+    symptom_stops_and_latches, button_symptom_counts,
 )  # fmt: skip

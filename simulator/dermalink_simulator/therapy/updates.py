@@ -59,7 +59,11 @@ def symptom_reason(e: Event) -> int:
         else (
             Reason.SYMPTOM_BLEEDING
             if e.symptom == Symptom.BLEEDING
-            else (Reason.SYMPTOM_RASH if e.symptom == Symptom.RASH else Reason.HOST_STOP)
+            else (
+                Reason.SYMPTOM_RASH
+                if e.symptom == Symptom.RASH
+                else (Reason.SYMPTOM_UNSAID if e.symptom == Symptom.UNSAID else Reason.HOST_STOP)
+            )
         )
     )
 

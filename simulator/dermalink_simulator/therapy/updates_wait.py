@@ -1,6 +1,6 @@
 """What a row may write about waits, symptoms and the clock: updates f(limits, state, event, old value)."""
 
-from dermalink_protocol.zones import Symptom
+from dermalink_protocol.zones import NEEDS_ADVICE
 from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.state import Clock, TherapyState
@@ -53,8 +53,8 @@ def loaded_advice(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
 
 
 def advice(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:
-    """Bleeding and rash want a clinician's advice."""
-    return 1 if e.symptom in (Symptom.BLEEDING, Symptom.RASH) else old
+    """Bleeding and rash want a clinician's advice, and so does what was not said to be neither."""
+    return 1 if e.symptom in NEEDS_ADVICE else old
 
 
 def if_session(k: CoreLimits, s: TherapyState, e: Event, old: int) -> int:

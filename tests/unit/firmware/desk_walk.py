@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Verdict
 
 WRONG_WALKED: Final = 4  # a bar and the try after it
-STEPS_MS: Final = (30_000,)  # longer than a hold, half a window
+STEP_MS: Final = 30_000  # half a window
 WINDOW_MS: Final = 60_000
-HOLD_MS: Final = 10_000
 FIRST_BAR_S: Final = 600
 NEVER_MS: Final = WINDOW_MS + 1
 PORTS: Final = (1, 2)
@@ -31,17 +30,16 @@ class Kept(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """`pressed_ms`, `held_ms`: since the last press, or since the end of the last hold, on an idle pen.
+    """`pressed_ms`, `held_ms`: since the last press, or the last hold that was long enough, on an idle pen.
 
-    `down_ms` is how long the button is down since a press on an idle pen (-1 is not). `answers` were given since the
-    last right code, `bar_s` is what every third try that was written down forbids, `run` is the port that was answered
-    and not gone since, and `late` whether a step of time has passed since then: each is longer than a run's turn.
+    `answers` were given since the last right code, `bar_s` is what every third try that was written down forbids, `run`
+    is the port that was answered and not gone since, and `late` whether a step of time has passed since then: each is
+    longer than a run's turn.
     """
 
     owned: int = 0
     pressed_ms: int = NEVER_MS
     held_ms: int = NEVER_MS
-    down_ms: int = -1
     answers: int = 0
     bar_s: int = 0
     run: int = 0
@@ -60,8 +58,8 @@ class Node(NamedTuple):
 def _always() -> list[DeskEvent]:
     found = []
     for idle in (0, 1):
-        found += [DeskEvent(EventKind.PRESS, idle, down=1, ok=ok) for ok in (0, 1)]
-        found += [DeskEvent(EventKind.TICK, idle, dt_ms=ms, down=down) for ms in STEPS_MS for down in (0, 1)]
+        found += [DeskEvent(EventKind.PRESS, idle, ok=ok) for ok in (0, 1)]
+        found += [DeskEvent(EventKind.HELD, idle), DeskEvent(EventKind.TICK, idle, dt_ms=STEP_MS)]
         for port in PORTS:
             found += [DeskEvent(kind, idle, port=port) for kind in (EventKind.TERMS, EventKind.RELEASE, EventKind.GONE)]
             found += [DeskEvent(EventKind.CONFIRM, idle, port=port, ok=ok) for ok in (0, 1)]
@@ -171,16 +169,13 @@ def _time(seen: Witness, event: DeskEvent) -> Witness:
     if event.kind is EventKind.RAN:
         return seen._replace(bar_s=max(0, seen.bar_s - event.seconds))
     if event.kind is EventKind.PRESS:
-        if not event.idle:
-            return seen._replace(down_ms=-1)
-        return seen._replace(pressed_ms=0 if event.ok else seen.pressed_ms, down_ms=0)
+        return seen._replace(pressed_ms=0 if event.idle and event.ok else seen.pressed_ms)
+    if event.kind is EventKind.HELD:
+        return seen._replace(held_ms=0 if event.idle else seen.held_ms)
     if event.kind is EventKind.TICK:
-        down_ms = seen.down_ms + event.dt_ms if event.idle and event.down and seen.down_ms >= 0 else -1
         pressed_ms = min(seen.pressed_ms + event.dt_ms, NEVER_MS) if event.idle else NEVER_MS
         held_ms = min(seen.held_ms + event.dt_ms, NEVER_MS) if event.idle else NEVER_MS
-        if down_ms >= HOLD_MS:
-            down_ms, held_ms = -1, 0
-        return seen._replace(down_ms=down_ms, pressed_ms=pressed_ms, held_ms=held_ms)
+        return seen._replace(pressed_ms=pressed_ms, held_ms=held_ms)
     return seen
 
 

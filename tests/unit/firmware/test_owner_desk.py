@@ -9,12 +9,12 @@ from dermalink_simulator.firmware import owner_desk
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Stage, Verdict, bar_s, desk_step
 from tests.unit.firmware.desk_walk import Step, walk
 
-PRESS, HELD = DeskEvent(EventKind.PRESS, down=1, ok=1), 10_000
+PRESS, HELD = DeskEvent(EventKind.PRESS, ok=1), DeskEvent(EventKind.HELD)
 ONE, OTHER = 1, 2
 
 
-def tick(ms: int, *, down: int = 0, idle: int = 1) -> DeskEvent:
-    return DeskEvent(EventKind.TICK, idle, dt_ms=ms, down=down)
+def tick(ms: int, *, idle: int = 1) -> DeskEvent:
+    return DeskEvent(EventKind.TICK, idle, dt_ms=ms)
 
 
 def tried(port: int = ONE) -> DeskEvent:
@@ -60,26 +60,11 @@ def test_the_code_is_to_be_confirmed_within_the_window_as_well() -> None:
 
 
 @pytest.mark.sr("SR-OWN-1", side="pen")
-@pytest.mark.parametrize(("ms", "opens"), [(9_999, 0), (10_000, 1)])
-def test_a_hold_of_10_s_opens_an_owned_pen_and_a_press_does_not(ms: int, opens: int) -> None:
-    desk, _ = go(Desk(owned=1), PRESS, tick(5_000, down=1), tick(ms - 5_000, down=1))
-    assert (desk.window_ms > 0, desk.hand_over) == (bool(opens), opens)
+@pytest.mark.parametrize(("events", "opens"), [([PRESS], 0), ([PRESS, HELD], 1), ([PRESS, HELD._replace(idle=0)], 0)])
+def test_a_hold_opens_an_owned_pen_that_rests_and_a_press_does_not(events: list[DeskEvent], opens: int) -> None:
+    desk, _ = go(Desk(owned=1), *events)
+    assert (desk.window_ms, desk.hand_over) == (60_000 * opens, opens)
     assert go(desk, DeskEvent(EventKind.TERMS, port=ONE))[1] == [Verdict.TELL_TERMS if opens else Verdict.OWNED]
-
-
-@pytest.mark.sr("SR-OWN-1", side="pen")
-@pytest.mark.parametrize(
-    "between",
-    [
-        [tick(9_000, down=1), tick(10), tick(9_000, down=1)],
-        [tick(9_000, down=1), tick(10, down=1, idle=0), tick(9_000, down=1)],
-        [DeskEvent(EventKind.PRESS, 0, down=1), tick(20_000, down=1)],
-    ],
-    ids=["let go", "busy meanwhile", "pressed while busy"],
-)
-def test_a_hold_that_is_not_one_opens_nothing(between: list[DeskEvent]) -> None:
-    desk, _ = go(Desk(owned=1), PRESS, *between)
-    assert not desk.window_ms
 
 
 @pytest.mark.sr("SR-OWN-1", "SR-SEC-2", side="pen")
@@ -87,18 +72,8 @@ def test_where_a_fault_stands_a_hold_opens_and_a_press_does_not() -> None:
     for owned in (0, 1):
         desk, _ = go(Desk(owned=owned), PRESS._replace(ok=0))
         assert not desk.window_ms
-        desk, _ = go(desk, tick(HELD, down=1))
+        desk, _ = go(desk, HELD)
         assert (desk.window_ms, desk.hand_over) == (60_000, owned)
-
-
-def test_a_button_that_was_never_pressed_anew_is_no_hold() -> None:
-    desk, _ = go(Desk(owned=1), tick(30_000, down=1))
-    assert not desk.window_ms
-
-
-def test_one_hold_opens_once() -> None:
-    desk, _ = go(Desk(owned=1), PRESS, tick(HELD, down=1), tick(60_000, down=1), tick(HELD, down=1))
-    assert not desk.window_ms
 
 
 @pytest.mark.sr("SR-SEC-2", side="pen")
@@ -110,8 +85,8 @@ def test_three_wrong_codes_shut_the_window_and_each_bar_is_twice_the_last() -> N
         told.append(desk.barred_s)
         assert desk.window_ms == 0
         assert desk.bar_due == 1
-        desk, verdicts = go(desk, PRESS, DeskEvent(EventKind.TERMS, port=ONE), tried())
-        assert (desk.window_ms, verdicts[1:]) == (0, [Verdict.BARRED, Verdict.BARRED])
+        desk, verdicts = go(desk, PRESS, HELD, DeskEvent(EventKind.TERMS, port=ONE), tried())
+        assert (desk.window_ms, verdicts[2:]) == (0, [Verdict.BARRED, Verdict.BARRED])
         desk, _ = go(desk, DeskEvent(EventKind.RAN, seconds=desk.barred_s - 1), PRESS)
         assert desk.window_ms == 0
         desk, _ = go(desk, DeskEvent(EventKind.RAN, seconds=1))
@@ -134,7 +109,7 @@ def test_a_right_code_takes_wrong_ones_and_bar_back_also_in_the_last_try(before:
     desk, _ = go(Desk(wrong=before), PRESS, tried(), written())
     desk, verdicts = go(desk, confirmed(), DeskEvent(EventKind.TAKEN, ok=1))
     assert verdicts == [Verdict.TAKE, Verdict.PAIRED]
-    assert desk == Desk(owned=1)._replace(held_ms=1)
+    assert desk == Desk(owned=1)
 
 
 @pytest.mark.sr("SR-SEC-2", side="pen")
@@ -229,6 +204,10 @@ def replaced_by_a_press(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
     return desk_step(desk, event)[0]._replace(window_ms=60_000 * event.idle, hand_over=desk.owned), Verdict.NOTHING
 
 
+def opened_by_a_hold_in_a_session(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
+    return desk_step(desk, event._replace(idle=1))
+
+
 def never_shut(desk: Desk, event: DeskEvent) -> tuple[Desk, Verdict]:
     return desk_step(desk, event)[0]._replace(window_ms=desk.window_ms), Verdict.NOTHING
 
@@ -269,6 +248,7 @@ PLANTED: list[tuple[EventKind, Mistake]] = [
     (EventKind.TRY, not_barred),
     (EventKind.TRY, opened_while_barred),
     (EventKind.PRESS, replaced_by_a_press),
+    (EventKind.HELD, opened_by_a_hold_in_a_session),
     (EventKind.TICK, never_shut),
     (EventKind.WRITTEN, shut_by_no_session),
     (EventKind.CONFIRM, shut_by_no_session),

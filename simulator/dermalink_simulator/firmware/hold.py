@@ -1,0 +1,71 @@
+"""What a hold of the button means: a symptom, or the hand-over (SR-SYM-1, SR-OWN-1). The press that begins it stops.
+
+    where                                     from 3 s (`SYMPTOM_HOLD_MS`)       10 s (`HAND_OVER_HOLD_MS`)
+    a pen that rests all the while, with no   a symptom when it is let go        the hand-over opens; no symptom
+    session (as pairing has it)
+    anywhere else, for any part of it         a symptom at once                  nothing more
+
+A hold counts once. One clock decides, so what a person does is one of the two, or nothing, and never both. Where it
+can't be a hand-over there is nothing to wait for: a session, a self-test, a pen that is locked or could not stop.
+Which symptom it is the button can't say: `Symptom.UNSAID`.
+"""
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from dermalink_protocol.limits import HAND_OVER_HOLD_MS, SYMPTOM_HOLD_MS
+from dermalink_protocol.wire import U8, U16
+
+
+class Meaning(IntEnum):
+    """What a hold has just become."""
+
+    NOTHING = 0
+    SYMPTOM = 1
+    HAND_OVER = 2
+
+
+class Hold(NamedTuple):
+    """`going`: a hold is under way; `rests`: the pen has rested since it began; `counted`: it has become something."""
+
+    going: U8 = 0
+    rests: U8 = 0
+    counted: U8 = 0
+
+
+class Look(NamedTuple):
+    """What one look shows: whether a hold goes on, and one has ended; how long it is; whether the pen rests now."""
+
+    holds: U8 = 0
+    ended: U8 = 0
+    ms: U16 = 0
+    idle: U8 = 1
+
+
+NO_HOLD: Final = Hold()
+
+
+def hold_step(hold: Hold, look: Look) -> tuple[Hold, Meaning]:
+    """The hold after a look, and what it has become; where one has ended, what goes on now is the next look's."""
+    if not (look.holds or look.ended):
+        return NO_HOLD, Meaning.NOTHING
+    rests = look.idle if not hold.going else hold.rests & look.idle
+    meaning = Meaning.NOTHING if hold.counted else _meaning(look, rests=bool(rests))
+    if look.ended:
+        return NO_HOLD, meaning
+    return Hold(1, rests, int(hold.counted or meaning is not Meaning.NOTHING)), meaning
+
+
+def _meaning(look: Look, *, rests: bool) -> Meaning:
+    if look.ms < SYMPTOM_HOLD_MS:
+        return Meaning.NOTHING
+    if not rests:
+        return Meaning.SYMPTOM
+    if look.ms >= HAND_OVER_HOLD_MS:
+        return Meaning.HAND_OVER
+    return Meaning.SYMPTOM if look.ended else Meaning.NOTHING
+
+
+def may_be_let_go(hold: Hold, held_ms: int) -> bool:
+    """Whether letting go now reports a symptom."""
+    return bool(hold.going and hold.rests and not hold.counted) and SYMPTOM_HOLD_MS <= held_ms < HAND_OVER_HOLD_MS
