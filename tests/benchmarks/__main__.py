@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Missing, Row
 
-MAIN = ("codec", "stream", "wire", "sealing", "round_trip", "sealed_trip", "session", "start_up")
+MAIN = ("codec", "stream", "wire", "sealing", "round_trip", "sealed_trip", "owning", "session", "start_up")
 BLUETOOTH = ("bluetooth",)
 ROOMS = (*MAIN, *BLUETOOTH)
 LONG = "lease_margin"

@@ -45,6 +45,7 @@ try:
     from dermalink_simulator.radio.backends import backends
     from dermalink_simulator.radio.corrections import make_controller, make_device, static_address
     from dermalink_simulator.radio.spaces import find_air, published_air
+    from tests.benchmarks.sealed_air import sealed_by_ble
 except ImportError as missing:
     raise Missing(f"{missing} (the extra `simulator` has it)") from missing
 
@@ -78,6 +79,7 @@ def rows() -> Iterator[Row]:
     with asyncio.Runner() as runner:
         yield from in_turn(runner, echoes)
         yield from in_turn(runner, statuses)
+        yield runner.run(sealed_by_ble())
     yield from sessions()
 
 

@@ -1,6 +1,7 @@
-"""The simulated pen in a process of its own, with an owner whose keys are the tests': `sealed_far_end.py pty|tcp PATH`.
+"""Two simulated pens in a process of their own, with an owner whose keys are the tests': `sealed_far_end.py BY FOLDER`.
 
-It prints its URL. Whoever says nothing under seal is a stranger, who may ask for the status as well.
+`BY` is `pty` or `tcp`. It prints both URLs. Whoever says nothing under seal is a stranger, who may ask for the status
+as well. Both live in one process, so that neither has a processor to itself that the other must do without.
 """
 
 import asyncio
@@ -15,16 +16,17 @@ from dermalink_simulator.runner import PenRunner
 from tests.support.owned import give_owner
 
 
-async def serve(by: str, path: Path) -> None:
+async def serve(by: str, folder: Path) -> None:
     """Until the process is ended."""
-    pen = SimulatedPen()
-    runner = PenRunner(pen)
-    runner.act(lambda: give_owner(pen))
-    if by == "tcp":
-        url = (await TcpDoor.open(runner, Address("127.0.0.1", 0))).url
-    else:
-        url = f"serial:{(await PtyDoor.open(runner, path)).path}"
-    print(url, flush=True)
+    for name in ("sealed", "clear"):
+        pen = SimulatedPen()
+        runner = PenRunner(pen)
+        runner.act(lambda pen=pen: give_owner(pen))  # type: ignore[misc]
+        if by == "tcp":
+            url = (await TcpDoor.open(runner, Address("127.0.0.1", 0))).url
+        else:
+            url = (await PtyDoor.open(runner, folder / name)).url
+        print(url, flush=True)
     await asyncio.Event().wait()
 
 
