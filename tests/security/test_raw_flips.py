@@ -10,12 +10,17 @@ from typing import Final
 import pytest
 
 from dermalink_protocol.channels import Channel
+from dermalink_protocol.pairing import steps
+from dermalink_protocol.pairing.spake2plus import Parties
 from dermalink_protocol.schema import Message
 from dermalink_protocol.sealing.records import Dropped
 from dermalink_simulator.firmware.access import ONLY_CLEAR
+from dermalink_simulator.firmware.pairing_run import terms_of
 from dermalink_simulator.seam import PortKind
 from tests.security.test_raw_strangers import REQUESTS, STOPS, would_be_granted
 from tests.support import raw_pen as raw
+from tests.support.pairing_host import PAIR_REPLY, PairingHost, press
+from tests.support.raw_pen import raw_pen
 from tests.support.sealed_client import SealedClient, inside, owned_pen, owner_of
 from tests.unit.protocol.sealing_ends import every_flip
 
@@ -104,3 +109,36 @@ def test_no_record_of_any_kind_with_any_bit_altered_is_opened_by_the_host(kind: 
     told = {got.opcode for got in owner.opened}
     kinds = {raw.STATUS, raw.LAST, raw.CARTRIDGE, raw.OPENED, raw.PREPARED, raw.BEGUN, raw.RENEWED, raw.STOPPED}
     assert told >= {*kinds, raw.HISTORY_STATE, raw.TELEMETRY, raw.STATE_CHANGED, raw.PAUSED}
+
+
+# Pairing: shares, confirmations and sealed keys bit by bit are in `test_spake2plus` and `test_owner_keys`
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-SEC-2", side="pen")
+def test_no_bit_of_what_a_pairing_is_bound_to_may_be_another() -> None:
+    """Hello, its reply, the host's id, the salt and the count: all that is said and neither share nor confirmation."""
+    pen = raw_pen(seed=3).pen
+    press(pen)
+    host = PairingHost(pen)
+    _, share = host.prover()
+    assert host.step(steps.SHARE, share).opcode == PAIR_REPLY
+    run = inside(pen).pairing.run
+    assert run is not None
+    told, setup = steps.HostShare.unpack(run.share), run.setup
+
+    def bound(hello: bytes, reply: bytes, terms: bytes, host_id: bytes) -> Parties:
+        return Parties.of(1, steps.negotiated(hello, reply, terms), host_id, run.serial_number)
+
+    good = (*run.said, terms_of(setup), told.host_id)
+    altered = [
+        bound(*good[:which], flipped, *good[which + 1 :]) for which in range(4) for flipped in every_flip(good[which])
+    ]
+    assert len({each.context + each.prover for each in (bound(*good), *altered)}) == len(altered) + 1
+    answers = {run.answer()}
+    for which in range(2):
+        said = list(run.said)
+        said[which] = every_flip(said[which])[-1]
+        answers.add(run._replace(said=(said[0], said[1])).answer())
+    answers.add(run._replace(share=every_flip(run.share)[0]).answer())
+    answers.add(run._replace(setup=setup._replace(iterations=setup.iterations ^ 1)).answer())
+    assert len(answers) == 5
