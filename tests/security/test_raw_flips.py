@@ -126,14 +126,14 @@ def test_no_bit_of_what_a_pairing_is_bound_to_may_be_another() -> None:
     assert run is not None
     told, setup = steps.HostShare.unpack(run.share), run.setup
 
-    def bound(hello: bytes, reply: bytes, terms: bytes, host_id: bytes) -> Parties:
-        return Parties.of(1, steps.negotiated(hello, reply, terms), host_id, run.serial_number)
+    def bound(said: list[bytes]) -> Parties:
+        return Parties.of(1, steps.negotiated(*said[:3]), said[3], run.serial_number)
 
-    good = (*run.said, terms_of(setup), told.host_id)
+    good: list[bytes] = [*run.said, terms_of(setup), told.host_id]
     altered = [
-        bound(*good[:which], flipped, *good[which + 1 :]) for which in range(4) for flipped in every_flip(good[which])
+        bound([*good[:which], flipped, *good[which + 1 :]]) for which in range(4) for flipped in every_flip(good[which])
     ]
-    assert len({each.context + each.prover for each in (bound(*good), *altered)}) == len(altered) + 1
+    assert len({each.context + each.prover for each in (bound(good), *altered)}) == len(altered) + 1
     answers = {run.answer()}
     for which in range(2):
         said = list(run.said)
