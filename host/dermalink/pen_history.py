@@ -1,13 +1,14 @@
 """Whether a pen's history still holds what this host has seen of it (SR-LOG-1).
 
 Opening and closing a session exchange both sides' last record. A pen that lacks the one this host has kept, or has
-another in its place, was cut, or an old copy was put back.
+another in its place, was cut, or an old copy was put back. A record of an earlier owner's has its number and hash and
+nothing else to show (SR-OWN-1), and that is enough here.
 """
 
 from dermalink.connection import Connection
 from dermalink.errors import PenRefusal
 from dermalink_protocol.errors import BrokenRecord
-from dermalink_protocol.history import decode_record
+from dermalink_protocol.history import read_record
 from dermalink_protocol.messages.records import GetHistory, GetHistoryState
 
 
@@ -28,7 +29,7 @@ async def history_fault(connection: Connection, number: int, digest: str) -> str
     except PenRefusal:
         return ""
     try:
-        found = decode_record(reply.record)
+        found = read_record(reply.record)
     except BrokenRecord as error:
         return str(error)
     if found.number != number or found.hash.hex() != digest:

@@ -1,9 +1,16 @@
 """The pen's history: records that hang together by hashes, read and checked by whoever holds them.
 
-A record is number u32, kind u16, run time u32, UTC u32, the entry, the previous record's hash, its own hash: SHA-256
-over all that stands before it. Numbers start at 1 and go up by 1; the first record hangs on `origin`. `run_s` is
-time that the pen's clock really ran; `utc_s` is a label (0: the clock was lost) and orders nothing. A hash chain
-without a key finds accidents and cuts; against a forger each side keeps the other's last number and hash.
+A record is number u32, kind u16, owner u32, run time u32, UTC u32, the entry, a blind of 16 bytes, the previous
+record's hash, its own hash. Numbers start at 1 and go up by 1; the first record hangs on `origin`. `owner` is the
+number of the owner whose it is, 0 before there was one. `run_s` is time that the pen's clock really ran; `utc_s` is a
+label (0: the clock was lost) and orders nothing. The commitment is SHA-256 over kind, owner, both times, entry and
+blind, and the own hash SHA-256 over number, commitment and previous hash.
+
+A hidden record is number u32, kind u16 of 0, the commitment, the previous record's hash, its own hash: so an earlier
+owner's records are told (SR-OWN-1). The chain is checked over both alike. An entry has few values, and whoever sees a
+hash of it alone could try them all; the blind is what he can't try, and stands in the whole record only.
+
+A hash chain without a key finds accidents and cuts; against a forger each side keeps the other's last number and hash.
 """
 
 import struct
@@ -13,12 +20,16 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from dermalink_protocol.errors import BrokenRecord, OutOfRange, UnknownCodeword
-from dermalink_protocol.history_entries import Entry
+from dermalink_protocol.history_entries import BLIND_BYTES, FRAME_BYTES, HASH_BYTES, Entry
 from dermalink_protocol.limits import RECORD_BYTES_MAX
 
-HASH_BYTES: Final = 32
-_HEAD: Final = struct.Struct("<IHII")
-RECORD_BYTES_MIN: Final = _HEAD.size + 2 * HASH_BYTES
+_HEAD: Final = struct.Struct("<IHIII")
+_HIDDEN_HEAD: Final = struct.Struct("<IH")
+_NUMBER: Final = struct.Struct("<I")
+HIDDEN: Final = 0
+"""What stands for a hidden record's kind; no kind has this number."""
+RECORD_BYTES_MIN: Final = FRAME_BYTES
+HIDDEN_BYTES: Final = _HIDDEN_HEAD.size + 3 * HASH_BYTES
 NUMBER_MAX: Final = 0xFFFF_FFFF
 
 
@@ -34,9 +45,11 @@ class Record(NamedTuple):
 
     number: int
     kind: int
+    owner: int
     run_s: int
     utc_s: int
     payload: bytes
+    blind: bytes
     previous: bytes
     hash: bytes
 
@@ -53,31 +66,82 @@ class Record(NamedTuple):
         return known.decode(self.payload)
 
 
+class HiddenRecord(NamedTuple):
+    """A sound record that is an earlier owner's: its place in the chain, and nothing of what it tells (SR-OWN-1)."""
+
+    number: int
+    commitment: bytes
+    previous: bytes
+    hash: bytes
+
+    @property
+    def anchor(self) -> Anchor:
+        """What the next record hangs on."""
+        return Anchor(self.number, self.hash)
+
+
 def origin(serial_number: bytes) -> Anchor:
     """What the first record of the pen with this serial number hangs on, so that no chain passes for another pen's."""
     return Anchor(0, sha256(b"dermalink history 1" + serial_number).digest())
 
 
-def encode_record(last: Anchor, entry: Entry, *, run_s: int, utc_s: int) -> tuple[bytes, Anchor]:
-    """The record of `entry` that follows `last`, and what the next one hangs on; raises `OutOfRange` past the end."""
+def encode_record(
+    last: Anchor, entry: Entry, *, owner: int, run_s: int, utc_s: int, blind: bytes
+) -> tuple[bytes, Anchor]:
+    """The record of `entry` that follows `last`, and what the next one hangs on; raises `OutOfRange` past the end.
+
+    `blind` is `BLIND_BYTES` that nobody can guess; another for each record.
+    """
     number = last.number + 1
     if number > NUMBER_MAX:
         raise OutOfRange("another record was refused", rule="SR-RST-2", limit=f"numbers end at {NUMBER_MAX}")
-    hashed = _HEAD.pack(number, entry.kind, run_s, utc_s) + entry.encode() + last.hash
-    own = sha256(hashed).digest()
-    return hashed + own, Anchor(number, own)
+    if len(blind) != BLIND_BYTES:
+        raise OutOfRange("a record was refused", rule="SR-OWN-1", limit=f"a blind has {BLIND_BYTES} bytes")
+    told = _HEAD.pack(number, entry.kind, owner, run_s, utc_s) + entry.encode() + blind
+    own = _own_hash(number, _commitment(told), last.hash)
+    return told + last.hash + own, Anchor(number, own)
 
 
 def decode_record(data: bytes) -> Record:
-    """The record in `data`; raises `BrokenRecord` when its length can't be or its own hash does not match."""
+    """The whole record in `data`; raises `BrokenRecord` when it is hidden, and as `read_record`."""
+    record = read_record(data)
+    if isinstance(record, HiddenRecord):
+        limit = "it is an earlier owner's, and told as hashes only"
+        raise BrokenRecord(f"record {record.number} can't be read", rule="SR-OWN-1", limit=limit)
+    return record
+
+
+def read_record(data: bytes) -> Record | HiddenRecord:
+    """The record in `data`, whole or hidden; raises `BrokenRecord` for a wrong length or hash."""
     if not RECORD_BYTES_MIN <= len(data) <= RECORD_BYTES_MAX:
         limit = f"a record has {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX} bytes"
         raise BrokenRecord(f"{len(data)} bytes are no record", rule="SR-LOG-1", limit=limit)
-    hashed, own = data[:-HASH_BYTES], data[-HASH_BYTES:]
-    number, kind, run_s, utc_s = _HEAD.unpack_from(hashed)
-    if sha256(hashed).digest() != own:
+    number, kind = _HIDDEN_HEAD.unpack_from(data)
+    told, previous, own = data[: -2 * HASH_BYTES], data[-2 * HASH_BYTES : -HASH_BYTES], data[-HASH_BYTES:]
+    hidden = kind == HIDDEN and len(data) == HIDDEN_BYTES
+    commitment = told[_HIDDEN_HEAD.size :] if hidden else _commitment(told)
+    if (kind == HIDDEN and not hidden) or _own_hash(number, commitment, previous) != own:
         raise BrokenRecord(f"record {number} was altered", rule="SR-LOG-1", limit="its hash does not match")
-    return Record(number, kind, run_s, utc_s, hashed[_HEAD.size : -HASH_BYTES], hashed[-HASH_BYTES:], own)
+    if hidden:
+        return HiddenRecord(number, commitment, previous, own)
+    _, _, owner, run_s, utc_s = _HEAD.unpack_from(told)
+    payload, blind = told[_HEAD.size : -BLIND_BYTES], told[-BLIND_BYTES:]
+    return Record(number, kind, owner, run_s, utc_s, payload, blind, previous, own)
+
+
+def hide(record: Record) -> bytes:
+    """The same record, hidden: it verifies as the whole one does, and tells nothing."""
+    told = _HEAD.pack(*record[:5]) + record.payload + record.blind
+    return _HIDDEN_HEAD.pack(record.number, HIDDEN) + _commitment(told) + record.previous + record.hash
+
+
+def _commitment(told: bytes) -> bytes:
+    """Of what a whole record tells, its number at the front left out."""
+    return sha256(told[_NUMBER.size :]).digest()
+
+
+def _own_hash(number: int, commitment: bytes, previous: bytes) -> bytes:
+    return sha256(_NUMBER.pack(number) + commitment + previous).digest()
 
 
 class Flaw(Enum):
@@ -104,7 +168,7 @@ class Damage(NamedTuple):
 
 
 def check_chain(records: Iterable[bytes], after: Anchor, known: Iterable[Anchor] = ()) -> list[Damage]:
-    """All that is wrong with `records`, which should follow `after` without a break; empty when nothing is.
+    """All that is wrong with `records`, whole or hidden, which should follow `after` without a break; else empty.
 
     `known` are records whose number and hash somebody else has kept: they must be there, and be the same. So a cut
     at a record's end and an old copy put back are found.
@@ -117,7 +181,7 @@ def check_chain(records: Iterable[bytes], after: Anchor, known: Iterable[Anchor]
     hash_known = True  # False after an altered record: what follows can't be held against its hash
     for data in records:
         try:
-            record = decode_record(data)
+            record = read_record(data)
         except BrokenRecord:
             last, hash_known = Anchor(last.number + 1, b""), False
             damages.append(Damage(Flaw.ALTERED, last.number, last.number))
@@ -132,7 +196,7 @@ def check_chain(records: Iterable[bytes], after: Anchor, known: Iterable[Anchor]
     return damages
 
 
-def _link_damage(record: Record, last: Anchor, *, hash_known: bool) -> list[Damage]:
+def _link_damage(record: Record | HiddenRecord, last: Anchor, *, hash_known: bool) -> list[Damage]:
     due = last.number + 1
     if record.number < due:
         return [Damage(Flaw.REPEATED, record.number, record.number)]

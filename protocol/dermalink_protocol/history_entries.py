@@ -14,7 +14,11 @@ from dermalink_protocol.messages.identity import SelfTestStep
 from dermalink_protocol.wire import I32, U8, U16, U32, Raw, u8, u16
 from dermalink_protocol.zones import Direction, Symptom, Zone
 
-ENTRY_BYTES_MAX: Final = RECORD_BYTES_MAX - 78  # less 14 bytes of number, kind and times, and 64 of hashes
+HASH_BYTES: Final = 32
+BLIND_BYTES: Final = 16
+# Number, kind, owner and two times, a blind, and two hashes.
+FRAME_BYTES: Final = 4 + 2 + 4 + 4 + 4 + BLIND_BYTES + 2 * HASH_BYTES
+ENTRY_BYTES_MAX: Final = RECORD_BYTES_MAX - FRAME_BYTES
 
 
 class Entry(Packed):
@@ -99,7 +103,10 @@ class SessionClosedEntry(Entry, kind=RecordKind.SESSION_CLOSED):
 
 
 class HeadSeated(Entry, kind=RecordKind.HEAD_SEATED):
-    """A head was fitted; `reason` says why it is refused for therapy, NONE if it is not (SR-TRACE-1)."""
+    """A head was fitted, or sat there when an owner was paired (SR-TRACE-1).
+
+    `reason` says why it is refused for therapy, NONE if it is not.
+    """
 
     tag_id: Annotated[bytes, Raw(8)]
     maker: U16
@@ -207,12 +214,15 @@ class OwnerPairedEntry(Entry, kind=RecordKind.OWNER_PAIRED):
     """A host was paired (SR-OWN-1): the how-manieth owner it is, and the first bytes of its key's SHA-256.
 
     `before` is 1 when another was the owner until then. `wrong_codes` is how many were tried since the last pairing.
+    It is the first record that this owner is told whole, so it says what the pen is (SR-TRACE-1).
     """
 
     owner_number: U32
     host_key_hash: Annotated[bytes, Raw(8)]
     before: Annotated[int, u8.within(0, 1)]
     wrong_codes: U16
+    firmware_version: U32
+    calibration_id: U32
 
 
 class OwnerReleasedEntry(Entry, kind=RecordKind.OWNER_RELEASED):

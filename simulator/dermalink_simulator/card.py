@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # seed this one's code can be told for nothing. So making a pen stays quick.
 ITERATIONS: Final = 1_000
 SALT_BYTES: Final = 16
+KEY_BYTES: Final = 32
 _REMEMBERED: Final = 64  # pens of the same seeds are made again and again in tests
 
 
@@ -34,6 +35,11 @@ def card_of(seed: int) -> Label:
             return Label(serial_number(seed), SetupCode.from_number(random.randrange(10**CODE_DIGITS)))
         except TrivialCode:
             continue
+
+
+def history_key_of(seed: int) -> bytes:
+    """What blinds the history's records of the pen with that seed; a real pen's is drawn by chance when it is made."""
+    return generator(seed, "history key").randbytes(KEY_BYTES)
 
 
 @lru_cache(_REMEMBERED)

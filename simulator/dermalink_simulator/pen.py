@@ -7,7 +7,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.limits import RATE_MAX_HZ, RATE_MIN_HZ
 from dermalink_protocol.pairing.setup_code import Label
 from dermalink_protocol.zones import Direction, Head, Zone
-from dermalink_simulator.card import card_of, setup_of
+from dermalink_simulator.card import card_of, history_key_of, setup_of
 from dermalink_simulator.card import serial_number as serial_number  # noqa: PLC0414 (handed on)
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import NEVER, Board
@@ -364,6 +364,7 @@ def factory_image(profile: str | Profile = "nominal", seed: int = 0) -> bytes:
         rate_max_hz=int(RATE_MAX_HZ),
         retraction_ms=physics.spring_ms,
         setup=setup_of(seed),
+        history_key=history_key_of(seed),
     )
 
 

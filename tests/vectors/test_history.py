@@ -3,7 +3,17 @@
 import pytest
 
 from dermalink_protocol.errors import ProtocolError
-from dermalink_protocol.history import Anchor, Record, check_chain, decode_record, encode_record, origin
+from dermalink_protocol.history import (
+    Anchor,
+    HiddenRecord,
+    Record,
+    check_chain,
+    decode_record,
+    encode_record,
+    hide,
+    origin,
+    read_record,
+)
 from dermalink_protocol.history_entries import Entry
 from tests.vectors.golden import Line, bad, built, good, load, name_of
 
@@ -27,9 +37,21 @@ def test_good_records_both_ways(line: Line) -> None:
     assert isinstance(entry, Entry)
     assert record.entry() == entry
     before = Anchor(record.number - 1, record.previous)
-    again, anchor = encode_record(before, entry, run_s=record.run_s, utc_s=record.utc_s)
+    again, anchor = encode_record(
+        before, entry, owner=record.owner, run_s=record.run_s, utc_s=record.utc_s, blind=record.blind
+    )
     assert again.hex() == line["record"]
     assert anchor == record.anchor
+
+
+@pytest.mark.sr("SR-OWN-1", side="pen")
+@pytest.mark.parametrize("line", good(LINES, "entry"), ids=name_of)
+def test_good_records_hidden(line: Line) -> None:
+    record = read(line)
+    assert hide(record).hex() == line["hidden"]
+    hidden = read_record(bytes.fromhex(line["hidden"]))
+    assert isinstance(hidden, HiddenRecord)
+    assert (hidden.anchor, hidden.previous) == (record.anchor, record.previous)
 
 
 def test_the_good_records_are_one_chain() -> None:

@@ -1,4 +1,4 @@
-"""Records for the pen's history: one chain with every kind of entry, records that are none, and chains with a flaw."""
+"""Records of the history: every kind of entry in one chain, whole and hidden; what is none; chains with a flaw."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.generate.examples import bad_ones, good_ones
 from dermalink_protocol.generate.message_vectors import plain
-from dermalink_protocol.history_entries import Entry
+from dermalink_protocol.history_entries import FRAME_BYTES, Entry
 from dermalink_protocol.limits import RECORD_BYTES_MAX
 
 Line = dict[str, Any]
@@ -17,9 +17,19 @@ ORIGIN = sha256(b"dermalink history 1" + SERIAL_NUMBER).digest()
 
 
 def record(number: int, kind: int, payload: bytes, previous: bytes) -> bytes:
-    """A record by the book; its times follow from its number."""
-    hashed = struct.pack("<IHII", number, kind, number * 10, 1_790_000_000 + number * 10) + payload + previous
-    return hashed + sha256(hashed).digest()
+    """A record by the book; owner, times and blind follow from its number."""
+    blind = sha256(b"blind" + number.to_bytes(4, "little")).digest()[:16]
+    told = struct.pack("<HIII", kind, number % 3, number * 10, 1_790_000_000 + number * 10) + payload + blind
+    return struct.pack("<I", number) + told + previous + _own_hash(number, sha256(told).digest(), previous)
+
+
+def hidden(whole: bytes) -> bytes:
+    """A whole record as another owner is told it, by the book."""
+    return whole[:4] + bytes(2) + sha256(whole[4:-64]).digest() + whole[-64:]
+
+
+def _own_hash(number: int, commitment: bytes, previous: bytes) -> bytes:
+    return sha256(struct.pack("<I", number) + commitment + previous).digest()
 
 
 def _chain() -> Iterator[tuple[type[Entry], str, dict[str, Any], bytes]]:
@@ -43,10 +53,11 @@ def history_lines() -> Iterator[Line]:
             "serial_number": SERIAL_NUMBER.hex(),
             "fields": fields,
             "record": data.hex(),
+            "hidden": hidden(data).hex(),
         }
     for cls in Entry.by_kind.values():
         for bad in bad_ones(cls):
-            if len(bad.payload) + 78 <= RECORD_BYTES_MAX:
+            if len(bad.payload) + FRAME_BYTES <= RECORD_BYTES_MAX:
                 data = record(1, cls.kind, bad.payload, ORIGIN)
                 yield _bad_record(f"{cls.__name__}: {bad.name}", cls.__name__, data, bad.error.__name__, bad.reason)
     yield from _no_records(made[0])
@@ -65,19 +76,31 @@ def _no_records(sound: bytes) -> Iterator[Line]:
         "one byte more": sound + b"\0",
         "erased": b"\xff" * len(sound),
         "cleared": bytes(len(sound)),
-        "shorter than any": sound[:77],
+        "shorter than any": sound[: FRAME_BYTES - 1],
         "longer than any": sound + bytes(RECORD_BYTES_MAX + 1 - len(sound)),
     }.items():
         yield _bad_record(f"record: {name}", "", data, *broken)
-    for at in (0, 4, 6, 10, 14, len(sound) - 64, len(sound) - 32, len(sound) - 1):  # one in each part
-        flipped = bytes([*sound[:at], sound[at] ^ 1, *sound[at + 1 :]])
-        yield _bad_record(f"record: byte {at} flipped", "", flipped, *broken)
+    ends = len(sound) - 80, len(sound) - 64, len(sound) - 32, len(sound) - 1
+    for at in (0, 4, 6, 10, 14, 18, *ends):  # one in each part
+        yield _bad_record(f"record: byte {at} flipped", "", _flipped(sound, at), *broken)
+    told = hidden(sound)
+    yield _bad_record("hidden: nothing in it can be read", "", told, *broken)
+    yield _bad_record("hidden: cut by one byte", "", told[:-1], *broken)
+    yield _bad_record("hidden: one byte more", "", told + b"\0", *broken)
+    yield _bad_record("hidden: a kind", "", told[:4] + sound[4:6] + told[6:], *broken)
+    for at in (0, 4, 6, 38, 70):
+        yield _bad_record(f"hidden: byte {at} flipped", "", _flipped(told, at), *broken)
     unknown = record(1, 0x1234, b"", ORIGIN)
     yield _bad_record("record: unknown kind", "", unknown, "UnknownCodeword", Reason.UNKNOWN_CODEWORD)
 
 
+def _flipped(data: bytes, at: int) -> bytes:
+    return bytes([*data[:at], data[at] ^ 1, *data[at + 1 :]])
+
+
 def _chains(made: list[bytes]) -> Iterator[Line]:
-    flipped = bytes([*made[2][:20], made[2][20] ^ 1, *made[2][21:]])
+    flipped = _flipped(made[2], 20)
+    earlier = [hidden(data) for data in made[:3]]
     other = record(3, *_kind_and_payload(made[3]), made[1][-32:])
     unchained = record(3, *_kind_and_payload(made[2]), bytes(32))
     known = [[number, made[number - 1][-32:].hex()] for number in (3, 6)]
@@ -103,6 +126,16 @@ def _chains(made: list[bytes]) -> Iterator[Line]:
             [made[0], made[2], made[1], *made[3:]],
             [["GAP", 2, 2], ["REPEATED", 2, 2], ["GAP", 3, 3]],
         ),
+        "an earlier owner's hidden": (earlier + made[3:], []),
+        "one of the hidden missing": ([earlier[0], earlier[2], *made[3:]], [["GAP", 2, 2]]),
+        "a flipped byte in one of the hidden": (
+            [earlier[0], _flipped(earlier[1], 6), earlier[2], *made[3:]],
+            [["ALTERED", 2, 2]],
+        ),
+        "another in place of one of the hidden": (
+            [*earlier[:2], hidden(other), *made[3:]],
+            [["REPLACED", 3, 3], ["UNCHAINED", 4, 4]],
+        ),
     }
     for name, (records, damages) in cases.items():
         yield {
@@ -115,4 +148,4 @@ def _chains(made: list[bytes]) -> Iterator[Line]:
 
 
 def _kind_and_payload(data: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(data[4:6], "little"), data[14:-64]
+    return int.from_bytes(data[4:6], "little"), data[18:-80]

@@ -154,18 +154,27 @@ batch without copying it."""
 
 def history_page() -> str:
     """docs/reference/history.md."""
+    parts, hash_bytes = ("part", "type", "meaning"), f"{history_entries.HASH_BYTES} bytes"
+    number = ("number", "u32", "1 for the first record, and one more for each")
+    links = [
+        ("previous", hash_bytes, "hash of the record before; of the serial number in the first"),
+        ("own", hash_bytes, "SHA-256 over number, commitment and previous"),
+    ]
     layout = table(
-        ("part", "type", "meaning"),
+        parts,
         [
-            ("number", "u32", "1 for the first record, and one more for each"),
+            number,
             ("kind", "u16", "code word of the entry below"),
+            ("owner", "u32", "number of the owner whose it is; 0 before there was one"),
             ("run time", "u32", "seconds that the pen's clock has really run"),
             ("UTC", "u32", "seconds since 1970 as a label; 0 when the clock was lost"),
             ("entry", f"0 to {history_entries.ENTRY_BYTES_MAX} bytes", "the fields of the entry"),
-            ("previous", f"{history.HASH_BYTES} bytes", "hash of the record before; of the serial number in the first"),
-            ("own", f"{history.HASH_BYTES} bytes", "SHA-256 over all that stands before it"),
+            ("blind", f"{history_entries.BLIND_BYTES} bytes", "what nobody can guess, another in each record"),
+            *links,
         ],
     )
+    commitment = ("commitment", hash_bytes, "SHA-256 over kind, owner, times, entry and blind")
+    hidden = table(parts, [number, ("kind", "u16", f"{history.HIDDEN}"), commitment, *links])
     flaws = table(("flaw", "said as"), ((code(flaw.name), flaw.value) for flaw in Flaw))
     entries = []
     for cls in Entry.by_kind.values():
@@ -173,4 +182,5 @@ def history_page() -> str:
         entries += [f"### {cls.__name__}", facts, paragraphs(cls.__doc__), _fields(cls)]
     kinds = [_enumeration(kind) for kind in _enumerations(history_entries)]
     doc = paragraphs(history.__doc__)
-    return page("History", doc, layout, "## Flaws", flaws, "## Entries", *entries, *kinds)
+    forms = ["## A whole record", layout, f"## A hidden record\n\n{history.HIDDEN_BYTES} bytes.", hidden]
+    return page("History", doc, *forms, "## Flaws", flaws, "## Entries", *entries, *kinds)

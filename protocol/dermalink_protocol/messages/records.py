@@ -10,7 +10,10 @@ from dermalink_protocol.wire import U32, Raw, Tail, u32
 
 
 class HistoryRecord(Reply, opcode=Opcode.HISTORY_RECORD, channel=Channel.RECORDS, since=1):
-    """One record as it stands in the pen's flash; `dermalink_protocol.history` reads and checks it."""
+    """One record as it stands in the pen's flash; one of an earlier owner's is hidden, and shows its hashes (SR-OWN-1).
+
+    `dermalink_protocol.history` reads and checks both.
+    """
 
     number: U32
     record: Annotated[bytes, Tail(1, 1, RECORD_BYTES_MAX)]

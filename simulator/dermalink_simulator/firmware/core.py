@@ -103,7 +103,7 @@ def tell_state(pen: Inside) -> None:
                 sequence=port.change_sequence,
                 tick_ms=pen.tick_ms,
                 state=State(state.state),
-                reason=Reason(state.reason),
+                reason=Reason(pen.told_reason),
                 flags=flags,
             )
         )

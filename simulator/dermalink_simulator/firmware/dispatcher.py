@@ -27,7 +27,7 @@ from dermalink_protocol.errors import ProtocolError
 from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, later, owner, records, refusal, stop, therapy
 from dermalink_protocol.schema import Effect, Message, Request
-from dermalink_simulator.firmware import effects, pairing, replies
+from dermalink_simulator.firmware import disclosure, effects, pairing, replies
 from dermalink_simulator.firmware.access import (
     STOP_OPCODES,
     end_channel,
@@ -202,35 +202,6 @@ def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Messag
     return hello_reply(pen.store.factory, pen.profile, pen.boot_id, pen.tick_ms)
 
 
-def _history(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
-    hidden = _hidden_from(pen, port)
-    if hidden is not Reason.NONE:
-        return replies.refused(message.opcode, hidden)
-    record = pen.store.history.find(message.number)
-    if record is None:
-        return replies.refused(message.opcode, Reason.OUT_OF_RANGE, min(pen.store.history.anchor.number, 0x7FFF_FFFF))
-    return records.HistoryRecord(number=message.number, record=record)
-
-
-def _history_state(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
-    hidden = _hidden_from(pen, port)
-    if hidden is not Reason.NONE:
-        return replies.refused(message.opcode, hidden)
-    return replies.history_state(pen)
-
-
-def _hidden_from(pen: Inside, port: Port) -> Reason:
-    """Why history is told to the session's owner only, or with no session to whoever runs the pen; NONE if it is.
-
-    A pen that was given up tells it to nobody: what stands there is a person's who is gone (SR-OWN-1).
-    """
-    if pen.store.record.owners and not pen.owner.owned:
-        return Reason.NO_OWNER
-    if pen.state.session_id and pen.state.owner != port.number + 1:
-        return Reason.NOT_OWNER
-    return Reason.NONE
-
-
 Question = Callable[[Inside, Port, Any, Trace | None], Message]
 
 QUESTIONS: Final[dict[type[Message], Question]] = {
@@ -239,8 +210,8 @@ QUESTIONS: Final[dict[type[Message], Question]] = {
     identity.GetLastCommand: lambda pen, *_: replies.last_command(pen),
     identity.GetCartridge: lambda pen, *_: replies.cartridge(pen),
     identity.GetSelfTest: lambda pen, *_: replies.self_test(pen),
-    records.GetHistory: _history,
-    records.GetHistoryState: _history_state,
+    records.GetHistory: disclosure.history,
+    records.GetHistoryState: disclosure.history_state,
     owner.OpenChannel: open_channel,
     owner.GetOwner: lambda pen, *_: pairing.standing(pen),
 }
@@ -294,6 +265,9 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
             pen.deferred = waiting._replace(asked=(*waiting.asked[: COMMANDS_REMEMBERED - 1], asked))
         else:
             _refuse(pen, asked, opcode, Reason.BUSY)
+        return
+    if isinstance(message, therapy.AdoptSession) and disclosure.session_is_anothers(pen):
+        _refuse(pen, asked, opcode, Reason.NOT_OWNER)  # its reply would tell what that session made
         return
     kept = pen.host_record
     if isinstance(message, therapy.OpenSession | therapy.CloseSession):

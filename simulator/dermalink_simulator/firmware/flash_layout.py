@@ -32,7 +32,8 @@ from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
 from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+HISTORY_KEY_BYTES: Final = 32
 MAGIC_FACTORY: Final = 0x434C4D44  # "DMLC"
 MAGIC_STATE: Final = 0x534C4D44  # "DMLS"
 BLANK: Final = b"\xff"
@@ -84,6 +85,7 @@ class FactoryRecord(NamedTuple):
     """What the maker wrote, once: identity, what drive and sensor are declared to keep, and the calibration.
 
     `drive_tolerance_um` is that of drive and seated head together. 0 means undeclared, for tolerance and accuracy.
+    `history_key` is drawn by chance for each pen, and never told: it makes the blinds of the history's records.
     """
 
     magic: U32
@@ -98,6 +100,10 @@ class FactoryRecord(NamedTuple):
     calibration_id: U32
     calibration_made_s: U32
     calibration_expires_s: U32
+    history_key: Annotated[bytes, Raw(HISTORY_KEY_BYTES)]
+
+    def __repr__(self) -> str:
+        return f"FactoryRecord({self.serial_number!r}, history key not shown)"
 
 
 class SetupRecord(NamedTuple):
@@ -143,6 +149,7 @@ class StateRecord(NamedTuple):
     its u16 length, so that a boot can write what a loss of power kept from being written. `owners` is how many owners
     there have been, `owned` 1 while the last of them is it. `wrong_codes` were tried since the last pairing, `barred_s`
     is what is left until the next may be, and `bar_due` 1 while the history does not tell of that bar yet.
+    `session_owner` is the owner's number in whose time the newest session was opened.
     """
 
     magic: U32
@@ -178,6 +185,7 @@ class StateRecord(NamedTuple):
     wrong_codes: U16
     barred_s: U32
     bar_due: U8
+    session_owner: U32
 
 
 FACTORY_NEW: Final = StateRecord(
@@ -214,6 +222,7 @@ FACTORY_NEW: Final = StateRecord(
     wrong_codes=0,
     barred_s=0,
     bar_due=0,
+    session_owner=0,
 )
 
 AnyRecord = FactoryRecord | SetupRecord | HeadRecord | StateRecord | OwnerRecord
@@ -271,12 +280,13 @@ def factory_flash(
     rate_min_hz: int = 50,
     rate_max_hz: int = 150,
     retraction_ms: int = RETRACTION_MS,
-    made_s: int = FACTORY_S,
     setup: SetupRecord | None = None,
+    history_key: bytes = bytes(HISTORY_KEY_BYTES),
 ) -> bytes:
     """The flash of a pen as it leaves the factory: marked as new, with its identity and its declared limits.
 
-    `serial_number` is ASCII, 1 to 16 characters. `made_s` is UTC seconds. Nobody can pair a pen without `setup`.
+    `serial_number` is ASCII, 1 to 16 characters. Nobody can pair a pen without `setup`. `history_key` hides an earlier
+    owner's records as well as it is a secret; the one that is assumed is none.
     """
     serial = serial_number.encode("ascii")
     if not 1 <= len(serial) <= 16:
@@ -290,10 +300,11 @@ def factory_flash(
         rate_min_hz,
         rate_max_hz,
         retraction_ms,
-        made_s,
+        FACTORY_S,
         calibration_id=1,
-        calibration_made_s=made_s,
-        calibration_expires_s=made_s + YEAR_S,
+        calibration_made_s=FACTORY_S,
+        calibration_expires_s=FACTORY_S + YEAR_S,
+        history_key=history_key,
     )
     flash = bytearray(BLANK * FLASH_BYTES)
     for region in (FACTORY_A, FACTORY_B):
@@ -302,7 +313,7 @@ def factory_flash(
         for region in (SETUP_A, SETUP_B):
             _put(flash, region.start, pack(setup, region.slot_bytes))
     for region in (STATE_A, STATE_B):
-        _put(flash, region.start, pack(FACTORY_NEW._replace(clock_s=made_s), region.slot_bytes))
+        _put(flash, region.start, pack(FACTORY_NEW, region.slot_bytes))
     return bytes(flash)
 
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason
-from dermalink_protocol.history_entries import Entry
+from dermalink_protocol.history_entries import Entry, SymptomEntry
 from dermalink_simulator.firmware.flash_layout import (
     FACTORY_A,
     FACTORY_B,
@@ -47,7 +47,7 @@ from dermalink_simulator.seam import FlashOp
 TRIES: Final = 3  # a write that failed is tried again in the next slot (assumption)
 LEDGER_RECORDS_MAX: Final = 2  # of one transaction: the head before, and the one that it is about
 HISTORY_BYTES: Final = len(FACTORY_NEW.history)
-UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, 0, 0, 0)
+UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, 0, 0, 0, b"")
 
 
 class Transaction(NamedTuple):
@@ -134,20 +134,20 @@ class FlashStore:
 
     def _load(self, flash: bytes) -> Reason:
         factory = next(filter(None, (unpack(FactoryRecord, r.slot(flash, 0)) for r in (FACTORY_A, FACTORY_B))), None)
-        if factory is None or factory.magic != MAGIC_FACTORY or factory.format > FORMAT:
+        if factory is None or factory.magic != MAGIC_FACTORY or factory.format != FORMAT:
             return Reason.STORE_UNREADABLE
         self.factory = factory
         self.setup = next(filter(None, (unpack(SetupRecord, r.slot(flash, 0)) for r in (SETUP_A, SETUP_B))), None)
         newest = [self._load_ring(ring, flash) for ring in self._rings]
         found = max(filter(None, newest), key=lambda record: record.sequence, default=None)
-        if found is None or found.magic != MAGIC_STATE or found.format > FORMAT:
+        if found is None or found.magic != MAGIC_STATE or found.format != FORMAT:
             return Reason.STORE_UNREADABLE
         self.record = found
         owner = self._owners.load(flash, owner_number(found))
         if owner is None:
             return Reason.STORE_UNREADABLE  # an owner who can't be read is not none
         self.owner = owner
-        sound = self.history.load(flash, factory.serial_number)
+        sound = self.history.load(flash, factory.serial_number, factory.history_key)
         ledger_sound = self.ledger.load(flash, found.ledger_slots, found.ledger_records)
         if not sound:
             return Reason.HISTORY_BROKEN
@@ -264,9 +264,12 @@ class FlashStore:
     def _begin(self, transaction: Transaction) -> None:
         history, old = self.history, self.record
         fields = old._replace(**transaction.changes)
+        if fields.session_id != old.session_id:
+            fields = fields._replace(session_owner=fields.owners)
         anchor, records = history.anchor, []
         for entry in transaction.entries:
-            record, anchor = history.encode(entry, anchor, fields.run_s, 0 if fields.clock_trouble else fields.clock_s)
+            owner, utc_s = record_owner(entry, fields), 0 if fields.clock_trouble else fields.clock_s
+            record, anchor = history.encode(entry, anchor, owner, fields.run_s, utc_s)
             records.append(record)
         self.record = fields._replace(
             sequence=old.sequence + 1,
@@ -400,6 +403,15 @@ def _caught_up(waiting: Transaction, newer: dict[str, Any]) -> dict[str, Any]:
 def owner_number(record: StateRecord) -> int:
     """The number of the owner whom a state record names, 0 for none."""
     return record.owners if record.owned else 0
+
+
+def record_owner(entry: Entry, record: StateRecord) -> int:
+    """Whose a history record is (SR-OWN-1): his who opened the session that it tells of, else the newest owner's.
+
+    So what ends an earlier owner's session only now is his as well. A symptom is his who has the pen when it is said.
+    """
+    session_id = 0 if isinstance(entry, SymptomEntry) else getattr(entry, "session_id", 0)
+    return record.session_owner if session_id and session_id == record.session_id else record.owners
 
 
 def head_of(record: StateRecord) -> HeadRecord:

@@ -1,12 +1,14 @@
 """The pen's history in its flash: append-only, chained, read back whole at every boot (SR-LOG-1, SR-RST-2)."""
 
+import struct
 from collections import Counter
+from hmac import digest
 from typing import Final
 
 from dermalink_protocol.codewords import RecordKind
 from dermalink_protocol.errors import BrokenRecord
 from dermalink_protocol.history import Anchor, check_chain, decode_record, encode_record, origin
-from dermalink_protocol.history_entries import Entry
+from dermalink_protocol.history_entries import BLIND_BYTES, Entry
 from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, is_sound, seal
 
 # What a session with all its passes can come to, and what closing it needs: kept free for records about therapy.
@@ -18,7 +20,7 @@ OWNER_KINDS: Final = (RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, Record
 # months takes no session's room (SR-SEC-3). What is refused after that is counted, and told no more.
 REFUSED_SLOTS: Final = 512
 
-
+_BLINDED: Final = struct.Struct("<IHIII")
 _KIND_AT: Final = 4  # behind the record's number, see `dermalink_protocol.history`
 
 
@@ -28,17 +30,22 @@ class HistoryStore:
     Slots that were torn by a loss of power are passed over: a record counts by its number and hash, not by its place.
     """
 
-    __slots__ = ("anchor", "first_hole", "kinds", "records", "slots")
+    __slots__ = ("_key", "anchor", "first_hole", "kinds", "records", "slots")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.anchor = Anchor(0, bytes(32))
+        self._key = b""
         self.slots = 0
         self.kinds: Counter[int] = Counter()
         self.first_hole = 0
 
-    def load(self, flash: bytes, serial_number: bytes) -> bool:
-        """Read all records; False when the chain is broken. What can be read is kept either way."""
+    def load(self, flash: bytes, serial_number: bytes, key: bytes) -> bool:
+        """Read all records; False when the chain is broken. What can be read is kept either way.
+
+        `key` makes the blinds of the records that will be written.
+        """
+        self._key = key
         first = self.anchor = origin(serial_number)
         slot = 0
         while slot < HISTORY.slots:
@@ -62,9 +69,15 @@ class HistoryStore:
                 self.first_hole = self.first_hole or len(self.records)
         return not damages
 
-    def encode(self, entry: Entry, after: Anchor, run_s: int, utc_s: int) -> tuple[bytes, Anchor]:
-        """The record of `entry` that follows `after`, and its anchor."""
-        return encode_record(after, entry, run_s=run_s, utc_s=utc_s)
+    def encode(self, entry: Entry, after: Anchor, owner: int, run_s: int, utc_s: int) -> tuple[bytes, Anchor]:
+        """The record of `entry` that follows `after`, and its anchor.
+
+        Its blind is HMAC-SHA256 with the pen's own key over all that it tells: no chance is needed, which there is none
+        of yet when a start is written down, and two records never have the same blind.
+        """
+        blinded = _BLINDED.pack(after.number, entry.kind, owner, run_s, utc_s) + entry.encode() + after.hash
+        blind = digest(self._key, blinded, "sha256")[:BLIND_BYTES]
+        return encode_record(after, entry, owner=owner, run_s=run_s, utc_s=utc_s, blind=blind)
 
     def add(self, record: bytes) -> None:
         """Take a record that is on the flash now."""

@@ -107,6 +107,13 @@ class Inside:
         """Whether nobody but an owner may run it: it has one, or it was built to be sold."""
         return self.owner.owned or self.profile is Profile.PRODUCT
 
+    @property
+    def told_reason(self) -> int:
+        """Why it last refused, paused, stopped or latched; NONE while that is of an earlier owner's time."""
+        reason = self.state.reason
+        hidden = self.state.fault == Reason.NONE and reason == self.hidden_reason
+        return int(Reason.NONE) if hidden else reason
+
     def __init__(self, profile: Profile, disabled: frozenset[str]) -> None:
         self.profile = profile
         self.disabled = disabled
@@ -154,7 +161,8 @@ class Inside:
         self.deferred: Deferred | None = None
         self.symptoms = Symptoms()
         self.remembered: dict[int, Message] = {}
-        self.last = LastApplied()
+        # The reason is one of an earlier owner's time, until another comes in its place.
+        self.last, self.hidden_reason = LastApplied(), int(Reason.NONE)
         self.clock_wanted_s = self.clock_out_s = 0
         self.clock_failed = False
         self.written: deque[tuple[int, bool]] = deque()

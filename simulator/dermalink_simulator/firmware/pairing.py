@@ -21,9 +21,10 @@ from dermalink_protocol.messages import owner
 from dermalink_protocol.pairing.errors import PairingError
 from dermalink_protocol.schema import Message
 from dermalink_protocol.sealing.keys import KEY_BYTES
-from dermalink_simulator.firmware import effects
+from dermalink_simulator.firmware import disclosure, effects
 from dermalink_simulator.firmware.access import end_channels
 from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Stage, Verdict, bar_s, desk_step, quiet
 from dermalink_simulator.firmware.owner_record import OwnerRecord
@@ -78,8 +79,8 @@ def idle(pen: Inside) -> int:
     hinders nobody.
     """
     state = pen.state
-    over = state.state == State.FAULT and state.session_left_ms == 0
-    return int(state.state in AT_REST and (over or not state.session_id) and not pen.gate.wants)
+    no_session = not state.session_id or disclosure.session_is_over(pen)
+    return int(state.state in AT_REST and no_session and not pen.gate.wants)
 
 
 def pressed(pen: Inside) -> None:
@@ -249,6 +250,8 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
         host_key_hash=sha256(new.host_public).digest()[:8],
         before=int(pen.owner.owned),
         wrong_codes=desk.wrong - 1,
+        firmware_version=FIRMWARE_VERSION,
+        calibration_id=pen.store.factory.calibration_id,
     )
     _write(pen, effects.PAIRING, {"owners": new.number, "owned": 1}, (entry,), new)
     return None
@@ -308,8 +311,11 @@ def _answer_try(pen: Inside, *, ok: bool) -> Message:
 def settle(pen: Inside) -> None:
     """Whom the flash names is the owner; when that is another, nobody's channel outlives it."""
     if pen.owner != pen.store.owner:
+        another = pen.owner.number != pen.store.owner.number
         pen.owner = pen.store.owner
         end_channels(pen)
+        if another:
+            disclosure.forget(pen)
 
 
 def _write(

@@ -40,7 +40,7 @@ def status(pen: Inside, *, to_stranger: bool = False) -> identity.Status:
     return identity.Status(
         tick_ms=pen.tick_ms,
         state=State(state.state),
-        reason=Reason(state.fault if state.fault != Reason.NONE else state.reason),
+        reason=Reason(state.fault if state.fault != Reason.NONE else pen.told_reason),
         flags=flags & ~HEALTH if to_stranger else flags,
         session_id=state.session_id,
         zone=state.zone,

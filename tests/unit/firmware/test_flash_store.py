@@ -9,6 +9,7 @@ from dermalink_simulator.firmware.flash_layout import (
     FACTORY_A,
     FACTORY_B,
     FACTORY_NEW,
+    FORMAT,
     HISTORY,
     LAYOUTS,
     LEDGER,
@@ -88,10 +89,11 @@ def test_a_blank_or_unreadable_store_is_not_an_empty_one(cells: bytes) -> None:
 
 
 @pytest.mark.sr("SR-RST-2", side="pen")
-def test_a_newer_format_is_not_read_as_this_one() -> None:
+@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
+def test_another_format_is_not_read_as_this_one(other: int) -> None:
     cells = bytearray(FACTORY)
-    newer = pack(FACTORY_NEW._replace(format=2, sequence=9), STATE_A.slot_bytes)
-    cells[STATE_A.address(1) : STATE_A.address(2)] = newer
+    of_another = pack(FACTORY_NEW._replace(format=other, sequence=9), STATE_A.slot_bytes)
+    cells[STATE_A.address(1) : STATE_A.address(2)] = of_another
     assert Chip(bytes(cells)).boot().trouble is Reason.STORE_UNREADABLE
 
 

@@ -20,7 +20,14 @@ def owner(number: int) -> OwnerRecord:
 
 def paired(number: int) -> Transaction:
     """What the end of the pairing of owner `number` writes."""
-    entry = OwnerPairedEntry(owner_number=number, host_key_hash=bytes(8), before=int(number > 1), wrong_codes=1)
+    entry = OwnerPairedEntry(
+        owner_number=number,
+        host_key_hash=bytes(8),
+        before=int(number > 1),
+        wrong_codes=1,
+        firmware_version=0x100,
+        calibration_id=1,
+    )
     changes = {"owners": number, "owned": 1, "wrong_codes": 0}
     return Transaction(number, changes, (entry,), own=OWN, owner=owner(number))
 

@@ -13,6 +13,7 @@ from dermalink_protocol.pairing.p256 import DRAWN_BYTES, POINT_BYTES
 from dermalink_protocol.pairing.spake2plus import CONFIRMATION_BYTES, HOST_ID_BYTES
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.firmware import pairing
+from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
 from tests.support import raw_pen as raw
@@ -59,7 +60,14 @@ def test_the_code_and_a_press_make_an_owner_and_both_have_the_same_keys() -> Non
     assert host.standing() == (1, 0, 0)
     hashed = sha256(keys.host).digest()[:8]
     assert entries(pen, OwnerPairedEntry) == [
-        OwnerPairedEntry(owner_number=1, host_key_hash=hashed, before=0, wrong_codes=0)
+        OwnerPairedEntry(
+            owner_number=1,
+            host_key_hash=hashed,
+            before=0,
+            wrong_codes=0,
+            firmware_version=FIRMWARE_VERSION,
+            calibration_id=1,
+        )
     ]
     pen.power.cut()
     pen.power.restore()

@@ -177,7 +177,8 @@ class ScriptedPen:
         entry = PoweredUp(
             cause=PowerCause.SWITCHED_ON, boot_id=1, firmware_version=1, calibration_id=1, serial_number=bytes(16)
         )
-        return encode_record(Anchor(number - 1, bytes([self.history_seed]) * 32), entry, run_s=1, utc_s=NOW_S)
+        last = Anchor(number - 1, bytes([self.history_seed]) * 32)
+        return encode_record(last, entry, owner=1, run_s=1, utc_s=NOW_S, blind=bytes(16))
 
     # How it behaves
 

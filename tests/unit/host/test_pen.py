@@ -21,6 +21,7 @@ from dermalink.lease import Lease
 from dermalink.outcome import Applied, Refused, Unknown, Verdict
 from dermalink.records import Intended, PassOver, Record, SessionOver, Settled, SymptomSaid
 from dermalink_protocol.codewords import Opcode, Reason, State
+from dermalink_protocol.history import decode_record, hide
 from dermalink_protocol.limits import HOST_STOP_WITHIN_MS, INTERVAL_S
 from dermalink_protocol.messages import therapy
 from dermalink_protocol.messages.identity import GetLastCommand, GetStatus, Hello, HelloReply, StateChanged, StatusFlag
@@ -447,8 +448,35 @@ def misplaced(older: ScriptedPen) -> None:
     older.on(GetHistory, lambda _: HistoryRecord(number=8, record=older.record(7)[0]))
 
 
+def hidden_of(older: ScriptedPen) -> HistoryRecord:
+    return HistoryRecord(number=8, record=hide(decode_record(older.record(8)[0])))
+
+
+def hidden(older: ScriptedPen) -> None:
+    """The same record, as another owner is told it."""
+    older.on(GetHistory, lambda _: hidden_of(older))
+
+
+def another_hidden(older: ScriptedPen) -> None:
+    another(older)
+    hidden(older)
+
+
+@pytest.mark.sr("SR-LOG-1", side="host")
+@in_virtual_time
+async def test_a_record_that_is_an_earlier_owners_by_now_is_known_by_its_hash() -> None:
+    journal = MemoryJournal()
+    async with a_pen(journal=journal) as (pen, _):
+        await open_session(pen)
+        await pen.close_session()
+    older = script()
+    hidden(older)
+    async with a_pen(older, journal=journal) as (pen, _):
+        assert (await pen.look()).history_fault == ""
+
+
 @pytest.mark.sr("SR-LOG-1", "SR-RST-1", side="host")
-@pytest.mark.parametrize("change", [cut, another, altered, misplaced])
+@pytest.mark.parametrize("change", [cut, another, altered, misplaced, another_hidden])
 @in_virtual_time
 async def test_a_pen_that_does_not_hold_what_was_seen_of_it_gets_no_therapy(change: Any) -> None:
     journal = MemoryJournal()
