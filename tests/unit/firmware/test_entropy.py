@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import HANDSHAKE_EVERY_MS
+from dermalink_protocol.pairing import steps
+from dermalink_protocol.pairing.p256 import G, encoded
 from dermalink_simulator.firmware.effects import UNTRACKED
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.firmware import PenFirmware
@@ -14,6 +16,7 @@ from dermalink_simulator.firmware.flash_layout import HISTORY
 from dermalink_simulator.firmware.flash_store import Transaction
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PowerCause
+from tests.support.pairing_host import PAIR_REPLY, PairingHost, press
 from tests.support.raw_pen import RawClient, raw_pen
 from tests.support.sealed_client import CHANNEL_OPENED, ON_PAIRING, OPEN_CHANNEL, SealedClient, inside, owned_pen
 
@@ -174,6 +177,20 @@ def test_where_no_start_can_be_counted_no_two_starts_open_a_channel_in_the_same_
         seconds.append(inside(pen).sensors.ran_s)
         started_again(pen)
     assert len(set(seconds)) == 3
+
+
+def test_a_seed_that_comes_twice_makes_no_share_of_a_pairing_twice() -> None:
+    """A try is answered once it is on the flash, and with it, if not before, the number of the start."""
+    pen, answers = SimulatedPen(firmware=SameSeed), []
+    for _ in range(3):
+        pen.advance(1_000)
+        press(pen)
+        got = PairingHost(pen).step(steps.SHARE, bytes(16) + encoded(G))
+        assert got.opcode == PAIR_REPLY, hex(got.reason)
+        assert inside(pen).store.counted
+        answers.append(got.payload)
+        started_again(pen)
+    assert len(set(answers)) == 3
 
 
 def test_without_a_sound_clock_either_no_channel_is_opened() -> None:
