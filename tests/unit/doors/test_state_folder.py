@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dermalink_simulator.seam import FLASH_BYTES
-from dermalink_simulator.state_folder import Identity, StateError, StateFolder
+from dermalink_simulator.state_folder import FORMAT, Identity, StateError, StateFolder
 
 PEN = Identity("nominal", 7)
 BOTH = ("profile", "seed")
@@ -87,18 +87,19 @@ def test_another_pen_than_the_folders_is_refused(tmp_path: Path, name: str, valu
     open_folder(tmp_path).close()
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [FORMAT - 1, FORMAT + 1, str(FORMAT), None])
 def test_another_format_is_refused_and_left_as_it_is(tmp_path: Path, version: object) -> None:
     open_folder(tmp_path).close()
     text = json.dumps(PEN._asdict() | {"format": version})
     (tmp_path / "pen.json").write_text(text)
-    with pytest.raises(StateError, match="this version reads 1"):
+    with pytest.raises(StateError, match=f"this version reads {FORMAT}"):
         open_folder(tmp_path)
     assert (tmp_path / "pen.json").read_text() == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"format": 1, "seed": true, "profile": "nominal"}', '{"seed": "\xff"}']
+    "text",
+    ["", "{", "[]", "7", f'{{"format": {FORMAT}, "seed": true, "profile": "nominal"}}', '{"seed": "\xff"}'],
 )
 def test_a_damaged_folder_is_said(tmp_path: Path, text: str) -> None:
     open_folder(tmp_path).close()
