@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 from bumble import att, core, hci
 from bumble.device import ConnectionParametersPreferences, Device, DeviceConfiguration
-from bumble.keys import KeyStore, MemoryKeyStore
 
 from dermalink_simulator.radio.asked import Asked
 from dermalink_simulator.radio.attributes import FROM_SERVER
@@ -22,6 +21,7 @@ from dermalink_simulator.radio.bleak_advertising import Reassembler, Report
 from dermalink_simulator.radio.bleak_att import AttClient
 from dermalink_simulator.radio.bleak_link import RadioLink
 from dermalink_simulator.radio.bleak_options import RadioOptions
+from dermalink_simulator.radio.bleak_security import Bonds, said_of
 from dermalink_simulator.radio.corrections import make_device
 from dermalink_simulator.radio.errors import LinkLost, NoConnection, NoSuchRadio, RadioError, RadioGone
 from dermalink_simulator.radio.transports import open_controller
@@ -36,7 +36,7 @@ DISCONNECT_SPARE_S: Final = 1.0  # beyond the supervision time-out, after which 
 OnReport = Callable[[Report], None]
 
 _adapters: "WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop]" = WeakKeyDictionary()
-_bonds: dict[str, KeyStore] = {}  # by the adapter's own address, for the life of the process
+_bonds: dict[str, Bonds] = {}  # by the adapter's own address, for the life of the process
 
 
 class _OfLoop:
@@ -78,9 +78,9 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def bonds_of(options: RadioOptions) -> KeyStore:
-    """The keys of the devices that this adapter is paired with."""
-    return _bonds.setdefault(options.address, MemoryKeyStore())
+def bonds_of(options: RadioOptions) -> Bonds:
+    """The keys of the devices that this adapter has bonded with."""
+    return _bonds.setdefault(options.address, Bonds())
 
 
 class Adapter:
@@ -93,6 +93,7 @@ class Adapter:
         self.links: dict[str, RadioLink] = {}  # by address
         self._of_loop = of_loop
         self._device: Device | None = None
+        self._asked: Asked | None = None
         self._listeners: dict[OnReport, bool] = {}  # whether each wants scan responses
         self._scanning: bool | None = None  # actively; None: not at all
         self._scan_turn = asyncio.Lock()
@@ -160,9 +161,10 @@ class Adapter:
         config.identity_address_type = hci.AddressType.RANDOM_DEVICE  # the one it is seen by: keys are kept by that
         device = make_device("bleak", hci.Address(own), source, sink, config=config)
         device.command_timeout = COMMAND_S
-        device.keystore = bonds_of(self.options)
         await device.power_on()
-        asked = Asked(device)  # not before: switched on, Bumble takes a channel for pairing back
+        asked = self._asked = Asked(
+            device, self._on_pairing
+        )  # not before: switched on, Bumble takes a channel for pairing back
         device.l2cap_channel_manager.register_fixed_channel(
             att.ATT_CID, lambda handle, pdu: self._on_att(asked, handle, pdu)
         )
@@ -240,7 +242,7 @@ class Adapter:
     def _misbehaved(self, what: str, wrong: BaseException) -> RadioError:
         if self.gone is not None:
             return self.gone
-        return RadioError(f"The radio {self.options.spec!r} did not {what}", limit=describe(wrong))
+        return RadioError(f"The radio {self.options.spec!r} did not {what}", limit=said_of(wrong))
 
     def _on_report(self, raw: Any) -> None:
         report = self._reassembler.take(raw)
@@ -282,6 +284,18 @@ class Adapter:
         elif isinstance(connection.gatt_client, AttClient):
             connection.gatt_client.take(pdu)
 
+    def _on_pairing(self, handle: int, pdu: bytes) -> bool:
+        """A packet of the Security Manager's: whether it is for a pairing that was begun here."""
+        for link in self.links.values():
+            if link.connection.handle == handle and link.pairing is not None:
+                link.pairing.take(pdu)
+                return True
+        return False
+
+    def _say_pairing(self, handle: int, pdu: bytes) -> None:
+        if self._asked is not None and self.gone is None:
+            self._asked.pair(handle, pdu)
+
     async def connect(self, address: hci.Address, on_over: Callable[[LinkLost], None]) -> RadioLink:
         """A link to `address`; `on_over` is called once when it ends. One attempt at a time; the caller bounds it."""
         text = address.to_string(with_type_qualifier=False)
@@ -302,7 +316,11 @@ class Adapter:
                 connection = attempt.result()
             except (core.BaseBumbleError, asyncio.CancelledError) as wrong:
                 raise self._misbehaved(f"connect to {text}", wrong) from None
-            link = self.links[text] = RadioLink(connection, lambda why: self._link_over(text, on_over, why))
+            link = self.links[text] = RadioLink(
+                connection,
+                lambda why: self._link_over(text, on_over, why),
+                lambda pdu: self._say_pairing(connection.handle, pdu),
+            )
             if self.device.lookup_connection(connection.handle) is not connection:
                 link.end(LinkLost("The link to the device was lost", limit="as soon as it stood"))
             return link
@@ -352,17 +370,10 @@ class Adapter:
             attempt.exception()  # seen: the link was over before
 
 
-def describe(wrong: BaseException) -> str:
-    """What Bumble says, in words."""
-    if isinstance(wrong, core.BaseError) and wrong.error_name:
-        return str(wrong.error_name).removesuffix("_ERROR").replace("_", " ").lower()
-    return str(wrong) or type(wrong).__name__
-
-
 def _no_radio(options: RadioOptions, wrong: BaseException) -> RadioError:
     if isinstance(wrong, RadioError):
         return wrong
-    limit = f"it did not answer within {OPEN_S:g} s" if isinstance(wrong, TimeoutError) else describe(wrong)
+    limit = f"it did not answer within {OPEN_S:g} s" if isinstance(wrong, TimeoutError) else said_of(wrong)
     return NoSuchRadio(
         f"The radio {options.spec!r} can't be opened", limit=limit, advice="Is it plugged in, or being served?"
     )

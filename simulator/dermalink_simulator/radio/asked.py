@@ -1,6 +1,7 @@
 """What a device may ask of the host that is linked to it, and what becomes of everything else that it sends.
 
-A device may read the host's name, wish for other connection parameters, and answer a pairing that the host has begun.
+A device may read the host's name, wish for other connection parameters, and answer a pairing that the host has begun
+(`bleak_security`; nothing reaches Bumble's own).
 Whatever else it sends, in whatever order and however much of it, is refused or dropped: it ends nothing but a pairing,
 is written into no log, and makes nothing grow.
 """
@@ -15,7 +16,7 @@ from bumble.device import Connection, Device
 from bumble.profiles.gap import GenericAccessService
 
 from dermalink_simulator.radio.attributes import QuietServer
-from dermalink_simulator.radio.besides_att import SIGNALLING_HEADER_BYTES, offer_attributes_only
+from dermalink_simulator.radio.besides_att import SIGNALLING_HEADER_BYTES, Takes, offer_attributes_only
 from dermalink_simulator.radio.host import under_way
 from dermalink_simulator.radio.link import parameters_of
 
@@ -73,62 +74,31 @@ class NameServer(QuietServer):
             super().send_gatt_pdu(bearer, pdu)
 
 
-class PairingAsked(smp.Session):
-    """A pairing that this host has begun."""
-
-    def take(self, pdu: bytes) -> None:
-        """A packet of the other side's; one that is none, or out of turn, ends the pairing."""
-        if self.completed:
-            return
-        try:
-            command = smp.SMP_Command.from_bytes(pdu)
-            handler = getattr(self, f"on_{type(command).__name__.lower()}", None)
-            if handler is None or isinstance(command, smp.SMP_Pairing_Request_Command):
-                return
-            handler(command)
-        except Exception:  # noqa: BLE001 (Bumble raises whatever a packet that comes out of turn makes it raise)
-            self.send_pairing_failed(smp.ErrorCode.UNSPECIFIED_REASON)
-
-    def start_encryption(self, key: bytes) -> None:
-        """Begin to encrypt; that it has been begun already is no news."""
-        host = self.manager.device.host
-        _quietly(
-            host.send_async_command(
-                hci.HCI_LE_Enable_Encryption_Command(
-                    connection_handle=self.connection.handle,
-                    random_number=bytes(8),
-                    encrypted_diversifier=0,
-                    long_term_key=key,
-                )
-            )
-        )
-
-
 class Asked:
     """What the devices that are linked to one host ask of it."""
 
-    def __init__(self, device: Device) -> None:
-        """Take the place of what stock Bumble has for it; `device` was made without services."""
+    def __init__(self, device: Device, pairing: Takes) -> None:
+        """Take the place of what stock Bumble has for it; `device` was made without services.
+
+        `pairing` takes what answers a pairing that this host has begun.
+        """
         self._device = device
         self._adopting: set[int] = set()  # the handles of links whose parameters are being changed
         self._server = device.gatt_server = NameServer(device)
-        device.smp_manager.session_proxy = PairingAsked
-        offer_attributes_only(device, self._reply, pairing=self._pairing, signalling=self._signalling)
+        offer_attributes_only(device, self._reply, pairing=pairing, signalling=self._signalling)
 
     def attribute(self, connection: Connection, pdu: bytes) -> None:
         """A request of the device's to the host's own attributes."""
         self._server.take_pdu(connection, pdu)
 
+    def pair(self, handle: int, pdu: bytes) -> None:
+        """Say something of a pairing that this host has begun."""
+        self._reply(handle, smp.SMP_CID, pdu)
+
     def _reply(self, handle: int, cid: int, pdu: bytes) -> None:
         connection = self._device.lookup_connection(handle)
         if connection is not None and listens(connection):
             connection.send_l2cap_pdu(cid, pdu)
-
-    def _pairing(self, handle: int, pdu: bytes) -> bool:
-        session = self._device.smp_manager.sessions.get(handle)
-        if isinstance(session, PairingAsked):
-            session.take(pdu)
-        return session is not None
 
     def _signalling(self, handle: int, pdu: bytes) -> bool:
         """Other parameters, which the device has if the specification has them."""

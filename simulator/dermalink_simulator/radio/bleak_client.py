@@ -2,7 +2,10 @@
 
 It behaves as bleak's BlueZ backend does where bleak leaves a choice: an address that nobody advertises is a
 `BleakDeviceNotFoundError`, a device that doesn't answer a `TimeoutError`, and the disconnected callback is called
-once for each link, whoever ended it. One difference: a second client of the same device is refused, not let in.
+once for each link, whoever ended it. What is refused for want of encryption is done once it is encrypted, with the bond
+that is kept or one that is made now, and its errors have BlueZ's names. Three differences: a second client of the same
+device is refused, not let in; a link is encrypted when it takes that and not before; a pairing is tried once, not twice
+a second.
 """
 
 import asyncio
@@ -14,22 +17,32 @@ from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient, NotifyCallback
 from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError, BleakGATTProtocolErrorCode
+from bleak.exc import (
+    BleakDBusError,
+    BleakDeviceNotFoundError,
+    BleakError,
+    BleakGATTProtocolError,
+    BleakGATTProtocolErrorCode,
+)
 from bleak.uuids import normalize_uuid_16, normalize_uuid_str
 from bumble import att, core, hci
 
-from dermalink_simulator.radio.adapter import Adapter, bonds_of, describe, finish, hold
+from dermalink_simulator.radio.adapter import Adapter, bonds_of, finish, hold
 from dermalink_simulator.radio.bleak_advertising import Spoken
 from dermalink_simulator.radio.bleak_att import VALUE_MAX, AttSilent
 from dermalink_simulator.radio.bleak_link import RadioLink
 from dermalink_simulator.radio.bleak_options import ATT_MTU_MIN, RadioOptions
 from dermalink_simulator.radio.bleak_scanner import not_available
+from dermalink_simulator.radio.bleak_security import said_of
 from dermalink_simulator.radio.bleak_services import WRITE_OVERHEAD, discover, longest_command
 from dermalink_simulator.radio.errors import LinkLost, RadioError
+from dermalink_simulator.radio.just_works import NotPaired
 
 T = TypeVar("T")
 
 PAIRING_S: Final = 30.0  # Core 5.4, Vol 3, Part H, 3.4: the Security Manager's own time-out
+# Core 5.4, Vol 3, Part F, 3.4.1.1: authentication, encryption.
+WANTS_ENCRYPTION: Final = (att.ErrorCode.INSUFFICIENT_AUTHENTICATION, att.ErrorCode.INSUFFICIENT_ENCRYPTION)
 COMMANDS_QUEUED_MAX: Final = 16  # writes without response under way before the next one waits
 _CCCD: Final = normalize_uuid_16(0x2902)
 _NOTIFY: Final = b"\x01\x00"
@@ -153,12 +166,8 @@ class BumbleBleakClient(BaseBleakClient):
             except att.ATT_Error as refused:  # then it stays at 23
                 if refused.error_code != att.ATT_REQUEST_NOT_SUPPORTED_ERROR:
                     raise BleakGATTProtocolError(int(refused.error_code)) from refused
-        if await self._bonded():
-            await self._secure(
-                link.connection.encrypt(), "encrypted with the keys of its pairing (unpair() forgets them)"
-            )
-        elif pair:
-            await self._pair(link)
+        if pair:
+            await self._secure(link)
         self.services = await self._ask(discover(link.att, self._only))
 
     async def disconnect(self) -> None:
@@ -219,40 +228,51 @@ class BumbleBleakClient(BaseBleakClient):
     # Pairing
 
     async def pair(self, *_: Any, **__: Any) -> None:
-        """Pair without a code (Just Works); the keys are kept for as long as this process runs."""
+        """Bond without a code (Just Works), unless that is done; the key is kept for as long as this process runs."""
         link = self._live_link()
-        if not await self._bonded():
-            await self._pair(link)
-
-    async def _pair(self, link: RadioLink) -> None:
-        await self._secure(link.connection.pair(), "paired")
-        # Bumble keeps the keys under the address that the device calls its identity, which may be another one.
-        bonds = bonds_of(self.radio)
-        keys = await bonds.get(str(link.connection.peer_address))
-        if keys is not None and self._target is not None:
-            await bonds.update(str(self._target), keys)
+        if self._key() is None:
+            await self._secure(link)
 
     async def unpair(self) -> None:
-        """Forget the keys, and disconnect."""
-        if not await self._bonded():
+        """Forget the bond, and disconnect."""
+        if self._key() is None:
             raise BleakDeviceNotFoundError(self.address, f"Device with address {self.address} is not paired.")
-        await bonds_of(self.radio).delete(str(self._target))
+        bonds_of(self.radio).forget(str(self._target))
         await self.disconnect()
 
-    async def _bonded(self) -> bool:
-        return self._target is not None and await bonds_of(self.radio).get(str(self._target)) is not None
+    def _key(self) -> bytes | None:
+        return None if self._target is None else bonds_of(self.radio).of(str(self._target))
 
-    async def _secure(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        link = self._live_link()
+    async def _secure(self, link: RadioLink) -> None:
+        """Encrypt with the bond, or bond; a link whose bond fails is ended, as by BlueZ's kernel."""
+        async with link.securing:
+            if link.encrypted:
+                return
+            key = self._key()
+            try:
+                async with asyncio.timeout(PAIRING_S):
+                    if key is None:
+                        bonds_of(self.radio).keep(str(self._target), await link.bond())
+                    else:
+                        await link.encrypt(key)
+            except (TimeoutError, NotPaired, RadioError, core.BaseBumbleError) as wrong:
+                link.refused = True
+                if key is not None:
+                    await finish(self._drop())
+                raise _not_authenticated(wrong, bonded=key is not None) from wrong
+
+    async def _secured(self, link: RadioLink, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `work` gives, once more on an encrypted link where it is refused for want of that."""
         try:
-            async with asyncio.timeout(PAIRING_S):
-                await link.until_over(work)
-        except TimeoutError:
-            raise BleakError(f"{self.address} could not be {what}: it did not answer within {PAIRING_S:g} s") from None
-        except RadioError as wrong:
-            raise BleakError(f"{self.address} could not be {what}: {wrong}") from wrong
-        except core.BaseBumbleError as wrong:
-            raise BleakError(f"{self.address} could not be {what}: {describe(wrong)}") from wrong
+            return await self._ask(work())
+        except BleakGATTProtocolError as refused:
+            if int(refused.code) not in WANTS_ENCRYPTION or link.encrypted or link.refused:
+                raise
+        try:
+            await self._secure(link)
+        except BleakDBusError as wrong:
+            raise BleakDBusError("org.bluez.Error.NotPermitted", ["Not paired"]) from wrong
+        return await self._ask(work())
 
     # Values
 
@@ -271,7 +291,7 @@ class BumbleBleakClient(BaseBleakClient):
     async def _read(self, handle: int, *, use_cached: bool) -> bytearray:
         link = self._live_link()
         seen = link.att.cached(handle) if use_cached else None
-        return bytearray(await self._ask(link.att.read(handle)) if seen is None else seen)
+        return bytearray(await self._secured(link, lambda: link.att.read(handle)) if seen is None else seen)
 
     async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
         """Write as asked, whatever the properties say: it is the device that refuses.
@@ -302,9 +322,9 @@ class BumbleBleakClient(BaseBleakClient):
         if len(value) > VALUE_MAX:
             raise BleakGATTProtocolError(BleakGATTProtocolErrorCode.INVALID_ATTRIBUTE_VALUE_LENGTH)
         if len(value) <= link.att.mtu - WRITE_OVERHEAD:
-            await self._ask(link.att.write_value(handle, value, with_response=True))
+            await self._secured(link, lambda: link.att.write_value(handle, value, with_response=True))
         else:
-            await self._ask(link.att.write_in_parts(handle, value))
+            await self._secured(link, lambda: link.att.write_in_parts(handle, value))
 
     async def start_notify(
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
@@ -341,8 +361,17 @@ class BumbleBleakClient(BaseBleakClient):
         self._notifying.discard(handle)
 
 
+def _not_authenticated(wrong: BaseException, *, bonded: bool) -> BleakDBusError:
+    """As BlueZ names it (doc/org.bluez.Device.rst, Pair), with why in words."""
+    forgets = "; the device may have forgotten the bond, as unpair() does here" if bonded else ""
+    if isinstance(wrong, TimeoutError):
+        return BleakDBusError("org.bluez.Error.AuthenticationTimeout", [f"no answer within {PAIRING_S:g} s"])
+    name = "AuthenticationCanceled" if isinstance(wrong, RadioError) else "AuthenticationFailed"
+    return BleakDBusError(f"org.bluez.Error.{name}", [f"Authentication Failed: {said_of(wrong)}{forgets}"])
+
+
 def _out_of_order(wrong: core.BaseBumbleError) -> BleakError:
-    return BleakError(f"The device answered out of order: {describe(wrong)}")
+    return BleakError(f"The device answered out of order: {said_of(wrong)}")
 
 
 async def _settled(task: "asyncio.Task[None]") -> None:

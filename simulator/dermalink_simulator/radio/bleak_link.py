@@ -8,18 +8,26 @@ from bumble.device import Connection
 from bumble.hci import HCI_ErrorCode
 
 from dermalink_simulator.radio.bleak_att import AttClient
+from dermalink_simulator.radio.bleak_security import Pairing, Say, encrypt
 from dermalink_simulator.radio.errors import LinkLost
 
 T = TypeVar("T")
 
 
 class RadioLink:
-    """A Bumble connection with our own GATT client; `over` says why it ended."""
+    """A Bumble connection with our own GATT client and pairing; `over` says why it ended.
 
-    def __init__(self, connection: Connection, on_over: Callable[[LinkLost], None]) -> None:
+    `securing` is held by whoever encrypts it; `refused` says that it came to nothing here, so that nobody tries again.
+    """
+
+    def __init__(self, connection: Connection, on_over: Callable[[LinkLost], None], say: Say) -> None:
         self.connection = connection
         self.att = connection.gatt_client = AttClient(connection)
         self.over: LinkLost | None = None
+        self.securing = asyncio.Lock()
+        self.refused = False
+        self.pairing: Pairing | None = None
+        self._say = say
         self._ended = asyncio.Event()
         self._on_over = on_over
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnection)
@@ -35,6 +43,25 @@ class RadioLink:
             self.att.end(why)
             self._ended.set()
             self._on_over(why)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is encrypted, by whichever key."""
+        return bool(self.connection.is_encrypted)
+
+    async def bond(self) -> bytes:
+        """Pair, and encrypt with the key that comes of it; raises `NotPaired`, an `HCI_Error` or `LinkLost`."""
+        self.pairing = Pairing(self.connection, self._say)
+        try:
+            key = await self.until_over(self.pairing.run())
+        finally:
+            self.pairing = None
+        await self.encrypt(key)
+        return key
+
+    async def encrypt(self, key: bytes) -> None:
+        """Encrypt with the key of a bond; raises an `HCI_Error` or `LinkLost`."""
+        await self.until_over(encrypt(self.connection, key))
 
     async def until_over(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` gives, or `LinkLost` as soon as the link is over, whatever `work` does then."""
