@@ -95,11 +95,13 @@ class Button:
         self._board = board
         self._pressed = 0
 
-    def press(self) -> None:
-        """A short press, which ends by itself."""
+    def press(self, for_ms: int = PRESS_MS) -> None:
+        """A press, short if nothing is said, which ends by itself; a longer one is a hold."""
+        if for_ms < 1:
+            raise DermalinkError(f"a press of {for_ms} ms was refused", limit="1 ms or longer")
         self.hold()
         number = self._pressed
-        self._board.at(PRESS_MS, lambda: self.release() if self._pressed == number else None)
+        self._board.at(for_ms, lambda: self.release() if self._pressed == number else None)
 
     def hold(self) -> None:
         """Press and keep it down."""

@@ -264,6 +264,10 @@ class Person:
         """A short press of the pen's button."""
         self._do("Press the pen's button now.", lambda desk: desk.button.press())
 
+    def hold_button(self, seconds: float) -> None:
+        """Press the button, and let go of it after so long; returns at once."""
+        self._do(f"Hold the pen's button for {seconds:g} s.", lambda desk: desk.button.press(round(seconds * 1_000)))
+
     def sweep(self, zone: Zone, direction: Direction, *, speed_mm_s: int = 20) -> None:
         """Touch down and go over a zone until told to lift."""
         way = f"Go over: {zone.name.lower()}, {direction.name.lower()}, about {speed_mm_s} mm/s."
@@ -418,7 +422,7 @@ def _connect(
 
 @pytest.fixture
 def person(request: pytest.FixtureRequest, _dermalink_desk: SimulatedPenDesk | None) -> Person:
-    """Somebody at the pen: `press_button`, `sweep`, `lift`, `fit_fresh_head`."""
+    """Somebody at the pen: `press_button`, `hold_button`, `sweep`, `lift`, `fit_fresh_head`."""
     return Person(_dermalink_desk, request.config)
 
 

@@ -267,6 +267,7 @@ def test_twice(pen):
 
 def test_the_person_is_asked(person, capfd):
     person.press_button()
+    person.hold_button(3.5)
 """
     ended = run(project, text, "--pen", real_enough, "-rs")
     assert ended.code == 0, ended
@@ -278,6 +279,7 @@ def test_the_person_is_asked(person, capfd):
     ):
         assert reason in ended.text
     assert ">>> Press the pen's button now." in ended.text
+    assert ">>> Hold the pen's button for 3.5 s." in ended.text
 
 
 @pytest.mark.parametrize(

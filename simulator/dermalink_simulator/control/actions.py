@@ -57,7 +57,7 @@ def _clear(pen: SimulatedPen, given: Arguments) -> dict[str, Any]:
 
 
 ACTIONS: Final[dict[str, Action]] = {
-    "button.press": lambda pen, _: pen.button.press(),
+    "button.press": lambda pen, given: pen.button.press(given["for_ms"]),
     "button.hold": lambda pen, _: pen.button.hold(),
     "button.release": lambda pen, _: pen.button.release(),
     "cartridge.fit": _fit,

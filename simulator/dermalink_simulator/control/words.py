@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.hardware.button import PRESS_MS
 from dermalink_simulator.hardware.cartridge import HEADS
 
 LINE_BYTES_MAX: Final = 16_384
@@ -68,7 +69,11 @@ _FORCE: Final = _number("force_mn", "how hard, in mN", 0, 5_000, 1_000)
 _OF_TAG: Final = "as its tag says"
 
 VOCABULARY: Final[tuple[Word, ...]] = (
-    Word("button.press", "Press the pen's button shortly."),
+    Word(
+        "button.press",
+        "Press the pen's button, shortly or for a while.",
+        (_number("for_ms", "for how long", 1, 600_000, PRESS_MS),),
+    ),
     Word("button.hold", "Press the button and keep it down."),
     Word("button.release", "Let go of the button."),
     Word(

@@ -14,7 +14,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from dermalink_protocol.limits import HAND_OVER_HOLD_MS, SYMPTOM_HOLD_MS
-from dermalink_protocol.wire import U8, U16
+from dermalink_protocol.wire import U8
+from dermalink_simulator.firmware.button import Button
 
 
 class Meaning(IntEnum):
@@ -33,37 +34,34 @@ class Hold(NamedTuple):
     counted: U8 = 0
 
 
-class Look(NamedTuple):
-    """What one look shows: whether a hold goes on, and one has ended; how long it is; whether the pen rests now."""
-
-    holds: U8 = 0
-    ended: U8 = 0
-    ms: U16 = 0
-    idle: U8 = 1
-
-
 NO_HOLD: Final = Hold()
 
 
-def hold_step(hold: Hold, look: Look) -> tuple[Hold, Meaning]:
-    """The hold after a look, and what it has become; where one has ended, what goes on now is the next look's."""
-    if not (look.holds or look.ended):
-        return NO_HOLD, Meaning.NOTHING
-    rests = look.idle if not hold.going else hold.rests & look.idle
-    meaning = Meaning.NOTHING if hold.counted else _meaning(look, rests=bool(rests))
-    if look.ended:
-        return NO_HOLD, meaning
-    return Hold(1, rests, int(hold.counted or meaning is not Meaning.NOTHING)), meaning
+def hold_step(hold: Hold, button: Button, idle: int) -> tuple[Hold, Button, Meaning]:
+    """Hold and button after a look, and what the hold has become; `idle` is 1 while the pen rests.
+
+    A hold that has ended is taken from the button; if another goes on already, that is for the next look.
+    """
+    if not (button.holds or button.ended_ms):
+        return NO_HOLD, button, Meaning.NOTHING
+    rests = idle if not hold.going else hold.rests & idle
+    ended = button.ended_ms != 0
+    meaning = Meaning.NOTHING
+    if not hold.counted:
+        meaning = _meaning(button.ended_ms or button.held_ms, rests=rests == 1, ended=ended)
+    if ended:
+        return NO_HOLD, button._replace(ended_ms=0), meaning
+    return Hold(1, rests, int(hold.counted or meaning is not Meaning.NOTHING)), button, meaning
 
 
-def _meaning(look: Look, *, rests: bool) -> Meaning:
-    if look.ms < SYMPTOM_HOLD_MS:
+def _meaning(ms: int, *, rests: bool, ended: bool) -> Meaning:
+    if ms < SYMPTOM_HOLD_MS:
         return Meaning.NOTHING
     if not rests:
         return Meaning.SYMPTOM
-    if look.ms >= HAND_OVER_HOLD_MS:
+    if ms >= HAND_OVER_HOLD_MS:
         return Meaning.HAND_OVER
-    return Meaning.SYMPTOM if look.ended else Meaning.NOTHING
+    return Meaning.SYMPTOM if ended else Meaning.NOTHING
 
 
 def may_be_let_go(hold: Hold, held_ms: int) -> bool:

@@ -10,7 +10,7 @@ from dermalink_simulator.firmware.button import button_step
 from dermalink_simulator.firmware.clock import look, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
-from dermalink_simulator.firmware.hold import Look, Meaning, hold_step
+from dermalink_simulator.firmware.hold import Meaning, hold_step
 from dermalink_simulator.firmware.inside import Inside, Trace
 from dermalink_simulator.firmware.selftest import Seen
 from dermalink_simulator.firmware.tags import NO_TAG_ID, halves
@@ -116,15 +116,7 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
             pen.head.look_again()
         elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
             feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
-    if pen.hold.going or pen.button.holds or pen.button.ended_ms:
-        _hold(pen, trace)
-
-
-def _hold(pen: Inside, trace: Trace | None) -> None:
-    _, _, _, holds, held_ms, ended_ms = pen.button
-    pen.button = pen.button._replace(ended_ms=0)
-    look = Look(holds, int(ended_ms != 0), ended_ms or held_ms, pairing.idle(pen))
-    pen.hold, meaning = hold_step(pen.hold, look)
+    pen.hold, pen.button, meaning = hold_step(pen.hold, pen.button, pairing.idle(pen))
     if meaning is Meaning.SYMPTOM:
         feed(pen, _BUTTON_SYMPTOM, trace)
     elif meaning is Meaning.HAND_OVER:

@@ -86,6 +86,14 @@ async def test_every_word_works_with_what_it_needs(tester: Desk, word: str) -> N
     await tester.ok(word, **least(word))
 
 
+async def test_a_button_can_be_pressed_for_a_while(tester: Desk) -> None:
+    tester.runner.act(lambda: tester.pen.advance(1_000))
+    await tester.ok("button.press", for_ms=3_500)
+    for ms, light in ((1_500, 9), (1_700, 10), (500, 11)):  # a press; letting go would report; it is taken
+        tester.runner.act(lambda ms=ms: tester.pen.advance(ms))  # type: ignore[misc]
+        assert (await tester.ok("truth"))["light"] == light
+
+
 @pytest.mark.parametrize("word", sorted(WORDS))
 async def test_every_word_refuses_what_it_does_not_know(tester: Desk, word: str) -> None:
     told = ("powered", "head", "touching", "faults")

@@ -37,6 +37,6 @@ def test_bounces_are_not_presses() -> None:
 
 
 def test_the_timer_saturates() -> None:
-    button, _ = button_step(Button(1, HELD_MAX_MS - 1, 0), 1_000, 1)
-    assert button.down_ms == HELD_MAX_MS
+    button, _ = button_step(Button(1, HELD_MAX_MS - 1, 0, 1, HELD_MAX_MS - 1), 1_000, 1)
+    assert (button.down_ms, button.held_ms) == (HELD_MAX_MS, HELD_MAX_MS)
     assert button_step(button, 1_000, 1) == (button, 0)

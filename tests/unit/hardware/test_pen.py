@@ -131,6 +131,28 @@ def test_a_held_button_stays_down_until_it_is_let_go() -> None:
     assert rig.firmware.ticks[-1].button == 0
 
 
+@pytest.mark.parametrize(("given", "down_ms"), [((), 80), ((80,), 80), ((3_500,), 3_500)])
+def test_a_press_ends_by_itself_after_its_time(given: tuple[int, ...], down_ms: int) -> None:
+    rig = Rig()
+    rig.awake()
+    rig.pen.button.press(*given)
+    rig.pen.advance(down_ms - 1)
+    assert rig.pen._board.mechanism.button.down == 1
+    rig.pen.advance(1)
+    assert rig.pen._board.mechanism.button.down == 0
+    with pytest.raises(DermalinkError, match="1 ms or longer"):
+        rig.pen.button.press(0)
+
+
+def test_a_press_ends_no_later_one() -> None:
+    rig = Rig()
+    rig.awake()
+    rig.pen.button.press(100)
+    rig.pen.button.press(3_000)
+    rig.pen.advance(2_999)
+    assert rig.pen._board.mechanism.button.down == 1
+
+
 def test_battery_and_supply_show() -> None:
     rig = Rig()
     rig.awake()

@@ -15,6 +15,7 @@ TOP_LEVEL: Final = ("button", "cartridge")
 EPILOG: Final = """\b
 Examples:
   dermalink-sim control --at :7322 press
+  dermalink-sim control --at :7322 press --for-ms 3500
   dermalink-sim control --at :7322 fit stamp
   dermalink-sim control --at :7322 hand sweep nose vertical --speed-mm-s 40
   dermalink-sim control --at :7322 clock advance 1209600
