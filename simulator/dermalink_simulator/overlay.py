@@ -1,19 +1,45 @@
-"""Lays faults over a board's parts and takes them off again; what is on is always worked out from the whole list."""
+"""Lays faults over a board's parts and takes them off again; what is on is always worked out from the whole list.
 
-from typing import Final
+A fault may begin later and end by itself, by the pen's own time.
+"""
 
-from dermalink_simulator.faults import ANY, Fault, ImpossibleFaultError, UnknownFaultError, is_once, kinds_of, spell
+from collections import deque
+from random import Random
+from typing import Final, NamedTuple
+
+from dermalink_simulator.faults.spelling import (
+    ANY,
+    Fault,
+    ImpossibleFaultError,
+    must_be_known,
+    spell,
+)
 from dermalink_simulator.hardware.air import AirConditions
 from dermalink_simulator.hardware.board import Board
-from dermalink_simulator.hardware.crash import CrashWatch, When
-from dermalink_simulator.hardware.flash import Tear
-from dermalink_simulator.hardware.line import Line, LineFaults
-from dermalink_simulator.hardware.mechanism import ROOM_C
+from dermalink_simulator.hardware.chance import generator
+from dermalink_simulator.hardware.halt import memory_of
+from dermalink_simulator.hardware.happening import happen
+from dermalink_simulator.hardware.laying import lay_air, lay_line, lay_parts
 from dermalink_simulator.hardware.port import PenPort
-from dermalink_simulator.hardware.sensors import DepthReader
+from dermalink_simulator.seam import Kept
 
-TO_PEN: Final = 1
-FROM_PEN: Final = 2
+MISSED_MAX: Final = 64  # of those that could not begin, the newest are remembered
+ENDED_BY_A_RESET: Final = (("main_loop", "hung"), ("monitor", "hung"))
+
+
+class _Laid(NamedTuple):
+    """A fault that is on, and where its chance comes from as long as it is."""
+
+    fault: Fault
+    random: Random
+
+
+class Missed(NamedTuple):
+    """A fault that was to begin later, and then could not; `why` says what was in the way."""
+
+    fault: Fault
+    at_ms: int
+    why: str
 
 
 class Faults:
@@ -21,7 +47,10 @@ class Faults:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._on: list[Fault] = []
+        self._begun = 0
+        self._on: list[_Laid] = []
+        self._waiting: list[Fault] = []
+        self._missed: deque[Missed] = deque(maxlen=MISSED_MAX)
         self._sound_air = AirConditions()
         board.on_connect = self._connected
         board.on_reset = self._was_reset
@@ -29,35 +58,68 @@ class Faults:
     @property
     def active(self) -> list[Fault]:
         """What is on now, in the order in which it came; what happens once and is over is not in it."""
-        return list(self._on)
+        return [one.fault for one in self._on]
+
+    @property
+    def waiting(self) -> list[Fault]:
+        """What is to begin later."""
+        return list(self._waiting)
+
+    @property
+    def missed(self) -> list[Missed]:
+        """What was to begin, and then could not: no cartridge was there, no power, no connection."""
+        return list(self._missed)
 
     def attach_air(self, air: AirConditions | None) -> None:
         """The pen is on an air of ours, or no longer: then its faults are over."""
         if air is None and self._board.air is not None:
             self._board.air.become(self._sound_air)
-        self._on = [fault for fault in self._on if fault.unit != "air"]
+        self._on = [one for one in self._on if one.fault.unit != "air"]
         self._board.air = air
         if air is not None:
             self._sound_air = air.copy()
 
-    def inject(self, unit: str, kind: str, instance: int = ANY, **values: int) -> Fault:
-        """Put a fault on; raises `UnknownFaultError` or `ImpossibleFaultError`, and then changes nothing."""
-        fault = spell(unit, kind, instance, values)
-        self._must_be_possible(fault)
-        if is_once(fault):
-            self._happen(fault)
-            return fault
-        self._on = [one for one in self._on if one[:3] != fault[:3]] + [fault]
-        self._lay()
+    def inject(
+        self,
+        unit: str,
+        kind: str,
+        instance: int = ANY,
+        *,
+        after_ms: int = 0,
+        for_ms: int = 0,
+        seed: int = 0,
+        **values: int,
+    ) -> Fault:
+        """Put a fault on, now or `after_ms`, until it is cleared or `for_ms`, with a `seed` of its own or the pen's.
+
+        Times are the pen's own. Raises `UnknownFaultError` or `ImpossibleFaultError`, and then changes nothing. Whether
+        one that begins later is possible shows when it begins: if not, it is in `missed`.
+        """
+        return self.put_on(spell(unit, kind, instance, values, after_ms=after_ms, for_ms=for_ms, seed=seed))
+
+    def put_on(self, fault: Fault) -> Fault:
+        """As `inject`, for a fault that is spelled out."""
+        if fault.after_ms:
+            self._waiting.append(fault)
+            self._board.at(fault.after_ms, lambda: self._due(fault))
+        else:
+            self._begin(fault)
         return fault
 
     def clear(self, unit: str | None = None, kind: str | None = None, instance: int | None = None) -> list[Fault]:
-        """Take off every fault that fits what is named, all with nothing named; returns those taken off."""
-        if unit is not None and (not kinds_of(unit) or (kind is not None and kind not in kinds_of(unit))):
-            raise UnknownFaultError(f"clearing {unit} {kind or ''} was refused", limit="there is no such fault")
+        """Take off every fault that fits what is named, all with nothing named; returns those taken off.
+
+        Those that wait to begin are among them.
+        """
+        must_be_known(unit, kind)
         wanted = (unit, kind, instance)
-        gone = [one for one in self._on if all(want in (None, has) for want, has in zip(wanted, one[:3], strict=True))]
-        self._on = [one for one in self._on if one not in gone]
+        gone = [
+            one
+            for one in (*self.active, *self._waiting)
+            if all(want in (None, has) for want, has in zip(wanted, one[:3], strict=True))
+        ]
+        self._on = [one for one in self._on if not _among(one.fault, gone)]
+        self._waiting = [one for one in self._waiting if not _among(one, gone)]
         if unit in (None, "firmware"):
             self._board.watch(None)
         if unit in (None, "link") and kind in (None, "cut"):
@@ -68,137 +130,94 @@ class Faults:
         self._lay()
         return gone
 
+    def _due(self, fault: Fault) -> None:
+        """Its time has come, if nobody took it off."""
+        if not _among(fault, self._waiting):
+            return
+        self._waiting = [one for one in self._waiting if one is not fault]
+        try:
+            self._begin(fault)
+        except ImpossibleFaultError as error:
+            self._missed.append(Missed(fault, self._board.now_ms, error.limit))
+
+    def _begin(self, fault: Fault) -> None:
+        self._must_be_possible(fault)
+        self._begun += 1
+        # Without a seed of its own, what begins twice is drawn anew.
+        drawn = f"fault {fault.unit} {fault.kind} {fault.instance}" + ("" if fault.seed else f" {self._begun}")
+        random = generator(fault.seed or self._board.seed, drawn)
+        if fault.word.once:
+            happen(self._board, fault, random)
+            return
+        self._on = [one for one in self._on if one.fault[:3] != fault[:3]] + [_Laid(fault, random)]
+        self._lay()
+        if fault.for_ms:
+            self._board.at(fault.for_ms, lambda: self._over(fault))
+
+    def _over(self, fault: Fault) -> None:
+        """It has lasted as long as it was to, if it is still that one."""
+        if _among(fault, self.active):
+            self._on = [one for one in self._on if one.fault is not fault]
+            self._lay()
+
     def _must_be_possible(self, fault: Fault) -> None:
-        if fault.unit == "cartridge" and self._board.mechanism.seat.head is None:
-            raise ImpossibleFaultError(f"fault {fault} was refused", limit="no cartridge is fitted")
-        if fault.unit in ("firmware", "main_loop", "guard") and not self._board.powered:
-            raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no power")
-        if fault.unit == "air" and self._board.air is None:
-            raise ImpossibleFaultError(
-                f"fault {fault} was refused",
-                limit="the pen is on no air of ours; an adapter's or a dongle's air is the room's own",
-                advice="Serve it with --ble tcp-server:127.0.0.1:0, or use the faults of unit link",
-            )
-        if fault[:2] == ("link", "cut") and not self._board.ports:
-            raise ImpossibleFaultError(f"fault {fault} was refused", limit="the pen has no connection")
-        if fault.unit == "link" and fault.instance and fault.instance not in self._board.ports:
-            raise ImpossibleFaultError(f"fault {fault} was refused", limit=f"port {fault.instance} has no connection")
+        why, advice = self._in_the_way(fault)
+        if why:
+            raise ImpossibleFaultError(f"fault {fault} was refused", limit=why, advice=advice)
 
-    def _happen(self, fault: Fault) -> None:
-        board, values = self._board, fault.values
-        match fault.unit, fault.kind:
-            case "link", "cut":
-                self._cut(fault)
-            case "firmware", "crash_before":
-                board.watch(CrashWatch(When.BEFORE, values["opcode"]))
-            case "firmware", "crash_after":
-                board.watch(CrashWatch(When.AFTER, values["opcode"]))
-            case "flash", "power_cut":
-                board.flash.cut_in, board.flash.tear = values["operation"], Tear(values["tear"])
-            case "flash", "write_failure":
-                board.flash.failing = values["operations"]
-            case "clock", "lost":
-                board.clock.lose(board.now_ms)
-            case "battery", "low":
-                board.mechanism.battery.set_percent(values["percent"])
-            case _:
-                raise AssertionError(fault)
+    def _in_the_way(self, fault: Fault) -> tuple[str, str]:
+        board = self._board
+        if fault.unit.startswith("cartridge") and board.mechanism.seat.head is None:
+            return "no cartridge is fitted", ""
+        if fault.unit in ("firmware", "main_loop", "monitor", "memory", "supply") and not board.powered:
+            return "the pen has no power", ""
+        if fault.unit == "air" and board.air is None:
+            advice = "Serve it with --ble tcp-server:127.0.0.1:0, or use the faults of unit link"
+            return "the pen is on no air of ours; an adapter's or a dongle's air is the room's own", advice
+        if fault[:2] == ("link", "cut") and not board.ports:
+            return "the pen has no connection", ""
+        if fault.unit == "link" and fault.instance and fault.instance not in board.ports:
+            return f"port {fault.instance} has no connection", ""
+        if fault.unit == "memory":
+            return self._no_such_bit(fault.values["variable"], fault.values["bit"]), ""
+        return "", ""
 
-    def _cut(self, fault: Fault) -> None:
-        """Have open connections end after some bytes, or now."""
-        for port in list(self._board.ports.values()):
-            if fault.instance not in (ANY, port.number):
-                continue
-            for way, line in ((TO_PEN, port.to_pen), (FROM_PEN, port.from_pen)):
-                if fault.values["way"] in (0, way):
-                    line.faults.cut_after = fault.values["after"]
-            if not fault.values["after"]:
-                self._board.lost(port)
+    def _no_such_bit(self, variable: int, bit: int) -> str:
+        memory = memory_of(self._board.firmware)
+        if memory is None:
+            return "this firmware shows nobody its memory (seam.Remembering)"
+        if variable == 0:
+            return "" if bit < 0 else "a bit is one of a variable: name that as well"
+        bits = memory.kept_bits(variable)
+        if not bits:
+            return f"this firmware keeps no {Kept(variable).name.lower()}"
+        return f"{Kept(variable).name.lower()} has {bits} bits, from 0" if bit >= bits else ""
 
     def _lay(self) -> None:
         """Make the parts what the list says."""
-        on = {(fault.unit, fault.kind): fault.values for fault in self._on}
         board = self._board
-        parts = board.mechanism
-        board.main_hung = ("main_loop", "hung") in on
-        board.guard_hung = ("guard", "hung") in on
-        board.flash.slow_ms = on.get(("flash", "slow"), {"ms": 0})["ms"]
-        board.flash.bad_sector = on.get(("flash", "bad_sector"), {}).get("sector")
-        parts.motor_c = on.get(("motor", "hot"), {"celsius": ROOM_C})["celsius"]
-        parts.battery_c = on.get(("battery", "cold"), {"celsius": ROOM_C})["celsius"]
-        parts.button.stuck = ("button", "stuck") in on
-        self._lay_reader(parts.depth_sensor, "depth_sensor", on)
-        self._lay_reader(parts.feedback, "drive_feedback", on)
-        parts.drive.set_faults(
-            board.now_ms * 1_000,
-            overshoot_um=on.get(("actuator", "overshoot"), {"um": 0})["um"],
-            stuck=("actuator", "stuck") in on,
-            slow_percent=on.get(("actuator", "slow"), {"percent": 100})["percent"],
-            stalled=("motor", "stalled") in on,
-            speed_percent=on.get(("motor", "overspeed"), {"percent": 100})["percent"],
-        )
-        seat = parts.seat
-        seat.stop_broken = ("cartridge", "stop_broken") in on
-        seat.unreadable = ("cartridge", "tag_unreadable") in on
-        seat.true_stop_um = on.get(("cartridge", "tag_lies"), {}).get("um")
-        seat.badly_um = on.get(("cartridge", "badly_seated"), {}).get("um")
-        seat.settle()
-        parts.head_changed(board.now_ms)
+        words = {(one.fault.unit, one.fault.kind, one.fault.instance): one.fault.values for one in self._on}
+        lay_parts(board, words, {one.fault[:2]: one.random for one in self._on if one.fault.word.drawn})
         for port in list(board.ports.values()):
             self._connected(port)
-        self._lay_air(on)
+        if board.air is not None:
+            spoilt = {one.fault.kind: one.fault.values for one in self._on if one.fault.unit == "air"}
+            lay_air(board.air, self._sound_air, spoilt)
         board.wake()
-
-    def _lay_air(self, on: dict[tuple[str, str], dict[str, int]]) -> None:
-        """Make the air what it is without faults, and then lay these over it; told only where it changes."""
-        air = self._board.air
-        if air is None:
-            return
-        spoilt = self._sound_air.copy()
-        if ("air", "loss") in on:
-            spoilt.loss = on["air", "loss"]["permille"]
-        if ("air", "bursts") in on:
-            spoilt.bursts, spoilt.burst_events = on["air", "bursts"]["permille"], on["air", "bursts"]["events"]
-        if ("air", "interval") in on:
-            spoilt.interval_us = on["air", "interval"]["us"]
-        if ("air", "latency") in on:
-            spoilt.latency = on["air", "latency"]["events"]
-        if ("air", "delay") in on:
-            spoilt.delay_ms = on["air", "delay"]["ms"]
-        spoilt.silence = ("air", "silence") in on
-        if spoilt != air:
-            air.become(spoilt)
-
-    @staticmethod
-    def _lay_reader(reader: DepthReader, unit: str, on: dict[tuple[str, str], dict[str, int]]) -> None:
-        stuck = on.get((unit, "stuck"), {}).get("um")
-        if stuck == -1:
-            stuck = reader.stuck_um if reader.stuck_um is not None else reader.last_um
-        reader.stuck_um = stuck
-        reader.extra_um = on.get((unit, "noisy"), {"um": 0})["um"]
-        reader.offset_um = on.get((unit, "offset"), {"um": 0})["um"]
 
     def _connected(self, port: PenPort) -> None:
         """Lay the link faults that concern a port over its two lines."""
-        for way, line in ((TO_PEN, port.to_pen), (FROM_PEN, port.from_pen)):
-            self._lay_line(line, port.number, way)
-
-    def _lay_line(self, line: Line, number: int, way: int) -> None:
-        mine = {}
-        for fault in self._on:
-            if fault.unit == "link" and fault.instance in (ANY, number) and fault.values["way"] in (0, way):
-                mine[fault.kind] = fault.values
-        line.faults = LineFaults(
-            loss=mine.get("loss", {"permille": 0})["permille"],
-            corruption=mine.get("corruption", {"permille": 0})["permille"],
-            duplication=mine.get("duplication", {"permille": 0})["permille"],
-            reordering=mine.get("reordering", {"permille": 0})["permille"],
-            delay_ms=mine.get("delay", {"ms": 0})["ms"],
-            cut_after=line.faults.cut_after,
-        )
+        mine = [one for one in self._on if one.fault.unit == "link" and one.fault.instance in (ANY, port.number)]
+        draws = {one.fault.kind: one.random for one in mine if one.fault.word.drawn}
+        lay_line(port, {one.fault.kind: one.fault.values for one in mine}, draws)
 
     def _was_reset(self) -> None:
         """The processor starts again: what hung, hangs no more."""
         self._board.watch(None)
-        self._on = [fault for fault in self._on if fault.unit not in ("main_loop", "guard")]
+        self._on = [one for one in self._on if one.fault[:2] not in ENDED_BY_A_RESET]
         self._board.main_hung = self._board.guard_hung = False
+
+
+def _among(fault: Fault, faults: list[Fault]) -> bool:
+    """Whether it is one of them, itself and not only one that reads the same."""
+    return any(one is fault for one in faults)

@@ -197,3 +197,28 @@ class Telling(Protocol):
 
     def tell(self, bench: Bench | None) -> None:
         """Tell this bench from now on, or nobody."""
+
+
+class Kept(IntEnum):
+    """What a firmware keeps from one call to the next and decides by; one that has no such variable says 0 bits."""
+
+    THERAPY = 1
+    LIMITS = 2
+    GATE = 3
+    MONITOR = 4
+    SETTING = 5
+    BUTTON = 6
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What a firmware may offer beside `Firmware`: its memory, for tests that flip a bit of it (SR-BIST-1).
+
+    A variable's bits are numbered from 0, field after field as it is declared, lowest bit of each first.
+    """
+
+    def kept_bits(self, variable: int) -> int:
+        """How many bits a variable has (a `Kept`); 0 for one that is not kept."""
+
+    def kept_flip(self, variable: int, bit: int) -> None:
+        """Flip one bit of it, in place; nothing else happens."""

@@ -16,7 +16,8 @@ from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import IN_WITHIN_MS, INTERVAL_S, LEASE_MAX_MS, ZONE_RULES, pass_budget
 from dermalink_protocol.messages import identity, stop, therapy
 from dermalink_protocol.zones import Direction, Symptom, Zone
-from dermalink_simulator.faults import VOCABULARY, FaultKind, ImpossibleFaultError
+from dermalink_simulator.faults.spelling import ImpossibleFaultError
+from dermalink_simulator.faults.words import VOCABULARY, FaultKind
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.board import PenOffError
 from dermalink_simulator.hardware.port import PortClosedError
@@ -25,8 +26,10 @@ from tests.support.raw_host import NoAnswerError, OtherAnswerError, RawHost
 
 STEPS: Final = 300
 SEEDS: Final = range(24)
-NEVER_ALONE: Final = {("cartridge", "stop_broken"), ("cartridge", "tag_lies")}  # the true stop is what must hold
-STUCK_OUT: Final = {("actuator", "stuck"), ("actuator", "slow")}  # no firmware can draw such needles in
+# The true stop is what must hold.
+NEVER_ALONE: Final = {("cartridge_stop", "broken"), ("cartridge_stop", "worn"), ("cartridge_tag", "lies")}
+# No firmware can draw such needles in.
+STUCK_OUT: Final = {("drive", "stuck"), ("spring", "weak"), ("spring", "broken")}
 SEARCHED: Final = 150  # seeds within which a campaign without a safeguard has to find it out
 
 

@@ -18,7 +18,7 @@ from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import INTERVAL_S, PASSES_PER_ZONE, pass_budget
 from dermalink_protocol.messages import stop, therapy
 from dermalink_protocol.zones import Direction, Zone
-from dermalink_simulator.faults import ImpossibleFaultError
+from dermalink_simulator.faults.spelling import ImpossibleFaultError
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.board import PenOffError
 from dermalink_simulator.hardware.cartridge import Cartridge

@@ -23,19 +23,19 @@ ALONE = [
     ("depth_sensor", "offset", {"um": 60}),
     ("drive_feedback", "stuck", {}),
     ("drive_feedback", "offset", {"um": -60}),
-    ("actuator", "overshoot", {"um": 30}),
-    ("actuator", "overshoot", {"um": 2_000}),
-    ("actuator", "stuck", {}),
-    ("actuator", "slow", {}),
+    ("drive", "overshoot", {"um": 30}),
+    ("drive", "overshoot", {"um": 2_000}),
+    ("drive", "stuck", {}),
+    ("spring", "weak", {}),
     ("motor", "stalled", {}),
     ("motor", "overspeed", {}),
     ("cartridge", "badly_seated", {"um": 60}),
     ("cartridge", "badly_seated", {"um": -60}),
-    ("cartridge", "tag_unreadable", {}),
+    ("cartridge_tag", "unreadable", {}),
     ("button", "stuck", {}),
     ("battery", "low", {"percent": 0}),
 ]
-WITH_A_TRUE_STOP = [*ALONE, ("cartridge", "stop_broken", {}), ("cartridge", "tag_lies", {})]
+WITH_A_TRUE_STOP = [*ALONE, ("cartridge_stop", "broken", {}), ("cartridge_tag", "lies", {})]
 
 
 @pytest.mark.sr("SR-DEPTH-5", "SR-DEPTH-6", side="pen")
@@ -67,13 +67,13 @@ def test_with_a_true_stop_no_pair_of_faults_does_either(first: int, seed: int) -
 @pytest.mark.sr("SR-DEPTH-5", side="pen")
 @pytest.mark.parametrize("phase_ms", PHASES_MS)
 @pytest.mark.parametrize("um", [60, 100, 200, 1_000])
-@pytest.mark.parametrize(("kind", "values"), [("stop_broken", {}), ("tag_lies", {})])
+@pytest.mark.parametrize(("unit", "kind"), [("cartridge_stop", "broken"), ("cartridge_tag", "lies")])
 def test_with_stop_and_drive_broken_strokes_pass_it_for_at_most_25_ms(
-    kind: str, values: dict[str, int], um: int, phase_ms: int
+    unit: str, kind: str, um: int, phase_ms: int
 ) -> None:
     running = Running(phase_ms=phase_ms)
-    running.pen.faults.inject("cartridge", kind, **values)
-    running.pen.faults.inject("actuator", "overshoot", um=um)
+    running.pen.faults.inject(unit, kind)
+    running.pen.faults.inject("drive", "overshoot", um=um)
     running.host.run(1_000)
     over = running.pen.skin.over(CAP_UM)
     assert over, "the fault has to show"  # also in a stroke that the monitor cut before it was all out
@@ -101,8 +101,8 @@ def test_an_overshoot_that_the_sensors_accuracy_would_hide_latches(
     host.to_running(zone, Direction.VERTICAL, depth_um=limit_um)
     host.run(200)
     if broken:
-        pen.faults.inject("cartridge", "stop_broken")
-    pen.faults.inject("actuator", "overshoot", um=um)
+        pen.faults.inject("cartridge_stop", "broken")
+    pen.faults.inject("drive", "overshoot", um=um)
     host.run(1_000)
     over = pen.skin.over(limit_um)
     assert not over or over[-1].at_us - over[0].at_us <= IN_US
@@ -122,8 +122,8 @@ def test_without_the_monitor_that_would_go_on() -> None:
     pen = SimulatedPen(seed=1, firmware=lambda: PenFirmware(disabled=frozenset({"monitor"})))
     host = RawHost(pen)
     host.to_running(depth_um=250)
-    pen.faults.inject("cartridge", "stop_broken")
-    pen.faults.inject("actuator", "overshoot", um=400)
+    pen.faults.inject("cartridge_stop", "broken")
+    pen.faults.inject("drive", "overshoot", um=400)
     host.run(1_000)
     over = pen.skin.over(CAP_UM)
     assert over[-1].at_us - over[0].at_us > 500_000
@@ -158,7 +158,7 @@ def test_sensors_that_disagree_end_the_therapy_within_a_stroke(
 @pytest.mark.sr("SR-STOP-8", side="pen")
 def test_needles_that_do_not_come_in_are_a_failed_stop_and_never_a_stop() -> None:
     running = Running()
-    running.pen.faults.inject("actuator", "stuck")
+    running.pen.faults.inject("drive", "stuck")
     running.host.stop()
     running.host.run(500)
     assert running.out()
@@ -197,10 +197,10 @@ def booted_with(unit: str, kind: str, values: dict[str, int], *, head: bool) -> 
 @pytest.mark.parametrize(
     ("unit", "kind", "values"),
     [
-        ("motor", "hot", {}),
+        ("temperature", "hot", {}),
         ("battery", "low", {"percent": 0}),
-        ("battery", "cold", {"celsius": 4}),
-        ("battery", "cold", {"celsius": 41}),
+        ("temperature", "cold", {"celsius": 4}),
+        ("temperature", "hot", {"celsius": 41}),
     ],
 )
 def test_heat_cold_and_a_flat_battery_retract(unit: str, kind: str, values: dict[str, int]) -> None:
@@ -219,7 +219,7 @@ def test_heat_cold_and_a_flat_battery_retract(unit: str, kind: str, values: dict
         ("depth_sensor", "stuck", {}, Reason.SENSORS_DISAGREE),
         ("depth_sensor", "offset", {"um": 70}, Reason.SENSORS_DISAGREE),
         ("drive_feedback", "offset", {"um": 70}, Reason.DRIVE_FAULT),
-        ("actuator", "slow", {"percent": 300}, Reason.RETRACTION_SLOW),
+        ("spring", "weak", {"percent": 300}, Reason.RETRACTION_SLOW),
         ("button", "stuck", {}, Reason.BUTTON_STUCK),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_symptom_that_could_not_be_written_is_not_called_taken() -> None:
 @pytest.mark.sr("SR-RST-1", "SR-DEPTH-5", side="pen")
 def test_a_latched_fault_is_on_the_flash_a_few_milliseconds_later() -> None:
     pen, host = running_pen()
-    pen.faults.inject("actuator", "overshoot", um=300)
+    pen.faults.inject("drive", "overshoot", um=300)
     while host.status().state not in (State.FAULT, State.LOCKED, State.STOPPING):
         pen.advance(1)
     pen.advance(10)

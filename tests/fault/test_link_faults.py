@@ -40,7 +40,7 @@ def test_needles_are_out_only_while_fresh_renewals_get_through(kind: str, values
 @pytest.mark.parametrize("after", [0, 1, 7, 20, 63])
 def test_a_link_cut_at_a_byte(after: int) -> None:
     running = Running()
-    running.pen.faults.inject("link", "cut", running.host.port.number, after=after, way=1)
+    running.pen.faults.inject("link", "cut", running.host.port.number, bytes=after, way=1)
     running.host.run(1_000)
     running.pen.advance(1_000)
     assert running.host.port.closed

@@ -18,8 +18,8 @@ from tests.fault.test_campaign import USUAL, WILD, Campaign, World
 
 SEEDS: Final = range(5)
 IN_MS: Final = 40  # 25 ms to draw the needles in, and a tick of the main loop that sees the link go
-HUNG: Final = (("main_loop", "hung"), ("guard", "hung"))
-TOO_DEEP: Final = (("actuator", "overshoot"), ("cartridge", "badly_seated"))
+HUNG: Final = (("main_loop", "hung"), ("monitor", "hung"))
+TOO_DEEP: Final = (("drive", "overshoot"), ("cartridge", "badly_seated"))
 TWICE: Final = (("link", "duplication"), ("link", "reordering"), ("link", "delay"))
 OFF_RATE: Final = (("motor", "stalled"), ("motor", "overspeed"))
 

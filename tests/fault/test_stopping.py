@@ -135,7 +135,7 @@ def test_a_hung_main_loop(phase_ms: int) -> None:
 @pytest.mark.sr("SR-STOP-3", side="pen")
 def test_a_timer_interrupt_that_no_longer_comes(phase_ms: int) -> None:
     running = Running(phase_ms=phase_ms)
-    running.pen.faults.inject("guard", "hung")
+    running.pen.faults.inject("monitor", "hung")
     running.host.run(400)
     assert running.cut_after_us() <= WATCHDOG_MS * 1_000
     assert running.in_after_us() <= WATCHDOG_MS * 1_000 + IN_US

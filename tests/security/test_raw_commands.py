@@ -240,7 +240,7 @@ def test_an_interrupt_that_no_longer_comes_leaves_an_order_that_expires_by_itsel
     client = raw_pen()
     client.open(lease_ms=1_000)
     client.run_pass()
-    client.pen.faults.inject("guard", "hung")
+    client.pen.faults.inject("monitor", "hung")
     assert in_within_ms(client, 80) <= 75
 
 

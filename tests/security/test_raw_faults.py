@@ -54,8 +54,8 @@ def test_a_fault_in_the_stroke_cuts_and_latches(
 @pytest.mark.sr("SR-DEPTH-5", side="pen")
 def test_an_actuator_that_overshoots_behind_a_broken_stop_passes_the_cap_for_25_ms_at_most() -> None:
     client = running()
-    client.pen.faults.inject("cartridge", "stop_broken")
-    client.pen.faults.inject("actuator", "overshoot", um=300)
+    client.pen.faults.inject("cartridge_stop", "broken")
+    client.pen.faults.inject("drive", "overshoot", um=300)
     client.live(400)
     over = client.pen.skin.over(520)
     if over:
@@ -71,8 +71,8 @@ def test_an_actuator_that_overshoots_behind_a_broken_stop_passes_the_cap_for_25_
 @pytest.mark.sr("SR-DEPTH-5", side="pen", twin=True)
 def test_without_the_monitor_it_goes_on_over_the_cap() -> None:
     client = running("monitor")
-    client.pen.faults.inject("cartridge", "stop_broken")
-    client.pen.faults.inject("actuator", "overshoot", um=300)
+    client.pen.faults.inject("cartridge_stop", "broken")
+    client.pen.faults.inject("drive", "overshoot", um=300)
     client.live(400)
     client.pen.hand.lift()
     client.live(400)
@@ -202,8 +202,8 @@ def test_armed_without_contact_disarms_after_a_minute() -> None:
     [
         ("button", "stuck", {}, {Reason.BUTTON_STUCK}),
         ("drive_feedback", "offset", {"um": 60}, {Reason.SENSORS_DISAGREE, Reason.DRIVE_FAULT}),
-        ("actuator", "stuck", {}, {Reason.SENSORS_DISAGREE, Reason.DRIVE_FAULT, Reason.RETRACTION_SLOW}),
-        ("actuator", "slow", {"percent": 300}, {Reason.RETRACTION_SLOW}),
+        ("drive", "stuck", {}, {Reason.SENSORS_DISAGREE, Reason.DRIVE_FAULT, Reason.RETRACTION_SLOW}),
+        ("spring", "weak", {"percent": 300}, {Reason.RETRACTION_SLOW}),
     ],
 )
 def test_the_self_test_finds_what_is_broken_and_locks(

@@ -238,7 +238,7 @@ def test_the_commands_work_the_pen_from_another_process() -> None:
         assert control("truth")["head_fitted"] is False
         assert control("fault", "inject", "depth_sensor", "offset", "um=-40")["fault"] == "depth_sensor offset um=-40"
         with served.control() as client, pytest.raises(RefusedByControlError, match="no cartridge is fitted"):
-            client.do("fault.inject", unit="cartridge", kind="stop_broken")
+            client.do("fault.inject", unit="cartridge_stop", kind="broken")
 
 
 def test_a_watcher_is_told_of_links_that_come_and_go() -> None:

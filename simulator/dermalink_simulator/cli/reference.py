@@ -7,7 +7,7 @@ from dermalink_protocol.generate.files import ROOT, write_or_check
 from dermalink_protocol.generate.markdown import code, page, table
 from dermalink_simulator.cli.exit_codes import ExitCode
 from dermalink_simulator.control.words import REQUIRED, VOCABULARY, Argument
-from dermalink_simulator.faults import VOCABULARY as FAULTS
+from dermalink_simulator.faults.words import VOCABULARY as FAULTS
 from dermalink_simulator.profile import PROFILES
 
 PAGE: Final = ROOT / "docs" / "reference" / "simulator.md"

@@ -4,7 +4,7 @@ import pickle
 from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
-from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, pairing, sensing
+from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, memory, pairing, sensing
 from dermalink_simulator.firmware.access import keeps
 from dermalink_simulator.firmware.button import button_step, settled
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
@@ -267,6 +267,14 @@ class PenFirmware:
     def tell(self, bench: Bench | None) -> None:
         """Tell this bench what comes and what is answered, or nobody (`seam.Telling`)."""
         self._bench = self._pen.bench = bench or Nobody()
+
+    def kept_bits(self, variable: int) -> int:
+        """How many bits a variable has that it keeps (`seam.Remembering`)."""
+        return memory.kept_bits(variable)
+
+    def kept_flip(self, variable: int, bit: int) -> None:
+        """Flip one bit of a variable that it keeps, in place (`seam.Remembering`)."""
+        memory.flip(self._pen, variable, bit)
 
     def snapshot(self) -> bytes:
         """The whole volatile state, for `restore` in the same version of this program.

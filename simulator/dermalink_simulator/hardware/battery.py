@@ -10,11 +10,17 @@ MAH_MS: Final = 3_600_000
 
 
 class Battery:
-    """Charge runs down with the current that is drawn; `supply` is 1 while an external supply is present."""
+    """Charge runs down with the current that is drawn; `supply` is 1 while an external supply is present.
+
+    A fault sets its inner resistance, or how much less than it gives gets to the electronics.
+    """
 
     def __init__(self, capacity_mah: int, percent: int) -> None:
         self._capacity = capacity_mah * MAH_MS
         self._charge = self._capacity * percent // 100
+        self._milliamps = 0
+        self._inner_mohm = INNER_MOHM
+        self._lost_mv = 0
         self.supply = 0
         self.percent = percent
         self.millivolts = self._open_mv()
@@ -24,11 +30,18 @@ class Battery:
         self._charge = self._capacity * percent // 100
         self.draw(0, 0)
 
+    def spoil(self, inner_mohm: int, lost_mv: int) -> None:
+        """What is wrong with it, or with the way from it, from now on."""
+        if (inner_mohm, lost_mv) != (self._inner_mohm, self._lost_mv):
+            self._inner_mohm, self._lost_mv = inner_mohm, lost_mv
+            self.draw(self._milliamps, 0)
+
     def draw(self, milliamps: int, dt_ms: int) -> None:
         """`milliamps` flowed for `dt_ms`."""
+        self._milliamps = milliamps
         self._charge = max(0, self._charge - milliamps * dt_ms)
         self.percent = self._charge * 100 // self._capacity
-        self.millivolts = self._open_mv() - milliamps * INNER_MOHM // 1_000
+        self.millivolts = max(0, self._open_mv() - milliamps * self._inner_mohm // 1_000 - self._lost_mv)
 
     @property
     def flat(self) -> bool:

@@ -5,8 +5,9 @@ time jumps to the next wake-up. Between calls the mechanism runs in closed form.
 """
 
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, cast
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.hardware.air import AirConditions
@@ -14,6 +15,7 @@ from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.hardware.clock import BatteryClock
 from dermalink_simulator.hardware.crash import CrashWatch, be_told
 from dermalink_simulator.hardware.flash import Cells, Flash, Tear
+from dermalink_simulator.hardware.halt import HaltingFirmware, memory_of
 from dermalink_simulator.hardware.line import Line
 from dermalink_simulator.hardware.mechanism import Mechanism
 from dermalink_simulator.hardware.physics import Physics
@@ -43,6 +45,7 @@ class Board:
         flash: Cells,
         make_firmware: Callable[[], Firmware],
     ) -> None:
+        self.seed = seed
         self._physics = physics
         self._make_firmware = make_firmware
         self._random = generator(seed, "board")
@@ -60,14 +63,15 @@ class Board:
         self.crash_watch: CrashWatch | None = None
         self.air: AirConditions | None = None
         self.main_hung = False
+        self.main_slow_ms = 0
         self.guard_hung = False
+        self._halted = self._may_halt = False
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._numbered = 0
         self._guard_due = self._main_due = NEVER
         self._guard_last = self._main_last = 0
         self._line_changed = False
         self._inbox: list[tuple[PenPort, bytes]] = []
-        self._busy = False
         self._woken = False
         self._power_going = False
         self._flash_busy = self._tag_busy = False
@@ -87,7 +91,8 @@ class Board:
         self._boot += 1
         self._guard_last = self._main_last = self.now_ms
         self._flash_busy = self._tag_busy = self._power_going = self._woken = False
-        self.mechanism.forget()
+        self._halted = self._may_halt = False
+        self.mechanism.forget(self.now_ms)
         self.firmware = self._make_firmware()
         self.watch(self.crash_watch)
         self.firmware.power_on(self.flash.image(), cause, self._random.getrandbits(ENTROPY_BITS))
@@ -122,6 +127,26 @@ class Board:
         """Wait for a command to crash at, or no longer."""
         self.crash_watch = crash_watch
         be_told(self.firmware, crash_watch)
+
+    def flip(self, variable: int, bit: int) -> None:
+        """Flip a bit of the firmware's memory (`seam.Remembering`); from then on it may trip over that, and halt."""
+        firmware, memory = self.firmware, memory_of(self.firmware)
+        if firmware is None or memory is None:
+            return
+        memory.kept_flip(variable, bit)
+        if not self._may_halt:
+            self._may_halt = True
+            self.firmware = cast("Firmware", HaltingFirmware(firmware, self._halt))
+        self.wake()
+
+    def _halt(self) -> None:
+        self._halted = True
+        self._main_due = min(self._main_due, self.now_ms + TICK_MS)
+
+    @property
+    def _main_away(self) -> bool:
+        """Whether the main loop takes no bytes now: it stands still, or is late."""
+        return self.main_hung or self._halted or self.now_ms - self._main_last < self.main_slow_ms
 
     # Connections
 
@@ -168,8 +193,10 @@ class Board:
             return
         port.heard_ms, port.spoke = self.now_ms, True
         self._inbox.append((port, data))
-        if not self._busy and not self.main_hung:
+        if not self._main_away:
             self._take_inbox()
+        elif self.main_slow_ms:
+            self._main_due = min(self._main_due, self._main_last + self.main_slow_ms)
 
     def _take_inbox(self) -> None:
         while self._inbox and self.firmware is not None:
@@ -187,7 +214,7 @@ class Board:
 
     def refusal(self, port: PenPort, value: bytes) -> int:
         """What the write of a value is refused with; nobody can say while values before it are still on their way."""
-        if self.firmware is None or port.under_way or self.main_hung:
+        if self.firmware is None or port.under_way or self._main_away:
             return 0
         return self.firmware.gatt_error(port.number, value)
 
@@ -281,7 +308,7 @@ class Board:
         dt = now - self._guard_last
         if firmware is None:
             return
-        if dt > 0 and not self.guard_hung:
+        if dt > 0 and not (self.guard_hung or self._halted):
             self._guard_last = now
             self._line_changed = False
             firmware.guard_tick(dt, self.mechanism.guard_sensors(now))
@@ -301,9 +328,10 @@ class Board:
         if firmware is None:
             return
         dt = now - self._main_last
-        if self.main_hung:
-            self._main_due = now + TICK_MS
-            if dt >= self._physics.hard_watchdog_ms:
+        if self._main_away:
+            stands = self.main_hung or self._halted
+            self._main_due = now + TICK_MS if stands else self._main_last + self.main_slow_ms
+            if stands and dt >= self._physics.hard_watchdog_ms:
                 self.main_hung = False
                 self.reset()
             return
@@ -335,7 +363,7 @@ class Board:
             self._next_operation(firmware)
         if not self._tag_busy and firmware.tag_wanted():
             self._tag_busy = True
-            self.at(self._physics.tag_read_ms, lambda: self._tag_read(firmware))
+            self.at(self._physics.tag_read_ms, partial(self._tag_read, self._boot))
         utc_s = firmware.clock_set()
         if utc_s:
             self.clock.set(utc_s, self.now_ms)
@@ -383,19 +411,21 @@ class Board:
         op = firmware.flash_next()
         if op is not None:
             self._flash_busy = True
-            self.at(self.flash.begin(op), lambda: self._operation_done(firmware))
+            self.at(self.flash.begin(op), partial(self._operation_done, self._boot))
 
-    def _operation_done(self, firmware: Firmware) -> None:
-        if self.firmware is firmware:
+    def _operation_done(self, boot: int) -> None:
+        firmware = self.firmware
+        if firmware is not None and self._boot == boot:
             ok = self.flash.end()
             self._flash_busy = False
             firmware.flash_done(ok)
             self.serve()
 
-    def _tag_read(self, firmware: Firmware) -> None:
-        if self.firmware is firmware:
+    def _tag_read(self, boot: int) -> None:
+        firmware = self.firmware
+        if firmware is not None and self._boot == boot:
             self._tag_busy = False
-            firmware.tag_read(self.mechanism.seat.tag())
+            firmware.tag_read(self.mechanism.seat.read_tag())
             self.serve()
 
     def indicator(self) -> Indicator:

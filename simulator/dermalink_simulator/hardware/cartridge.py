@@ -11,6 +11,7 @@ from dermalink_simulator.seam import Tag
 KNOWN_MAKER: Final = 1
 STERILE_UNTIL_S: Final = 1_893_456_000  # 2030-01-01
 NO_STOP_UM: Final = 5_000  # longer than any needle
+PERMILLE: Final = 1_000
 
 
 class Cartridge(NamedTuple):
@@ -74,7 +75,8 @@ class Seat:
 
     `offset_um` is how much further than the carriage the head stands; `limit_um` where its stop is now;
     `tag_ok` is 1 while its tag can be read. Until `open_until_ms` the seat's switch reads open: no hand changes a head
-    without it. `opened` holds that it did, until the main loop has read it.
+    without it. `opened` holds that it did, until the main loop has read it. `loose` and `flaky` are how often in 1000
+    the switch, and the tag, cannot be read although all is well.
     """
 
     def __init__(self, physics: Physics, random: Random) -> None:
@@ -89,8 +91,11 @@ class Seat:
         self._seated_um = 0
         self.badly_um: int | None = None
         self.stop_broken = False
+        self.worn_um = 0
         self.unreadable = False
         self.true_stop_um: int | None = None
+        self.loose = self.flaky = 0
+        self.loose_chance = self.flaky_chance = random
 
     def fit(self, head: Cartridge) -> None:
         """Seat `head`, in place of the one before."""
@@ -116,8 +121,18 @@ class Seat:
             return
         self.offset_um = self._seated_um if self.badly_um is None else self.badly_um
         stop = self.head.stop_um if self.true_stop_um is None else self.true_stop_um
-        self.limit_um = NO_STOP_UM if self.stop_broken else stop
+        self.limit_um = NO_STOP_UM if self.stop_broken else stop + self.worn_um
 
     def tag(self) -> Tag | None:
         """What a reader gets: None with no head, no tag, or one that cannot be read."""
         return None if self.head is None or self.unreadable else self.head.tag
+
+    def read_tag(self) -> Tag | None:
+        """As `tag`, by a reader that may fail now and then."""
+        return None if self.flaky and self.flaky_chance.randrange(PERMILLE) < self.flaky else self.tag()
+
+    def read_switch(self, now_ms: int) -> int:
+        """1 while the seat's switch is closed on a head."""
+        if self.loose and self.loose_chance.randrange(PERMILLE) < self.loose:
+            return 0
+        return int(self.head is not None and not self.opened and now_ms >= self.open_until_ms)

@@ -36,6 +36,17 @@ class Point(NamedTuple):
 _point: Final = tuple.__new__
 
 
+class DriveFaults(NamedTuple):
+    """What a fault lays over the mechanism: µm too far, percent of the spring's time and of the motor's rate."""
+
+    overshoot_um: int = 0
+    stuck: bool = False
+    spring_broken: bool = False
+    spring_percent: int = 100
+    stalled: bool = False
+    speed_percent: int = 100
+
+
 class Drive:
     """The mechanism.
 
@@ -70,6 +81,7 @@ class Drive:
         # What a fault lays over the mechanism.
         self._overshoot_um = 0
         self._stuck = False
+        self._spring_broken = False
         self._slow_percent = 100
         self._stalled = False
         self._speed_percent = 100
@@ -128,15 +140,13 @@ class Drive:
         if self._driven:
             self._release(now_us)
 
-    def set_faults(
-        self, now_us: int, *, overshoot_um: int, stuck: bool, slow_percent: int, stalled: bool, speed_percent: int
-    ) -> None:
+    def set_faults(self, now_us: int, faults: DriveFaults) -> None:
         """What is wrong with the mechanism from now on; what did not change leaves a motion alone."""
-        carriage = (overshoot_um, stuck, slow_percent)
-        if carriage != (self._overshoot_um, self._stuck, self._slow_percent):
-            self._overshoot_um, self._stuck, self._slow_percent = carriage
+        carriage = (faults.overshoot_um, faults.stuck, faults.spring_percent, faults.spring_broken)
+        if carriage != (self._overshoot_um, self._stuck, self._slow_percent, self._spring_broken):
+            self._overshoot_um, self._stuck, self._slow_percent, self._spring_broken = carriage
             self._aim(now_us)
-        self._stalled, self._speed_percent = stalled, speed_percent
+        self._stalled, self._speed_percent = faults.stalled, faults.speed_percent
         self.steady_per_us = 0.0
         self.idle = False
 
@@ -168,7 +178,7 @@ class Drive:
     def carriage_at(self, moment_us: int) -> float:
         """Where the carriage stands at a moment of the present motion, in µm above the head's face."""
         since = moment_us - self._from_us
-        if self._stuck:
+        if self._stays():
             return self._from_um
         if self._spring_owns():
             whole = self._spring_us * self._slow_percent / 100
@@ -191,6 +201,10 @@ class Drive:
 
     def _spring_owns(self) -> bool:
         return not self._driven or (self._order.target_um == 0 and self._order.exercise == 0)
+
+    def _stays(self) -> bool:
+        """Whether nothing moves the carriage, wherever it should go."""
+        return self._stuck or (self._spring_broken and self._spring_owns())
 
     def _aim(self, now_us: int) -> None:
         """Begin a motion from where the carriage stands."""
@@ -226,12 +240,13 @@ class Drive:
                 rate = goal
             self.rate_hz = rate
         self._chart(now_us, until_us, turned)
-        if self.carriage_um != self._goal_um or self._stuck:
+        stays = self._stays()
+        if self.carriage_um != self._goal_um or stays:
             self.carriage_um = self.carriage_at(until_us)
-        self.idle = not self._driven and rate == 0.0 and (self._stuck or self.carriage_um <= PARKED_UM)
+        self.idle = not self._driven and rate == 0.0 and (stays or self.carriage_um <= PARKED_UM)
         if self.exercised and self.carriage_um <= PARKED_UM and not self._driven:
             self.exercised = False
-        if rate == goal and rate > 0 and (self._stuck or self.carriage_um == self._goal_um):
+        if rate == goal and rate > 0 and (stays or self.carriage_um == self._goal_um):
             self.steady_per_us = rate / 1e6
 
     def _chart(self, now_us: int, until_us: int, turned: float) -> None:

@@ -1,6 +1,6 @@
 """A line between a host and a port of the pen, one way: bytes pass, or a fault has them lost, spoilt or late."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, NamedTuple
 
@@ -15,7 +15,8 @@ class LineFaults:
     On a line of whole values every chance is a value's, and one that is corrupted is lost: over the air a link layer
     checks what it carries (24 bits of CRC, Bluetooth Core, Vol 6, Part B, 3.1.1).
 
-    `delay_ms` is how late every chunk comes; `cut_after` how many more bytes pass before the line is gone.
+    `delay_ms` is how late every chunk comes; `cut_after` how many more bytes pass before the line is gone. `drawn_from`
+    is where the chance of each comes from, by name; the line's own for what is not in it.
     """
 
     loss: int = 0
@@ -24,6 +25,7 @@ class LineFaults:
     reordering: int = 0
     delay_ms: int = 0
     cut_after: int | None = None
+    drawn_from: dict[str, Random] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def none(self) -> bool:
@@ -59,10 +61,10 @@ class Line:
         if not data:
             return []
         delay = faults.delay_ms
-        if self._chance(faults.reordering):
-            delay += self._random.randint(1, HELD_BACK_MS)
+        if self._chance("reordering", faults.reordering):
+            delay += faults.drawn_from.get("reordering", self._random).randint(1, HELD_BACK_MS)
         first = Arrival(delay, data)
-        return [first, first] if self._chance(faults.duplication) else [first]
+        return [first, first] if self._chance("duplication", faults.duplication) else [first]
 
     def _cut(self, data: bytes, after: int) -> bytes:
         """What still passes of `data`; on a line of values the one in which the cut falls does not."""
@@ -72,14 +74,16 @@ class Line:
         return passes
 
     def _spoil(self, data: bytes) -> bytes:
+        loss, corruption = self.faults.loss, self.faults.corruption
         if self._whole:
-            return b"" if self._chance(self.faults.loss) or self._chance(self.faults.corruption) else data
+            return b"" if self._chance("loss", loss) or self._chance("corruption", corruption) else data
+        flips = self.faults.drawn_from.get("corruption", self._random)
         spoilt = bytearray()
         for byte in data:
-            if self._chance(self.faults.loss):
+            if self._chance("loss", loss):
                 continue
-            spoilt.append(byte ^ (1 << self._random.randrange(8)) if self._chance(self.faults.corruption) else byte)
+            spoilt.append(byte ^ (1 << flips.randrange(8)) if self._chance("corruption", corruption) else byte)
         return bytes(spoilt)
 
-    def _chance(self, permille: int) -> bool:
-        return permille > 0 and self._random.randrange(PERMILLE) < permille
+    def _chance(self, kind: str, permille: int) -> bool:
+        return permille > 0 and self.faults.drawn_from.get(kind, self._random).randrange(PERMILLE) < permille

@@ -12,7 +12,7 @@ from dermalink_simulator.hardware.clock import BatteryClock
 from dermalink_simulator.hardware.drive import PIECE_US, STILL_HZ, Drive
 from dermalink_simulator.hardware.hand import HandPart
 from dermalink_simulator.hardware.physics import PARKED_UM, Physics
-from dermalink_simulator.hardware.sensors import DepthReader
+from dermalink_simulator.hardware.sensors import ContactReader, Reader, TravelReader
 from dermalink_simulator.hardware.skin import Skin
 from dermalink_simulator.seam import Sensors
 
@@ -27,9 +27,10 @@ REST_EVERY_MS: Final = 50  # how often battery and clock are read while nothing 
 class _Since:
     """What is gathered between two calls of one kind."""
 
-    __slots__ = ("dx", "dy", "feedback", "peak", "strokes")
+    __slots__ = ("at_ms", "dx", "dy", "feedback", "peak", "strokes")
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: int) -> None:
+        self.at_ms = now_ms
         self.peak = self.feedback = self.strokes = self.dx = self.dy = 0
 
 
@@ -46,13 +47,19 @@ class Mechanism:
         self.seat = Seat(physics, generator(seed, "seat"))
         self.hand = HandPart(physics, generator(seed, "hand"))
         self.skin = Skin(physics.skin_takes_permille)
-        self.button = ButtonPart()
+        self.button = ButtonPart(generator(seed, "button"))
         self.battery = Battery(physics.battery_mah, 100)
         self.battery_c = self.motor_c = ROOM_C
-        self.depth_sensor = DepthReader(generator(seed, "depth sensor"), physics.sensor_noise_um)
-        self.feedback = DepthReader(generator(seed, "drive feedback"), physics.feedback_noise_um)
-        self._guard = _Since()
-        self._main = _Since()
+        self.battery_reads_c: int | None = None
+        self.motor_reads_c: int | None = None
+        self.depth_sensor = Reader(generator(seed, "depth sensor"), physics.sensor_noise_um)
+        self.feedback = Reader(generator(seed, "drive feedback"), physics.feedback_noise_um)
+        self.force_sensor = Reader(generator(seed, "force sensor"), 0)  # the hand's own force is uneven enough
+        self.contact = ContactReader(generator(seed, "contact"))
+        self.travel = TravelReader()
+        self.blind = False  # the timer interrupt's channel to the depth sensor
+        self._guard = _Since(0)
+        self._main = _Since(0)
         self._turn = NO_TURN
         self._turn_um = 0
         self.supply_cut = False
@@ -68,9 +75,9 @@ class Mechanism:
         self._measured = False
         self._rest_at = -REST_EVERY_MS
 
-    def forget(self) -> None:
+    def forget(self, now_ms: int) -> None:
         """A processor starts: nothing was gathered yet."""
-        self._guard, self._main = _Since(), _Since()
+        self._guard, self._main = _Since(now_ms), _Since(now_ms)
         self.seat.opened = False
 
     def brown_out(self, now_ms: int) -> None:
@@ -109,13 +116,19 @@ class Mechanism:
         """A workshop gives the motor its supply back."""
         self.supply_cut = False
 
+    @property
+    def last_force_mn(self) -> int:
+        """The force sensor's last reading."""
+        return self._force
+
     def head_changed(self, now_ms: int) -> None:
         """A head was fitted or pulled: needles may be out, or gone, without any motion."""
         self._out_or_in(now_ms * 1_000, now_ms * 1_000)
 
     def guard_sensors(self, now_ms: int) -> Sensors:
         """What the timer interrupt reads."""
-        return self._read(self._guard, now_ms)
+        sensors = self._read(self._guard, now_ms)
+        return sensors._replace(depth_um=0, peak_um=0) if self.blind else sensors
 
     def main_sensors(self, now_ms: int, dt_ms: int) -> Sensors:
         """What the main loop reads; the battery is drawn on by the way."""
@@ -215,6 +228,10 @@ class Mechanism:
         drive, seat, sensor = self.drive, self.seat, self.depth_sensor
         self._measured = True
         self._force = self.hand.force_mn()
+        if self.force_sensor.faulty:
+            self._force = max(0, min(self.force_sensor.read(self._force), READING_MAX))
+        if self.button.bounce_ms or seat.loose:
+            self._rest_at = -REST_EVERY_MS
         if drive.steady_per_us and not drive.exercised:
             # Only the cam turns: all that changes from one call to the next is how far out it stands.
             head = drive.carriage_um + seat.offset_um
@@ -226,7 +243,7 @@ class Mechanism:
                 self._read_rest(now_ms, 0, 0)
             return
         self._depth = self._belief = travel = travel_belief = 0
-        if not drive.idle or drive.carriage_um > PARKED_UM or sensor.stuck_um is not None:
+        if not drive.idle or drive.carriage_um > PARKED_UM or sensor.stuck is not None:
             turning = drive.rate_hz >= STILL_HZ
             carriage = drive.carriage_um
             head = min(carriage + seat.offset_um, seat.limit_um)
@@ -247,14 +264,14 @@ class Mechanism:
         seat, battery, rate = self.seat, self.battery, self.drive.rate_hz
         self._rest_at = now_ms
         self._rest = (
-            self.button.down,
-            1 if seat.head is not None and not seat.opened and now_ms >= seat.open_until_ms else 0,
+            self.button.read(now_ms),
+            seat.read_switch(now_ms),
             seat.tag_ok,
             battery.supply,
             battery.percent,
             battery.millivolts,
-            self.battery_c,
-            self.motor_c,
+            self.battery_c if self.battery_reads_c is None else self.battery_reads_c,
+            self.motor_c if self.motor_reads_c is None else self.motor_reads_c,
             self._motor_ma(),
             1 if rate > STILL_HZ else 0,
             self._clock.utc_s(now_ms),
@@ -268,6 +285,9 @@ class Mechanism:
             self._measure(now_ms)
         peak, belief, dx, dy, period = since.peak, since.feedback, since.dx, since.dy, self.drive.stroke_us
         depth = self._depth
+        if self.travel.faulty:
+            dx, dy = self.travel.read(dx, dy, now_ms - since.at_ms)
+        since.at_ms = now_ms
         # Comparisons, where a call of `max` or `min` would cost twice as much: this runs three times in 10 ms.
         sensors = tuple.__new__(
             Sensors,
@@ -278,7 +298,7 @@ class Mechanism:
                 since.strokes,
                 period if period < READING_MAX else READING_MAX,
                 self._force,
-                1 if self.hand.touching else 0,
+                self.contact.read(touching=self.hand.touching),
                 dx if -TRAVEL_MAX_UM < dx < TRAVEL_MAX_UM else max(-TRAVEL_MAX_UM, min(dx, TRAVEL_MAX_UM)),
                 dy if -TRAVEL_MAX_UM < dy < TRAVEL_MAX_UM else max(-TRAVEL_MAX_UM, min(dy, TRAVEL_MAX_UM)),
                 *self._rest,

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from dermalink_simulator.cli.app import CODES, app
 from dermalink_simulator.cli.exit_codes import ExitCode
 from dermalink_simulator.control.words import VOCABULARY
-from dermalink_simulator.faults import VOCABULARY as FAULTS
+from dermalink_simulator.faults.words import VOCABULARY as FAULTS
 from dermalink_simulator.profile import PROFILES
 
 

@@ -5,7 +5,9 @@ It has none of the pen's safeguards. Bytes on a port are words: `o<hz>,<um>` ord
 `v<n>` has n values sent one by one.
 """
 
-from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
+from contextlib import suppress
+
+from dermalink_simulator.seam import DriveOrder, FlashOp, Indicator, Kept, PortKind, PowerCause, Sensors, Tag
 
 
 class SmallFirmware:
@@ -47,7 +49,8 @@ class SmallFirmware:
     def handle(self, port: int, data: bytes) -> None:
         self.handled.append((port, data))
         for word in data.decode("ascii", "replace").split():
-            self._obey(port, word)
+            with suppress(ValueError):  # a line may have spoilt it
+                self._obey(port, word)
 
     def _obey(self, port: int, word: str) -> None:
         letter, rest = word[:1], word[1:]
@@ -124,6 +127,12 @@ class SmallFirmware:
 
     def wake_ms(self) -> int:
         return self.sleep_ms
+
+    def kept_bits(self, variable: int) -> int:
+        return 16 if variable == Kept.SETTING else 0
+
+    def kept_flip(self, variable: int, bit: int) -> None:
+        self.order = self.order._replace(target_um=self.order.target_um ^ 1 << bit)
 
     def snapshot(self) -> bytes:
         return repr((self.order, self.now_ms)).encode()

@@ -106,7 +106,7 @@ def test_an_order_runs_out_when_the_guard_hangs_though_the_main_loop_repeats_it(
     rig = Rig()
     rig.run_at(250)
     at = rig.pen.now_ms
-    rig.pen.faults.inject("guard", "hung")
+    rig.pen.faults.inject("monitor", "hung")
     rig.pen.advance(500)
     assert not rig.out()
     assert rig.pen.skin.last_in_us is not None

@@ -44,7 +44,7 @@ def test_nothing_passes_a_true_stop(um: int, overshoot: int, seed: int) -> None:
     rig = Rig(seed=seed)
     rig.pen.hand.touch(Zone.CHIN)
     if overshoot:
-        rig.pen.faults.inject("actuator", "overshoot", um=overshoot)
+        rig.pen.faults.inject("drive", "overshoot", um=overshoot)
     rig.pen.faults.inject("cartridge", "badly_seated", um=500)
     rig.run_at(um)
     assert rig.pen.skin.protruded_um <= 500
@@ -54,8 +54,8 @@ def test_nothing_passes_a_true_stop(um: int, overshoot: int, seed: int) -> None:
 def test_without_its_stop_the_head_goes_where_the_drive_sends_it() -> None:
     rig = Rig("exact")
     rig.pen.hand.touch(Zone.CHIN)
-    rig.pen.faults.inject("cartridge", "stop_broken")
-    rig.pen.faults.inject("actuator", "overshoot", um=200)
+    rig.pen.faults.inject("cartridge_stop", "broken")
+    rig.pen.faults.inject("drive", "overshoot", um=200)
     rig.run_at(450)
     assert rig.pen.skin.deepest_um == 650
     assert rig.pen.skin.over(500)
@@ -67,8 +67,8 @@ def test_a_lying_tag_is_a_longer_head() -> None:
     rig.run_at(250)
     rig.say("o100,255", 100)
     rig.pen.cartridge.fit("glide")
-    rig.pen.faults.inject("cartridge", "tag_lies")
-    rig.pen.faults.inject("actuator", "overshoot", um=700)
+    rig.pen.faults.inject("cartridge_tag", "lies")
+    rig.pen.faults.inject("drive", "overshoot", um=700)
     rig.run_at(255)
     assert rig.pen.skin.protruded_um == 955
     head = rig.pen.cartridge.head
@@ -176,7 +176,7 @@ def test_a_stroke_that_is_cut_short_is_known_as_deep_as_it_went() -> None:
         rig = Rig("exact")
         rig.pen.hand.touch(Zone.CHIN)
         rig.run_at(0, hz=60, ms=500 + ms)
-        rig.pen.faults.inject("cartridge", "stop_broken")
+        rig.pen.faults.inject("cartridge_stop", "broken")
         rig.say("o60,500", 24)
         rig.say("s", 100)
         depths.append(rig.pen.skin.deepest_um)

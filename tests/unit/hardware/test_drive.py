@@ -108,7 +108,7 @@ def test_an_overspeeding_motor_shows_in_the_stroke_period() -> None:
 def test_a_stuck_carriage_stays_out_and_a_slow_spring_takes_longer() -> None:
     rig = Rig()
     rig.run_at(250)
-    rig.pen.faults.inject("actuator", "stuck")
+    rig.pen.faults.inject("drive", "stuck")
     rig.say("s", 1_000)
     assert rig.out()
     assert not rig.pen.motor_turns
@@ -118,7 +118,7 @@ def test_a_stuck_carriage_stays_out_and_a_slow_spring_takes_longer() -> None:
     rig.pen.power.service()
     rig.pen.advance(100)
     rig.run_at(250)
-    rig.pen.faults.inject("actuator", "slow", percent=300)
+    rig.pen.faults.inject("spring", "weak", percent=300)
     at = rig.pen.now_ms
     rig.say("s", 1_000)
     assert rig.pen.skin.last_in_us is not None
@@ -149,7 +149,7 @@ def test_at_most_one_stroke_falls_into_a_guard_tick() -> None:
 def test_needles_not_in_after_50_ms_cost_the_motor_its_supply_until_service(stuck_ms: int, *, turns: bool) -> None:
     rig = Rig()
     rig.run_at(250)
-    rig.pen.faults.inject("actuator", "stuck")
+    rig.pen.faults.inject("drive", "stuck")
     rig.say("s", stuck_ms)
     rig.pen.faults.clear()
     rig.say("o100,0", 300)

@@ -3,16 +3,9 @@
 import pytest
 
 from dermalink_protocol.errors import DermalinkError
-from dermalink_simulator.faults import (
-    INTERVAL_STEP_US,
-    INTERVAL_US,
-    VOCABULARY,
-    FaultKind,
-    ImpossibleFaultError,
-    UnknownFaultError,
-    spell,
-)
-from dermalink_simulator.faults import LATENCY_MAX as MOST_EVENTS
+from dermalink_simulator.faults.spelling import ImpossibleFaultError, UnknownFaultError, spell
+from dermalink_simulator.faults.words import INTERVAL_STEP_US, INTERVAL_US, VOCABULARY, FaultKind
+from dermalink_simulator.faults.words import LATENCY_MAX as MOST_EVENTS
 from dermalink_simulator.hardware.air import INTERVAL_MAX_US, INTERVAL_MIN_US, LATENCY_MAX, ROOM, AirConditions
 from dermalink_simulator.hardware.air import INTERVAL_STEP_US as STEP_US
 from tests.unit.hardware.rig import Rig
@@ -35,15 +28,32 @@ def test_every_word_can_be_put_on_and_taken_off(word: FaultKind) -> None:
 
 def vars_of(rig: Rig) -> list[object]:
     board = rig.pen._board
-    drive, seat = board.mechanism.drive, board.mechanism.seat
+    parts = board.mechanism
+    drive, seat = parts.drive, parts.seat
     reader, feedback = board.mechanism.depth_sensor, board.mechanism.feedback
     return [
         (board.air and board.air.copy(),),
-        (board.main_hung, board.guard_hung, board.mechanism.button.stuck, board.flash.slow_ms, board.flash.bad_sector),
-        (board.mechanism.battery_c, board.mechanism.motor_c),
-        (drive._overshoot_um, drive._stuck, drive._slow_percent, drive._stalled, drive._speed_percent),
-        (seat.offset_um, seat.limit_um, seat.tag()),
-        (reader.stuck_um, reader.extra_um, reader.offset_um, feedback.stuck_um, feedback.offset_um),
+        (board.main_hung, board.main_slow_ms, board.guard_hung, board.flash.slow_ms, board.flash.bad_sector),
+        (board.flash.stands_erases, board.flash._cached, board.clock._ppm),
+        (parts.battery_c, parts.motor_c, parts.battery_reads_c, parts.motor_reads_c, parts.blind),
+        (
+            parts.battery._inner_mohm,
+            parts.battery._lost_mv,
+            parts.button.stuck,
+            parts.button.dead,
+            parts.button.bounce_ms,
+        ),
+        (parts.contact.stuck, parts.contact.bouncing, parts.travel.faulty, parts.force_sensor.faulty),
+        (
+            drive._overshoot_um,
+            drive._stuck,
+            drive._spring_broken,
+            drive._slow_percent,
+            drive._stalled,
+            drive._speed_percent,
+        ),
+        (seat.offset_um, seat.limit_um, seat.tag(), seat.loose, seat.flaky),
+        (reader.stuck, reader.extra, reader.offset, feedback.stuck, feedback.offset),
     ]
 
 
@@ -64,13 +74,13 @@ def test_an_unknown_fault_is_an_error_that_names_the_known_ones(unit: str, kind:
 
 def test_an_unknown_number_is_an_error() -> None:
     with pytest.raises(UnknownFaultError, match="it takes um"):
-        Rig().pen.faults.inject("actuator", "overshoot", mm=3)
+        Rig().pen.faults.inject("drive", "overshoot", mm=3)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2_001, True, 1.5, "7", None])
 def test_a_number_out_of_range_is_an_error(value: object) -> None:
     with pytest.raises(ImpossibleFaultError, match="from 1 to 2000"):
-        spell("actuator", "overshoot", 0, {"um": value})
+        spell("drive", "overshoot", 0, {"um": value})
 
 
 @pytest.mark.parametrize("instance", [-1, 9, True])
@@ -87,7 +97,7 @@ def test_there_is_one_depth_sensor() -> None:
 @pytest.mark.parametrize(
     ("before", "unit", "kind", "instance", "why"),
     [
-        ("pull", "cartridge", "stop_broken", 0, "no cartridge"),
+        ("pull", "cartridge_stop", "broken", 0, "no cartridge"),
         ("cut", "main_loop", "hung", 0, "no power"),
         ("cut", "firmware", "crash_after", 0, "no power"),
         ("", "link", "loss", 2, "port 2 has no connection"),
@@ -105,9 +115,9 @@ def test_what_is_impossible_now_is_an_error(before: str, unit: str, kind: str, i
 
 def test_a_fault_put_on_again_has_the_new_numbers() -> None:
     rig = Rig()
-    rig.pen.faults.inject("actuator", "overshoot", um=10)
-    rig.pen.faults.inject("actuator", "overshoot", um=20)
-    assert [str(fault) for fault in rig.pen.faults.active] == ["actuator overshoot um=20"]
+    rig.pen.faults.inject("drive", "overshoot", um=10)
+    rig.pen.faults.inject("drive", "overshoot", um=20)
+    assert [str(fault) for fault in rig.pen.faults.active] == ["drive overshoot um=20"]
 
 
 def test_clearing_takes_what_is_named_and_gives_it() -> None:

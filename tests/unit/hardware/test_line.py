@@ -106,7 +106,7 @@ def test_the_link_is_cut_at_a_byte_and_both_ends_know() -> None:
     rig = Rig()
     gone: list[bool] = []
     rig.port.on_hang_up = lambda: gone.append(True)
-    rig.pen.faults.inject("link", "cut", rig.port.number, after=3, way=1)
+    rig.pen.faults.inject("link", "cut", rig.port.number, bytes=3, way=1)
     rig.say("t t t")
     assert rig.firmware.handled == [(1, b"t t")]
     assert rig.port.closed

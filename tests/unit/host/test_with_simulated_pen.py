@@ -161,7 +161,7 @@ async def test_the_host_stops_on_its_own_when_the_pens_monitor_is_blind() -> Non
         await keep_on(pen, lease, lambda status: status.state in MOVING)
         desk.do(lambda pen: pen.hand.sweep(Zone.NOSE, Direction.VERTICAL, speed_mm_s=40))
         await keep_on(pen, lease, lambda status: status.punctures > 100)
-        desk.do(lambda pen: pen.faults.inject("actuator", "overshoot", um=200))
+        desk.do(lambda pen: pen.faults.inject("drive", "overshoot", um=200))
         await keep_on(pen, lease, lambda status: status.state not in MOVING)
         assert isinstance(pen.alarm, DepthAlarm)
         assert not desk.sim.needles_out

@@ -5,7 +5,7 @@ import json
 import click
 
 from dermalink_simulator.cli.options import json_option
-from dermalink_simulator.faults import VOCABULARY
+from dermalink_simulator.faults.words import VOCABULARY
 
 
 @click.command()
