@@ -46,7 +46,7 @@ def is_stopped(news: Status | StateChanged) -> bool:
     return at_rest and news.state not in NOT_STOPPED
 
 
-def _settles(news: Status | StateChanged) -> bool:
+def settles(news: Status | StateChanged) -> bool:
     """Whether this ends the waiting, well or badly; a pen that waits for a press has not heard Stop."""
     return news.state is State.STOP_FAILED or (is_stopped(news) and news.state is not State.WAITING)
 
@@ -72,22 +72,27 @@ async def stop_and_confirm(connection: Connection, within_s: float | None = None
             if connection.sealed:
                 status, answered = await _until_told(connection)
                 after_ms = status.tick_ms
-                news = status if _settles(status) else await _until_in(connection, heard, after_ms, bound_s)
+                news = status if settles(status) else await _until_in(connection, heard, after_ms, bound_s)
             else:
                 after_ms, answered = (await _until_answered(connection)).tick_ms, loop.time()
                 news = await _until_in(connection, heard, after_ms, bound_s)
-            _refuse_failed(news)
+            refuse_failed(news)
     except (TimeoutError, Timeout, LinkError) as error:
-        raise StopNotConfirmed(
-            "Stop was sent and could not be confirmed",
-            rule="SR-STOP-2",
-            limit=str(error) or f"waited {bound_s * 1000:.0f} ms",
-            advice="Lift the pen straight off the skin; press its button",
-        ) from error
+        raise not_confirmed(str(error) or f"waited {bound_s * 1000:.0f} ms") from error
     finally:
         connection.on_state.remove(heard.take)
     milliseconds = (answered - began) * 1000, (loop.time() - began) * 1000
     return StopReport(*milliseconds, elapsed_ms(after_ms, news.tick_ms), news)
+
+
+def not_confirmed(limit: str) -> StopNotConfirmed:
+    """That a Stop is out and nobody knows that it worked, why, and what a person can do."""
+    return StopNotConfirmed(
+        "Stop was sent and could not be confirmed",
+        rule="SR-STOP-2",
+        limit=limit,
+        advice="Lift the pen straight off the skin; press its button",
+    )
 
 
 class _Heard:
@@ -120,7 +125,7 @@ class _Heard:
         for each in news:
             later_ms = elapsed_ms(self._after, each.tick_ms)
             self._doubtful = self._doubtful or (later_ms >= 0 and says_moving(each))
-            if later_ms > 0 and _settles(each) and not self._doubtful and not self._settled.done():
+            if later_ms > 0 and settles(each) and not self._doubtful and not self._settled.done():
                 self._settled.set_result(each)
 
 
@@ -200,7 +205,8 @@ async def _until_in(connection: Connection, heard: _Heard, after_ms: int, within
     return news
 
 
-def _refuse_failed(news: Status | StateChanged) -> None:
+def refuse_failed(news: Status | StateChanged) -> None:
+    """Raise `StopFailed` where the pen says that the needles did not go in."""
     if news.state is State.STOP_FAILED:
         raise StopFailed(
             "The needles did not go in",
@@ -214,7 +220,7 @@ async def _ask_until_settled(connection: Connection, after_ms: int, within_s: fl
         status = await _read_status(connection)
         if status is None or elapsed_ms(after_ms, status.tick_ms) <= 0:
             status = await connection.request(GetStatus(), within_s=within_s)
-        if _settles(status):
+        if settles(status):
             return status
         await asyncio.sleep(POLL_S)
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from dermalink.channel.sealable_link import SealableLink
 from dermalink.cli.connecting import none_found
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for, mistake
@@ -19,7 +20,8 @@ from dermalink.cli.tracing import trace
 from dermalink.connection import Connection
 from dermalink.errors import BadUrl, LinkError, NoRadio, PortBusy, StopNotConfirmed
 from dermalink.links.open import open_link
-from dermalink.stopping import StopReport, stop_and_confirm
+from dermalink.stop_proof import prove_stopped
+from dermalink.stopping import StopReport, confirm_within_s, stop_and_confirm
 from dermalink_protocol.errors import DermalinkError, sentence
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class StopResult(NamedTuple):
     """What came of stopping one pen, or of looking for pens (no URL).
 
     `milliseconds` is None when it was not confirmed, and then `advice` says what to do; `sent` is whether Stop was
-    handed to the system.
+    handed to the system, `proved` whether a pen that this computer has keys of said so under seal.
     """
 
     url: str
@@ -52,11 +54,13 @@ class StopResult(NamedTuple):
     milliseconds: float | None = None
     sent: bool = True
     advice: str = ""
+    proved: bool = False
 
     def as_json(self) -> str:
-        """One line of JSON; `proved` never holds: a Stop that waits for no keys is answered in the clear (SR-SEC-1)."""
+        """One line of JSON."""
         found: dict[str, Any] = {"pen": self.url or None, "stopped": self.milliseconds is not None, "sent": self.sent}
-        found |= {"proved": False, "milliseconds": self.milliseconds, "sentence": self.said, "advice": self.advice}
+        found |= {"proved": self.proved, "milliseconds": self.milliseconds, "sentence": self.said}
+        found["advice"] = self.advice
         return json.dumps(found | {"exit_code": int(self.code)})
 
     def sentence(self) -> str:
@@ -179,7 +183,7 @@ async def stop_one(
 
     async with contextlib.AsyncExitStack() as opened:
         try:
-            report = await _stop(url, note, opened)
+            stopped = await _stop(url, note, opened)
         except asyncio.CancelledError:
             tell(_interrupted(url, sent=sent))
             raise
@@ -188,20 +192,46 @@ async def stop_one(
         except Exception as error:  # noqa: BLE001 (a person who wanted Stop gets advice, whatever is wrong)
             result = _failed(url, ExitCode.UNEXPECTED, mistake(error)[0], sent=sent)
         else:
-            result = StopResult(url, ExitCode.DONE, _confirmed(url, report), round(report.confirmed_ms, 1))
+            try:
+                result = await _proved(url, stopped)
+            except asyncio.CancelledError:
+                tell(_confirmed(url, stopped.report))
+                raise
         tell(result)
     return result
 
 
-def _confirmed(url: str, report: StopReport) -> str:
+class _Stopped(NamedTuple):
+    """A Stop that was confirmed in the clear, and the connection on which it may be proved until `until_s`."""
+
+    report: StopReport
+    connection: Connection
+    link: SealableLink
+    until_s: float
+
+
+async def _proved(url: str, stopped: _Stopped) -> StopResult:
+    """What the pen's owner hears under seal; what was said in the clear, where there are no keys or no time for it."""
+    try:
+        serial_number = await prove_stopped(stopped.connection, stopped.link, stopped.until_s)
+    except DermalinkError as error:
+        return _unproved(url, error, sent=True)
+    return _confirmed(url, stopped.report, serial_number)
+
+
+def _confirmed(url: str, report: StopReport, proved_by: str = "") -> StopResult:
     """Only what is known: Stop and its answer go in the clear, and by air anybody may answer as this pen."""
     from dermalink.discovery import BLE
 
     measured = f"needles in and motor off, measured {report.confirmed_ms:.0f} ms after the link stood"
-    return f"the pen that answers here says stopped: {measured}{MAY_BE_A_COPY if url.startswith(BLE) else ''}"
+    if proved_by:
+        said = f"your pen {proved_by} says stopped, and proves under seal that it is: {measured}"
+    else:
+        said = f"the pen that answers here says stopped: {measured}{MAY_BE_A_COPY if url.startswith(BLE) else ''}"
+    return StopResult(url, ExitCode.DONE, said, round(report.confirmed_ms, 1), proved=bool(proved_by))
 
 
-async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> StopReport:
+async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> _Stopped:
     """Stop, by another connection where the pen hung up on one: it turns some away in a storm of them (SR-SEC-5)."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + AGAIN_FOR_S
@@ -219,13 +249,15 @@ async def _stop(url: str, note_sent: Callable[..., None], opened: contextlib.Asy
         await asyncio.sleep(AGAIN_AFTER_S)
 
 
-async def _stop_once(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> StopReport:
-    connection = Connection(await open_link(url, stop_first=True, on_stop=note_sent))
+async def _stop_once(url: str, note_sent: Callable[..., None], opened: contextlib.AsyncExitStack) -> _Stopped:
+    link = SealableLink(await open_link(url, stop_first=True, on_stop=note_sent))
+    connection = Connection(link)
     opened.push_async_callback(_close, connection)
     trace(connection, verbosity())
     connection.start()
+    until_s = asyncio.get_running_loop().time() + confirm_within_s(link)
     note_sent()  # the first step of what follows
-    return await stop_and_confirm(connection)
+    return _Stopped(await stop_and_confirm(connection), connection, link, until_s)
 
 
 async def _close(connection: Connection) -> None:

@@ -81,6 +81,19 @@ class KeyStore:
         found = self._read(serial_number, OWNED)
         return None if found is None else decode_keys(found[1], found[0])
 
+    def in_file(self, serial_number: str) -> OwnedPen | None:
+        """The keys of this pen where they lie in a file; None also for those in a keyring, which may ask a person."""
+        data = self._folder.read(_name(serial_number) + OWNED)
+        if data is None:
+            return None
+        entry, keys = decode_entry(data, serial_number, finished=True)
+        return None if keys is None else decode_keys(keys, entry)
+
+    def any_in_file(self) -> bool:
+        """Whether the keys of any pen lie in a file."""
+        entries = (listed.entry for listed in self.list())
+        return any(entry is not None and entry.finished and entry.where is Where.FILE for entry in entries)
+
     def unfinished(self, serial_number: str) -> Unfinished | None:
         """A pairing with this pen whose last answer never came.
 

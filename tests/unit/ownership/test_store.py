@@ -119,6 +119,21 @@ def test_a_pen_that_was_never_paired_here_costs_no_keyring(tmp_path: Path) -> No
     assert not store.forget(SERIAL)
 
 
+def test_a_keyring_is_not_asked_by_who_must_not_wait_for_a_person(tmp_path: Path) -> None:
+    with_keyring(tmp_path, Desktop()).keep(a_pen())
+
+    def find() -> SystemKeyring | None:
+        raise AssertionError("the keyring was looked for")
+
+    store = KeyStore(tmp_path / "keys", find)
+    assert not store.any_in_file()
+    assert store.in_file(SERIAL) is None
+    in_a_file(tmp_path).keep(a_pen())
+    assert store.any_in_file()
+    assert store.in_file(SERIAL) == a_pen()
+    assert store.in_file("DP-OTHER") is None
+
+
 def test_no_secret_stands_in_a_repr() -> None:
     for held in (a_pen(), RUN):
         assert not any(part.hex() in repr(held) for part in (a_pen().host_private, a_pen().binding, RUN.shared))
