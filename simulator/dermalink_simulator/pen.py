@@ -375,7 +375,9 @@ def _own_firmware(profile: Profile, trace: Callable[[str], None] | None) -> Call
     from dermalink_simulator.firmware.firmware import PenFirmware
     from dermalink_simulator.firmware.safeguards import Profile as Build
 
-    build = Build.TEST if profile.control_channel else Build.PRODUCT
+    build = Build.PRODUCT
+    if profile.control_channel:
+        build = Build.BOXED if profile.owners_only else Build.TEST
     if trace is None:
         return lambda: PenFirmware(profile=build)
     from dermalink_simulator.trace import POWER_ON, head_line

@@ -16,6 +16,7 @@ class UnknownProfileError(DermalinkError):
 class Profile(NamedTuple):
     """A kind of pen. `control_channel` is False in a product: no faults, no tester's door (SR-SEC-4).
 
+    `owners_only` is True where nobody runs it before it is paired, as a product is in any case (SR-OWN-1).
     `utc_s` and `ran_s` are what its clock chip shows and has counted when the simulation begins.
     """
 
@@ -23,6 +24,7 @@ class Profile(NamedTuple):
     says: str
     physics: Physics = Physics()
     control_channel: bool = True
+    owners_only: bool = False
     battery_percent: int = 100
     head: str = "glide"
     utc_s: int = START_UTC_S
@@ -33,7 +35,17 @@ PROFILES: Final = {
     profile.name: profile
     for profile in (
         Profile("nominal", "An ordinary pen with ordinary noise, with a control channel for tests."),
-        Profile("product", "The same pen as it would be sold: no control channel.", control_channel=False),
+        Profile(
+            "boxed",
+            "As it comes out of the box: nobody runs it before it is paired; with a control channel for tests.",
+            owners_only=True,
+        ),
+        Profile(
+            "product",
+            "The same pen as it would be sold: no control channel.",
+            control_channel=False,
+            owners_only=True,
+        ),
         Profile(
             "exact",
             "No noise, no error, a head that sits perfectly.",

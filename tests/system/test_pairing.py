@@ -17,7 +17,7 @@ from tests.system.guided_session import PERFECT, STREAM, Way
 from tests.system.home import AT_REST_S, Home, Story, Tell, a_wrong_code, hold, press, seconds, without_power
 
 
-@pytest.fixture(params=[(STREAM, "nominal"), (PERFECT, "nominal"), (STREAM, "product")], ids=str)
+@pytest.fixture(params=[(STREAM, "nominal"), (PERFECT, "nominal"), (STREAM, "boxed"), (STREAM, "product")], ids=str)
 def tell(request: pytest.FixtureRequest, tmp_path: Path) -> Tell:
     """Run a story of two people with one pen, in virtual time."""
     way: Way

@@ -22,6 +22,7 @@ HOST = (sys.executable, "-m", "dermalink.cli.start")
 HANGS_AFTER_S = 60
 PRESS = "Press the pen's button once"
 HOLD = "hold its button for 10 s"
+PLAN = 'plan = 1\nrate_hz = 100\nspeed_mm_s = 40\n[[zone]]\nname = "nose"\ndirections = ["vertical"]\ndepth_um = 250\n'
 
 
 class World:
@@ -69,9 +70,10 @@ class World:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A simulated pen in a process, on a serial port, or on TCP where a test asks for it."""
-    on_tcp = getattr(request, "param", "pty") == "tcp"
-    door = ("--tcp", "127.0.0.1:0") if on_tcp else ("--pty", str(tmp_path / "pen"))
+    """A simulated pen in a process: on a serial port, on TCP if a test asks for it, or as it comes out of the box."""
+    asked = getattr(request, "param", "pty")
+    door = ("--pty", str(tmp_path / "pen")) if asked == "pty" else ("--tcp", "127.0.0.1:0")
+    door += ("--profile", "boxed", "--person") if asked == "boxed" else ()
     with subprocess.Popen((*SIMULATOR, *door), stdout=subprocess.PIPE, text=True, encoding="utf-8") as simulator:
         assert simulator.stdout is not None
         ready = json.loads(simulator.stdout.readline())
@@ -116,3 +118,27 @@ def test_a_second_pairing_says_that_there_is_nothing_to_do(world: World) -> None
     code, out, _ = world.run("hers", "pair", typed=world.code)
     assert code == ExitCode.DONE
     assert out.startswith(f"The pen {world.serial} is paired with this computer.")
+
+
+@pytest.mark.alone
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-1", "SR-SEC-2")
+@pytest.mark.parametrize("world", ["boxed"], indirect=True)
+def test_a_pen_out_of_its_box_is_run_by_nobody_and_then_by_who_paired_it_alone(world: World) -> None:
+    plan = world.folder / "plan.toml"
+    plan.write_text(PLAN, encoding="utf-8")
+    session = "session", "run", str(plan), "--no-ask", "--lease", "1000"
+    code, _, err = world.run("hers", *session)
+    assert code == ExitCode.REFUSED
+    assert "dermalink pair" in err
+    assert world.run("hers", "stop")[0] == ExitCode.DONE
+    assert world.control.do("truth")["deepest_um"] == 0
+
+    code, said = world.pair("hers", PRESS)
+    assert (code, said["result"]) == (ExitCode.DONE, "paired")
+    code, _, err = world.run("hers", *session)
+    assert code == ExitCode.DONE, err
+    assert 0 < world.control.do("truth")["deepest_um"] <= 300
+
+    code, _, err = world.run("his", *session)
+    assert code == ExitCode.REFUSED
+    assert "has an owner" in err

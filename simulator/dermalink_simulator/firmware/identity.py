@@ -28,7 +28,7 @@ FIRMWARE_VERSION: Final = 0 << 16 | 1 << 8 | 0  # 0.1.0
 def capabilities(profile: Profile) -> Capability:
     """What the pen offers beyond the spine; a product has no control channel (SR-SEC-4)."""
     offered = Capability.STAMP_HEADS | Capability.OWNER
-    return offered | Capability.CONTROL_CHANNEL if profile is Profile.TEST else offered
+    return offered if profile is Profile.PRODUCT else offered | Capability.CONTROL_CHANNEL
 
 
 def hello_reply(factory: FactoryRecord, profile: Profile, boot_id: int, tick_ms: int) -> HelloReply:

@@ -104,8 +104,8 @@ class Inside:
 
     @property
     def owners_only(self) -> bool:
-        """Whether nobody but an owner may run it: it has one, or it was built to be sold."""
-        return self.owner.owned or self.profile is Profile.PRODUCT
+        """Whether nobody but an owner may run it: it has one, or it was built to be sold, or as if it were."""
+        return self.owner.owned or self.profile is not Profile.TEST
 
     @property
     def told_reason(self) -> int:

@@ -5,9 +5,13 @@ from typing import Final
 
 
 class Profile(Enum):
-    """What the firmware is built for: TEST builds have switches, PRODUCT ones refuse them (SR-SEC-4)."""
+    """What the firmware is built for: TEST and BOXED builds have switches, PRODUCT ones refuse them (SR-SEC-4).
+
+    A TEST build can be run by anybody before it is paired, the others by nobody (SR-OWN-1).
+    """
 
     PRODUCT = "product"
+    BOXED = "boxed"
     TEST = "test"
 
 

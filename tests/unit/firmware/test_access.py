@@ -44,8 +44,10 @@ def test_under_seal_all_but_what_comes_before_it_is_looked_at() -> None:
 
 
 @pytest.mark.sr("SR-SEC-1", "SR-OWN-1", side="pen")
-def test_a_pen_that_is_built_to_be_sold_has_nobody_run_it_before_it_is_paired() -> None:
-    pen = a_pen(owned=False, profile=Profile.PRODUCT)
+@pytest.mark.parametrize("profile", [Profile.PRODUCT, Profile.BOXED])
+def test_a_pen_that_is_built_to_be_sold_has_nobody_run_it_before_it_is_paired(profile: Profile) -> None:
+    pen = a_pen(owned=False, profile=profile)
+    assert pen.owners_only
     refused = {opcode: refusal_of(pen, IN_CLEAR, opcode) for opcode in EVERY_OPCODE}
     assert {opcode for opcode, reason in refused.items() if reason is Reason.NONE} == CORNER
     assert set(refused.values()) == {Reason.NONE, Reason.NO_OWNER}

@@ -12,13 +12,14 @@ from tests.unit.hardware.small_firmware import SmallFirmware
 
 
 def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(UnknownProfileError, match="nominal, product"):
+    with pytest.raises(UnknownProfileError, match="nominal, boxed, product"):
         SimulatedPen("fancy")
 
 
 @pytest.mark.sr("SR-SEC-4", side="pen")
-def test_only_the_product_has_no_control_channel() -> None:
+def test_only_the_product_has_no_control_channel_and_a_pen_in_its_box_is_nobodys_as_well() -> None:
     assert [name for name, profile in PROFILES.items() if not profile.control_channel] == ["product"]
+    assert [name for name, profile in PROFILES.items() if profile.owners_only] == ["boxed", "product"]
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -78,7 +78,7 @@ def test_a_file_that_is_no_trace_is_refused() -> None:
 
 
 @pytest.mark.sr("SR-SEC-4", side="pen")
-@pytest.mark.parametrize(("profile", "has"), [("nominal", True), ("product", False)])
+@pytest.mark.parametrize(("profile", "has"), [("nominal", True), ("boxed", True), ("product", False)])
 def test_a_product_says_that_it_has_no_control_channel(profile: str, *, has: bool) -> None:
     host = RawHost(SimulatedPen(profile))
     hello = host.expect(HelloReply, Hello(protocol_version=int(PROTOCOL_VERSION), host_nonce=1))
