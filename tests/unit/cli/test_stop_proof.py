@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +106,14 @@ async def test_stop_goes_first_in_the_clear_and_what_the_pen_says_under_seal_pro
     assert pen.heard[0][0] is Channel.STOP
     assert peek_opcode(pen.heard[0][1]) == Opcode.STOP
     assert GetStatus in [type(each) for each in pen.opened]
+
+
+@pytest.mark.parametrize("module", ["dermalink.pen", "dermalink.cli.stopping"])
+def test_nothing_that_ciphers_or_keeps_keys_is_loaded_before_a_stop_is_out(module: str) -> None:
+    heavy = {"cryptography", "noise", "keyring", "platformdirs", "bleak"}
+    script = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.sr("SR-STOP-2", side="host")
