@@ -72,8 +72,8 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A simulated pen in a process: on a serial port, on TCP if a test asks for it, or as it comes out of the box."""
     asked = getattr(request, "param", "pty")
-    door = ("--pty", str(tmp_path / "pen")) if asked == "pty" else ("--tcp", "127.0.0.1:0")
-    door += ("--profile", "boxed", "--person") if asked == "boxed" else ()
+    door = ["--pty", str(tmp_path / "pen")] if asked == "pty" else ["--tcp", "127.0.0.1:0"]
+    door += ["--profile", "boxed", "--person"] if asked == "boxed" else []
     with subprocess.Popen((*SIMULATOR, *door), stdout=subprocess.PIPE, text=True, encoding="utf-8") as simulator:
         assert simulator.stdout is not None
         ready = json.loads(simulator.stdout.readline())
