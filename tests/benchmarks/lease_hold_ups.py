@@ -94,6 +94,9 @@ class HeldUpLink:
     async def secure(self, *, pairs: bool) -> None:
         await self._link.secure(pairs=pairs)
 
+    async def forget_bond(self) -> bool:
+        return await self._link.forget_bond()
+
     async def receive(self) -> tuple[Channel, bytes]:
         return await self._link.receive()
 

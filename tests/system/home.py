@@ -9,8 +9,8 @@ from dermalink.journal import MemoryJournal
 from dermalink.links.open import open_link
 from dermalink.outcome import Applied
 from dermalink.ownership.pairing import Pairing
-from dermalink.ownership.pairing_link import greeted
-from dermalink.ownership.results import PairingResult
+from dermalink.ownership.pairing_link import PairingLink, greeted
+from dermalink.ownership.results import Paired, PairingResult
 from dermalink.ownership.store import KeyStore
 from dermalink.pen import Pen
 from dermalink_protocol.limits import HAND_OVER_HOLD_MS
@@ -34,12 +34,18 @@ class Home:
     async def at_the_pen(self) -> AsyncIterator[Pairing]:
         """A connection to pair by."""
         async with greeted(await open_link(self.url)) as link:
-            yield Pairing(link, self.store, utc=lambda: 1_800_000_000)
+            yield self._pairing(link)
 
     async def pair(self, code: SetupCode | None = None) -> PairingResult:
-        """One attempt, with the code on the card unless another is given."""
-        async with self.at_the_pen() as pairing:
-            return await pairing.attempt(code or self.made.model.card.code)
+        """One attempt, with the code on the card unless another is given; by Bluetooth with a bond."""
+        async with greeted(await open_link(self.url)) as link:
+            result = await self._pairing(link).attempt(code or self.made.model.card.code)
+            if isinstance(result, Paired):
+                await link.bond(result.pen)
+            return result
+
+    def _pairing(self, link: PairingLink) -> Pairing:
+        return Pairing(link, self.store, utc=lambda: 1_800_000_000)
 
     async def connect(self, *, inspect_only: bool = False) -> Pen:
         """As every command does, with the keys that this computer has."""

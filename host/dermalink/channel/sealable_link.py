@@ -198,6 +198,10 @@ class SealableLink:
         """See `Link.secure`."""
         await self._link.secure(pairs=pairs)
 
+    async def forget_bond(self) -> bool:
+        """See `Link.forget_bond`."""
+        return await self._link.forget_bond()
+
     async def close(self) -> None:
         """See `Link.close`."""
         await self._link.close()

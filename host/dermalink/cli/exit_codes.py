@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     NOT_CONFIRMED = 8, "Needles not confirmed in: lift the pen straight off the skin."
     FINDINGS = 9, "`doctor` found an error."
     KEYS = 10, "A pen's keys can't be kept, had or removed on this computer; the message says what to do."
-    UNSETTLED = 11, "The link was lost at the last word of pairing or of giving up; run the same command again."
+    UNSETTLED = 11, "Pairing or giving up was cut off at its last word, or Bluetooth did not bond; run the same again."
     INTERRUPTED = 130, "Ctrl-C; if a session ran, needles measured in."
     OUTPUT_GONE = 141, "Whoever read the output went away; if a session ran, needles measured in."
     TERMINATED = 143, "Asked to end (SIGTERM, terminal closed); needles measured in."

@@ -13,7 +13,7 @@ from dermalink.cli.options import verbosity
 from dermalink.cli.progress import Progress, progress
 from dermalink.cli.setup_code import Said
 from dermalink.cli.tracing import trace
-from dermalink.errors import ChannelError, LinkError, Timeout, WrongPen
+from dermalink.errors import ChannelError, LinkError, PenRefusal, Timeout, UnexpectedReply, WrongPen
 from dermalink.links.open import open_link
 from dermalink.ownership.asking import asked
 from dermalink.ownership.pairing import Pairing
@@ -30,12 +30,19 @@ from dermalink.ownership.results import (
 )
 from dermalink.ownership.store import KeyStore
 from dermalink.pen import utc_now
+from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.messages.owner import Owner
 
+UNBONDED: Final = (LinkError, ChannelError, PenRefusal, Timeout, UnexpectedReply)
+NO_BOND: Final = "Bluetooth has no bond with it yet, and a session by Bluetooth takes one"
 PRESS_WITHIN_S: Final = 120.0  # to find the pen's button, and to hold it for 10 s (assumption)
 ASK_AGAIN_S: Final = 0.5  # a person sees no difference, and a pen is asked twice a second
 PRESS: Final = f"Press the pen's button once, with no session open: it is open for pairing then, for {WINDOW_S} s."
 CALLED_OFF: Final = "Interrupted: the pen is not paired with this computer."
+CALLED_OFF_BONDING: Final = (
+    "Interrupted: the pen is paired with this computer. Bluetooth may have no bond with it yet; `dermalink pair` makes"
+    " one, after another press."
+)
 CALLED_OFF_LATE: Final = (
     "Interrupted at the last word: the pen may be paired with this computer, or not. `dermalink pair` finds out."
 )
@@ -51,6 +58,9 @@ class Led:
         self._tries = 0
         self.serial_number = ""
         self.result: PairingResult | None = None
+        self.unbonded: DermalinkError | None = None
+        """Why Bluetooth does not encrypt the link to a pen that is paired."""
+        self._bonds_anew = False
 
     async def attempt(self, said: Said) -> None:
         """One attempt, whose `result` is there then; raises as connecting does, and a `KeyStoreError`."""
@@ -65,6 +75,8 @@ class Led:
                 raise NotAPen(f"Nothing on {self._url} answers as a pen does", limit=error.limit) from error
         if self.result == Owned(ours=True):
             await self._see_whose()
+        elif self._bonds_anew:
+            await self._bond_anew()
 
     async def _with(self, link: PairingLink, said: Said, doing: Progress) -> PairingResult:
         self.serial_number = link.serial_number
@@ -81,7 +93,7 @@ class Led:
             if not isinstance(standing, Owner):
                 return standing
             doing.say(f"Pairing; the pen is open for {standing.window_s} s more")
-            return await pairing.attempt(said.code)
+            result = await pairing.attempt(said.code)
         except (Timeout, LinkError) as error:  # while the person was waited for
             return CutOff(error, may_be_ours=False)
         except asyncio.CancelledError:
@@ -89,6 +101,21 @@ class Led:
             raise
         finally:
             self._tries = pairing.tries
+        if isinstance(result, Paired):
+            doing.say("Paired; bonding, so that Bluetooth encrypts as well")
+            await self._bond(link, result)
+        return result
+
+    async def _bond(self, link: PairingLink, paired: Paired) -> None:
+        """Under the same press. An old bond, of an earlier owner's time, is forgotten, and another made."""
+        try:
+            await link.bond(paired.pen)
+        except UNBONDED as error:
+            self.unbonded = error
+            self._bonds_anew = await link.forget_bond()
+        except asyncio.CancelledError:
+            click.echo(CALLED_OFF_BONDING, err=True)
+            raise
 
     def _ready(self) -> str:
         self._store.check()
@@ -113,19 +140,32 @@ class Led:
     async def _see_whose(self) -> None:
         """The pen has an owner and this computer has keys: whether they are his is seen by using them."""
         try:
-            async with connected(self._url, inspect_only=True):
+            async with connected(self._url, inspect_only=True) as pen:
                 known = await asked(self._store.known, self.serial_number)
+                if known is not None:
+                    self.result = Paired(known)
+                try:
+                    await pen.secure()
+                except UNBONDED as error:
+                    self.unbonded = error
         except ChannelError:
             self.result = Owned(ours=False)
-            return
-        if known is not None:
-            self.result = Paired(known)
+
+    async def _bond_anew(self) -> None:
+        """The old bond is forgotten here, and the press still holds."""
+        try:
+            async with connected(self._url, inspect_only=True) as pen:
+                await pen.secure()
+        except UNBONDED as error:
+            self.unbonded = error
+        else:
+            self.unbonded = None
 
 
-def exit_code(result: PairingResult) -> ExitCode:
+def exit_code(result: PairingResult, *, unbonded: bool = False) -> ExitCode:
     """How the command ends."""
     if isinstance(result, Paired):
-        return ExitCode.DONE
+        return ExitCode.UNSETTLED if unbonded else ExitCode.DONE
     if isinstance(result, CutOff):
         return ExitCode.UNSETTLED if result.may_be_ours else ExitCode.LINK_LOST
     return ExitCode.REFUSED
@@ -133,13 +173,17 @@ def exit_code(result: PairingResult) -> ExitCode:
 
 def show(led: Led, result: PairingResult, *, as_json: bool) -> ExitCode:
     """Say what came of it; returns the exit code."""
-    code = exit_code(result)
+    unbonded = led.unbonded
+    code = exit_code(result, unbonded=unbonded is not None)
+    bond = f"{NO_BOND}: {unbonded.limit or unbonded.refused}. {unbonded.advice}." if unbonded else ""
     if as_json:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(result).__name__).lower()
         told = {"pen": led.serial_number or None, "result": name, "sentence": result.said, "advice": result.advice}
-        click.echo(json.dumps(told | {"exit_code": int(code)}))
+        click.echo(json.dumps(told | ({"unbonded": bond} if bond else {}) | {"exit_code": int(code)}))
     else:
-        click.echo(f"{result.said} {result.advice.rstrip('.')}.", err=code is not ExitCode.DONE)
+        click.echo(f"{result.said} {result.advice.rstrip('.')}.", err=not isinstance(result, Paired))
+    if bond:
+        click.echo(bond, err=True)
     return code
 
 

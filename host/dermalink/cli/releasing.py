@@ -1,10 +1,12 @@
 """Giving a pen up, as the owner, under seal."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from dermalink.cli.connecting import connected
 from dermalink.errors import KeysRefused, LinkError, NotOwner, PenRefusal, Timeout, UnexpectedReply
+from dermalink.links.link import Link
 from dermalink.ownership.asking import asked
+from dermalink.ownership.pairing_link import BLE
 from dermalink.ownership.store import own_store
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.messages.owner import ReleaseOwner
@@ -21,8 +23,24 @@ class NoAnswer(Exception):
         self.serial_number: Final = serial_number
 
 
-async def release(url: str | None) -> str:
-    """Have the pen let go of its owner; its serial number. Raises `NotOwner`, `NoAnswer`, and as connecting does."""
+class Released(NamedTuple):
+    """A pen that was given up, and the link that it was told by."""
+
+    serial_number: str
+    link: Link
+
+    async def forget_bond(self) -> str:
+        """Have this computer's Bluetooth forget it as well; what is to be said of that, "" for nothing. Bounded."""
+        if self.link.kind != BLE:
+            return ""
+        from dermalink.links.ble_platform import FORGET_HERE, advice_for
+
+        forgotten = await self.link.forget_bond()
+        return "This computer's Bluetooth has forgotten it as well." if forgotten else f"{advice_for(FORGET_HERE)}."
+
+
+async def release(url: str | None) -> Released:
+    """Have the pen let go of its owner, and of its bond; raises `NotOwner`, `NoAnswer`, and as connecting does."""
     try:
         async with connected(url, inspect_only=True) as pen:
             serial = pen.serial_number
@@ -39,7 +57,7 @@ async def release(url: str | None) -> str:
             except PenRefusal as refusal:
                 if refusal.reason is not Reason.NO_OWNER:
                     raise
-            return serial
+            return Released(serial, pen.connection.link)
     except KeysRefused as refused:
         raise KeysRefused(
             refused.refused,

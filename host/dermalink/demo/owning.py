@@ -48,7 +48,10 @@ async def _claimed(act: Act) -> PairingResult:
         standing = await _until_open(pairing)
         if not isinstance(standing, Owner):
             return standing
-        return await pairing.attempt(SetupCode.parse(act.simulator.setup_code))
+        result = await pairing.attempt(SetupCode.parse(act.simulator.setup_code))
+        if isinstance(result, Paired):
+            await link.bond(result.pen)
+        return result
 
 
 async def _until_open(pairing: Pairing) -> PairingResult | Owner:

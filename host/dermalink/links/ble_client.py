@@ -43,6 +43,7 @@ STOP_WITHIN_S: Final = 1.0  # a write that nobody answers; a full queue may hold
 # A clean disconnect takes 2-3 s on BlueZ, and bleak itself gives up after 10 s. Nobody waits that long for it.
 DISCONNECT_WITHIN_S: Final = 12.0
 DISCONNECT_WAITED_S: Final = 3.0
+UNPAIR_WITHIN_S: Final = 5.0  # BlueZ and Windows take it out of a list of theirs (assumption: a second at most)
 # A connect that is given up is over for BlueZ as soon as it is told so. What takes longer than this is a link that
 # stands, which is in the way of no other connect, so that no Stop to another device waits for it.
 GIVE_UP_S: Final = 1.0
@@ -255,6 +256,16 @@ class PenClient:
         task = self.let_go()
         if task is not None:
             await asyncio.wait([task], timeout=within_s)
+
+    async def forget_bond(self) -> bool:
+        """Have the system forget the pen, after the link is let go of; whether it did. Bounded, and raises nothing."""
+        if self._client is None:
+            return False
+        try:
+            await bounded(self._client.unpair(), UNPAIR_WITHIN_S, f"forget {self.url}")
+        except Exception:  # noqa: BLE001  (there is none, or no program may: macOS)
+            return False
+        return True
 
 
 _disconnecting: Final[set[asyncio.Task[None]]] = set()  # held, so that none is lost before it is done

@@ -170,6 +170,11 @@ class BleLink:
             self._secured = True
             await self._client.secure(pairs=pairs)
 
+    async def forget_bond(self) -> bool:
+        """See `Link.forget_bond`."""
+        await self.close()
+        return await self._client.forget_bond()
+
     # The end
 
     def _hung_up(self) -> None:

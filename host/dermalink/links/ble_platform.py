@@ -65,6 +65,11 @@ BOND_ANEW: Final = {
     f" {PRESS_AND_AGAIN}, and say yes to what the system asks",
     "win32": f"If Settings, Bluetooth & devices lists the pen, remove it there; {PRESS_AND_AGAIN}",
 }
+FORGET_HERE: Final = {
+    "linux": "If `bluetoothctl devices` still lists the pen: `bluetoothctl remove ADDRESS`",
+    "darwin": "If System Settings, Bluetooth lists the pen, forget it there",
+    "win32": "If Settings, Bluetooth & devices lists the pen, remove it there",
+}
 RESTART: Final = {
     "linux": "Restart BlueZ: `sudo systemctl restart bluetooth`; `dermalink doctor` looks closer",
     "darwin": "Answer the system's question about Bluetooth, if it asks one; else switch Bluetooth off and on",

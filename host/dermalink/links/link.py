@@ -126,6 +126,12 @@ class Link(Protocol):
         in time, and Stop never waits for it. Raises `BondMissing` or another `LinkError`, and has let go of the link.
         """
 
+    async def forget_bond(self) -> bool:
+        """Let go of the link, and have this computer forget its bond with this pen; whether there was one to forget.
+
+        False as well where no program can have it forgotten (macOS). Bounded in time; raises nothing.
+        """
+
     async def close(self) -> None:
         """Let go of everything, in bounded time; may be called again, and while others send or receive."""
 

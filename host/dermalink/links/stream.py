@@ -108,6 +108,11 @@ class StreamLink:
     async def secure(self, *, pairs: bool) -> None:
         """Nothing: a stream has no Bluetooth to encrypt it."""
 
+    async def forget_bond(self) -> bool:
+        """There is none."""
+        await self.close()
+        return False
+
     def _is_clogged(self) -> bool:
         return self._pipe.clogged
 

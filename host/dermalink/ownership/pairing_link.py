@@ -8,10 +8,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+from dermalink.channel.opening import open_channel
 from dermalink.channel.sealable_link import SealableLink
 from dermalink.connecting import last_command_id, refuse_another, say_hello, serial_text
 from dermalink.connection import Connection
 from dermalink.links.link import Link
+from dermalink.ownership.owned_pen import OwnedPen
 from dermalink_protocol.limits import TTL_MAX_MS
 from dermalink_protocol.messages.identity import GetStatus, HelloReply
 from dermalink_protocol.messages.owner import GetOwner, Owner, PairStep
@@ -20,6 +22,9 @@ from dermalink_protocol.schema import Request
 # Four products on P-256 in a microcontroller's software are some 0.4 s each (assumption); an owner's two sectors are
 # erased in 0.4 s each before he is written. Twice that.
 STEP_WITHIN_S: Final = 4.0
+
+
+BLE: Final = "ble"
 
 
 class PairingLink:
@@ -53,6 +58,27 @@ class PairingLink:
         step = self._made.make(PairStep(**fields, step=number, share=share))
         within_s = STEP_WITHIN_S + self.connection.link.late_s
         return (await self.connection.request(step, within_s=within_s)).share
+
+    async def bond(self, owned: OwnedPen) -> None:
+        """Have the link encrypted by a bond of Bluetooth's, which the press that paired serves as well; BLE alone.
+
+        A pen keeps a bond when its owner is there, under seal, on the link that it encrypts. Raises a `LinkError`
+        (`BondMissing`), a `ChannelError`, `Timeout`, or as a request; the pen is paired all the same.
+        """
+        if self._link.kind != BLE:
+            return
+
+        async def greeted_again() -> HelloReply:
+            hello = await say_hello(self.connection)
+            refuse_another(self._link, hello)
+            return hello
+
+        await open_channel(self.connection, self._link, owned, await greeted_again(), greeted_again)
+        await self._link.secure(pairs=True)
+
+    async def forget_bond(self) -> bool:
+        """Let go of the link and of an old bond; see `Link.forget_bond`."""
+        return await self._link.forget_bond()
 
 
 class StepsMade:

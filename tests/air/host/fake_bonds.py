@@ -47,6 +47,7 @@ class BondingComputer(Computer):
         self.system = system
         self.bonds: set[str] = set()
         self.has_agent = True
+        self.forgets_s = 0.0
         self.asks_s = 0.0  # how long the system's question stands before the person answers
 
     def radio(self) -> Radio:
@@ -147,5 +148,6 @@ class BondingClient(FakeClient):
     async def unpair(self) -> None:
         if self.computer.system == "macos":
             raise NotImplementedError("Pairing is not available in Core Bluetooth.")
+        await pass_time(self.computer.forgets_s)
         self.computer.bonds.discard(self.pen.address)
         await self.disconnect()

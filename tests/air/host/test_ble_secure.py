@@ -278,3 +278,32 @@ def test_only_bluez_itself_is_asked_to_bond_before_anything_is_refused() -> None
     assert not ble_secure.pairs_first(Radio(), "darwin")
     assert not ble_secure.pairs_first(Radio(), "win32")
     assert not ble_secure.pairs_first(Computer().radio(), "linux")
+
+
+@each_system
+@in_virtual_time
+async def test_a_bond_is_forgotten_where_a_program_may_and_the_link_is_let_go_of(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(system, monkeypatch)
+    case.bond()
+    link = await case.secured()
+    assert await link.forget_bond() is (system != "macos")
+    assert (case.pen.address in case.computer.bonds) is (system == "macos")
+    assert not case.computer.linked(case.pen)
+    await link.close()
+
+
+@in_virtual_time
+async def test_a_system_that_does_not_forget_is_given_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("bluez", monkeypatch)
+    case.bond()
+    link = await case.secured()
+    await link.close()
+    case.computer.forgets_s = FOREVER
+
+    async def refused() -> None:
+        assert not await link.forget_bond()
+
+    assert await took_s(refused) == pytest.approx(5.0)
+    assert ble_calls.left() == 0

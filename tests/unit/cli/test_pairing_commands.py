@@ -73,15 +73,26 @@ def known() -> OwnedPen | None:
     return own_store().known(SERIAL)
 
 
-def use(monkeypatch: pytest.MonkeyPatch, *, works: bool = True) -> None:
-    """Keys that this computer has of the pen at `URL` are used; whether they work."""
+class Connected:
+    """A pen that is used by its keys; over a stream there is nothing to bond."""
+
+    def __init__(self, unbonded: Exception | None = None) -> None:
+        self.unbonded = unbonded
+
+    async def secure(self) -> None:
+        if self.unbonded is not None:
+            raise self.unbonded
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *, works: bool = True, unbonded: Exception | None = None) -> None:
+    """Keys that this computer has of the pen at `URL` are used; whether they work, and whether it bonds."""
 
     @contextlib.asynccontextmanager
-    async def connected(url: str, **_: Any) -> AsyncIterator[None]:
+    async def connected(url: str, **_: Any) -> AsyncIterator[Connected]:
         assert url == URL
         if not works:
             raise HandshakeFailed("no")
-        yield
+        yield Connected(unbonded)
 
     monkeypatch.setattr(pairing, "connected", connected)
 
@@ -337,6 +348,13 @@ class Sealed:
         self.asked: list[Any] = []
         self.connection = self.link = self
         self.late_s = 0.0
+        self.kind = "bare"
+        self.forgets: bool | None = None
+
+    async def forget_bond(self) -> bool:
+        assert known() is None, "the keys go first"
+        assert self.forgets is not None
+        return self.forgets
 
     async def request(self, request: Any, *, within_s: float) -> OwnerReleased:
         assert within_s == releasing.RELEASE_WITHIN_S
@@ -366,6 +384,23 @@ def test_a_pen_is_told_before_its_keys_go(monkeypatch: pytest.MonkeyPatch) -> No
         f"Pen {SERIAL} has no owner any more. The keys of pen {SERIAL} are removed from this computer.\n"
     )
     assert pen.asked == [ReleaseOwner()]
+    assert known() is None
+
+
+@pytest.mark.parametrize(
+    ("forgets", "said"),
+    [(True, "This computer's Bluetooth has forgotten it as well."), (False, "lists the pen")],
+)
+def test_by_bluetooth_its_bond_goes_as_well_where_a_program_may(
+    forgets: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_store().keep(a_pen(SERIAL))
+    pen = Sealed()
+    pen.kind, pen.forgets = "ble", forgets
+    connect_to(pen, monkeypatch)
+    result = run("unpair", "--pen", URL)
+    assert result.exit_code == ExitCode.DONE
+    assert said in result.stdout
     assert known() is None
 
 

@@ -64,22 +64,23 @@ async def unpair(*, pen: str | None, lost: str | None, as_json: bool) -> int:
     from dermalink.cli.releasing import NoAnswer, release
 
     try:
-        serial = await release(pen)
+        released = await release(pen)
     except NoAnswer as gone:
         _said(gone.serial_number, "unsettled", UNSETTLED.format(*[gone.serial_number] * 2), ExitCode.UNSETTLED, as_json)
         return ExitCode.UNSETTLED
+    serial = released.serial_number
     try:
         await asked(store.forget, serial)
     except asyncio.CancelledError:  # a keyring asked the person to unlock it, say
         click.echo(CALLED_OFF.format(*[serial] * 2), err=True)
         raise
-    return _told(serial, released=True, as_json=as_json)
+    return _told(serial, released=True, bond=await released.forget_bond(), as_json=as_json)
 
 
-def _told(serial: str, *, released: bool, as_json: bool) -> int:
+def _told(serial: str, *, released: bool, bond: str = "", as_json: bool) -> int:
     sentence = f"The keys of pen {serial} are removed from this computer."
     if released:
-        sentence = f"Pen {serial} has no owner any more. {sentence}"
+        sentence = f"Pen {serial} has no owner any more. {sentence} {bond}".rstrip()
     _said(serial, "released" if released else "forgotten", sentence, ExitCode.DONE, as_json)
     return ExitCode.DONE
 
