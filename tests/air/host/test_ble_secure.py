@@ -306,4 +306,5 @@ async def test_a_system_that_does_not_forget_is_given_five_seconds(monkeypatch: 
         assert not await link.forget_bond()
 
     assert await took_s(refused) == pytest.approx(5.0)
+    await asyncio.sleep(0.1)
     assert ble_calls.left() == 0
