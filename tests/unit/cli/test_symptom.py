@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dermalink.cli.stopping import StopResult, Tell
 from dermalink.errors import CannotOpen, HandshakeFailed, HostError, Timeout
 from dermalink.ownership.errors import KeyringLocked
 from dermalink.pen import Pen
+from dermalink_protocol.codewords import State
 
 
 @pytest.fixture(autouse=True)
@@ -151,4 +153,59 @@ def test_where_several_pens_answer_and_none_was_named_all_are_stopped(
         "serial:b: stopped",
         "Written down here; the pen is told when it is back. Lift it off the skin.",
     ]
+    assert len([*tmp_path.rglob("*.jsonl")]) == 1
+
+
+class OnACable:
+    """A pen that takes the report."""
+
+    serial_number, sealed, owned = "DL-7", True, True
+
+    def __init__(self, url: str) -> None:
+        self.connection = self.link = self
+        self.url = url
+        self.hello = SimpleNamespace(capabilities=())
+
+    async def __aenter__(self) -> "OnACable":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def report_symptom(self, _said: Any) -> Any:
+        return SimpleNamespace(state=State.IDLE)
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("url", "named", "others"), [("serial:a", False, True), ("serial:a", True, False), ("ble:a", False, False)]
+)
+def test_where_one_on_a_cable_was_told_and_none_named_whatever_else_answers_is_stopped(
+    url: str, named: bool, others: bool, as_json: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str | None] = []
+
+    async def the_one(_say: Any) -> str:
+        return url
+
+    async def connect(wanted: str, **_: Any) -> OnACable:
+        return OnACable(wanted)
+
+    async def stop_pens(pen: str | None, tell: Tell) -> list[StopResult]:
+        stopped.append(pen)
+        tell(StopResult("ble:b", ExitCode.DONE, "stopped"))
+        return []
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("DERMALINK_PEN", raising=False)
+    monkeypatch.setattr("dermalink.cli.connecting.the_one_pen", the_one)
+    monkeypatch.setattr(Pen, "connect", connect)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
+    result = CliRunner().invoke(app, ["symptom", "pain", *(["--pen", url] if named else []), *as_json])
+    assert result.exit_code == ExitCode.DONE, result.output
+    assert stopped == ([None] if others else [])
+    assert ("ble:b: stopped" in result.stderr) is others
+    assert "DL-7" in result.stdout
     assert len([*tmp_path.rglob("*.jsonl")]) == 1

@@ -22,6 +22,7 @@ Examples:
 """
 
 NOT_WRITTEN: Final = "NOT written down here. If it is so, say it again. Lift the pen straight off the skin."
+OTHERS: Final = "Whatever else answers, also over the air, is stopped as well."
 HELD: Final = "The session that is running keeps it in the journal."
 
 
@@ -34,12 +35,14 @@ HELD: Final = "The session that is running keeps it in the journal."
 async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
-    Where several pens answer and none is named, all are stopped, and it is written down to be told to the right one.
+    Where none is named all pens that answer are stopped; if one alone is on a cable, it is told to that one, and of
+    several to none, and is written down to be told to the right one.
 
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
     from dermalink.cli.connecting import NotAPen, SeveralPens, connected
+    from dermalink.discovery import BLE
     from dermalink.errors import BadUrl, CannotOpen
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
@@ -51,6 +54,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
             reply = await found.report_symptom(said)
             serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
             sealed, told = found.sealed, found.sealed or not found.owned
+            by_cable = not found.connection.link.url.startswith(BLE)
     except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
         click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
         raise
@@ -66,11 +70,14 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     days = SYMPTOM_LOCK_S // 86_400
     if as_json:
         click.echo(json.dumps({"pen": serial, "symptom": what, "state": reply.state.name.lower(), "wait_days": days}))
-        return
-    click.echo(f"Reported to pen {serial} and written down: {what}. Have no session for {days} days.{note}")
-    if not told:
-        click.echo("The pen has another owner, so it has stopped and keeps no note of it.")
-    click.echo("If it does not pass, or is bad, ask a dermatologist.")
+    else:
+        click.echo(f"Reported to pen {serial} and written down: {what}. Have no session for {days} days.{note}")
+        if not told:
+            click.echo("The pen has another owner, so it has stopped and keeps no note of it.")
+        click.echo("If it does not pass, or is bad, ask a dermatologist.")
+    if pen is None and by_cable:  # a cable goes first, so nobody has listened yet whether it is the one that hurts
+        click.echo(OTHERS, err=True)
+        await _stop(None)
 
 
 async def _stop(pen: str | None) -> None:
