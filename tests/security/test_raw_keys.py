@@ -61,6 +61,22 @@ def test_no_bit_of_the_first_message_may_be_another() -> None:
     SealedClient(pen).connect()
 
 
+@pytest.mark.sr("SR-SEC-1", side="pen")
+@pytest.mark.parametrize("anew", [True, False], ids=["after another hello", "at once"])
+def test_the_pens_own_answer_sent_back_opens_no_channel_and_ends_none(*, anew: bool) -> None:
+    pen = owned_pen()
+    owner = SealedClient(pen).connect()
+    client = SealedClient(pen)
+    client.hello()
+    answer = client.say(ON_PAIRING, owned.OPEN_CHANNEL, client.handshake().begin()).payload
+    if anew:
+        client.hello()
+    got = client.say(ON_PAIRING, owned.OPEN_CHANNEL, answer)
+    assert got.reason == (Reason.NOT_AUTHENTICATED if anew else Reason.WRONG_STATE)
+    assert not client.inside.seal.proven
+    owner.status()
+
+
 # The static keys, at the end of a pairing
 
 
