@@ -20,6 +20,7 @@ settings.load_profile("every-run")
 
 # No test, and no program that one starts, sees the keys of whoever runs it; one that wants keys names a folder.
 os.environ["DERMALINK_KEYS"] = str(Path(__file__).parent / "no-keys-here")
+os.environ["DERMALINK_BONDS"] = str(Path(__file__).parent / "no-bonds-here")  # then none is kept beyond its process
 
 
 def pytest_configure() -> None:

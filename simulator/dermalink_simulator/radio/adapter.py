@@ -22,8 +22,10 @@ from dermalink_simulator.radio.bleak_att import AttClient
 from dermalink_simulator.radio.bleak_link import RadioLink
 from dermalink_simulator.radio.bleak_options import RadioOptions
 from dermalink_simulator.radio.bleak_security import Bonds, said_of
+from dermalink_simulator.radio.bond_file import own_file
 from dermalink_simulator.radio.corrections import make_device
 from dermalink_simulator.radio.errors import LinkLost, NoConnection, NoSuchRadio, RadioError, RadioGone
+from dermalink_simulator.radio.specs import AIR
 from dermalink_simulator.radio.transports import open_controller
 
 T = TypeVar("T")
@@ -79,8 +81,12 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 
 
 def bonds_of(options: RadioOptions) -> Bonds:
-    """The keys of the devices that this adapter has bonded with."""
-    return _bonds.setdefault(options.address, Bonds())
+    """The keys of the devices that this adapter has bonded with; an air of this process ends with it, and its bonds."""
+    bonds = _bonds.get(options.address)
+    if bonds is None:
+        file = None if options.transport.startswith(f"{AIR}:") else own_file()
+        bonds = _bonds[options.address] = Bonds(file)
+    return bonds
 
 
 class Adapter:

@@ -228,7 +228,7 @@ class BumbleBleakClient(BaseBleakClient):
     # Pairing
 
     async def pair(self, *_: Any, **__: Any) -> None:
-        """Bond without a code (Just Works), unless that is done; the key is kept for as long as this process runs."""
+        """Bond without a code (Just Works), unless that is done; see `bond_file` for how long the key is kept."""
         link = self._live_link()
         if self._key() is None:
             await self._secure(link)

@@ -6,20 +6,23 @@ Nothing of Bumble's Security Manager takes part: only a pairing that this host h
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from bumble import core, hci, utils
 from bumble.device import Connection
 
+from dermalink_simulator.radio import bond_file
 from dermalink_simulator.radio.just_works import FAILED, Ends, Initiator, NotPaired
 
 Say = Callable[[bytes], None]
 
 
 class Bonds:
-    """The keys that a host keeps, by the other side's address; shown by no repr."""
+    """The keys that a host keeps, by the other side's address, and in a file if there is one; shown by no repr."""
 
-    def __init__(self) -> None:
-        self._keys: dict[str, bytes] = {}
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._keys: dict[str, bytes] = {} if file is None else bond_file.read(file)
 
     def of(self, address: str) -> bytes | None:
         """The key of the bond with that device."""
@@ -28,10 +31,14 @@ class Bonds:
     def keep(self, address: str, key: bytes) -> None:
         """Bonded: in the place of an earlier one."""
         self._keys[address] = key
+        if self._file is not None:
+            bond_file.change(self._file, address, key)
 
     def forget(self, address: str) -> None:
         """No bond with it any more; nothing where there is none."""
         self._keys.pop(address, None)
+        if self._file is not None:
+            bond_file.change(self._file, address, None)
 
 
 class Pairing:
