@@ -21,7 +21,7 @@ from dermalink.lease import Lease
 from dermalink.margin.margin import LinkMargin
 from dermalink.notifications import QUEUE_DEFAULT, N, Subscription
 from dermalink.outcome import Applied, Outcome, Refused, Unknown, Verdict
-from dermalink.reconcile import endings
+from dermalink.reconcile import endings, kept_by_pen
 from dermalink.records import SessionOver, symptom_said
 from dermalink.refusals import not_admitted
 from dermalink.rules import Facts
@@ -88,6 +88,7 @@ class Pen:
         self._history_fault = greeted.history_fault
         self._inspect_only = greeted.inspect_only
         self._paused_at: int | None = None
+        self._reporting = 0  # symptoms that are on their way to pen and journal
         self._owns_motion = self._owned_motion = False
         self._closing: asyncio.Task[None] | None = None
         self._guardian = Guardian(self._stop_by_itself, min(hello.sensor_accuracy_um, int(ACCURACY_MAX_UM)))
@@ -180,6 +181,9 @@ class Pen:
         believed = self._keeper.belief.pen(self.serial_number)
         for record in endings(believed, status, self.serial_number, utc_s, sealed=self.sealed):
             await self._keeper.keep(record)
+        if not self._reporting:
+            for said in kept_by_pen(self._keeper.belief, status, self.serial_number, utc_s, sealed=self.sealed):
+                await self._keeper.keep(said)
         believed = self._keeper.belief.pen(self.serial_number)
         if believed.running is None and not believed.unsettled:
             self._guardian.over()
@@ -347,6 +351,7 @@ class Pen:
         or a `LinkError`.
         """
         told = False
+        self._reporting += 1
         try:
             future = self.connection.request_now(ReportSymptom(symptom=symptom))
             async with asyncio.timeout(self.connection.reply_within_s if within_s is None else within_s):
@@ -357,6 +362,7 @@ class Pen:
         finally:
             pen, utc_s = self.serial_number, self._utc()
             await self._keeper.keep(symptom_said(symptom, pen=pen, sealed=self.sealed, told=told, utc_s=utc_s))
+            self._reporting -= 1
         return reply
 
     def _stop_by_itself(self, alarm: DermalinkError) -> None:

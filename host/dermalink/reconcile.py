@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from dermalink.belief import PenBelief
-from dermalink.records import PassOver, Record, SessionOver, symptom_said
+from dermalink.belief import Belief, PenBelief
+from dermalink.records import PassOver, Record, SessionOver, SymptomSaid, symptom_said
 from dermalink_protocol.codewords import Reason, State
-from dermalink_protocol.messages.identity import Status
+from dermalink_protocol.limits import SYMPTOM_LOCK_S
+from dermalink_protocol.messages.identity import Status, StatusFlag
 from dermalink_protocol.zones import Symptom
 
 # In every other state a begun pass may still go on, or its end is being written.
@@ -31,6 +32,25 @@ def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int,
     if gone:
         found.append(SessionOver(pen=serial_number, utc_s=utc_s, session_id=believed.session_id))
     return found
+
+
+def kept_by_pen(belief: Belief, status: Status, serial_number: str, utc_s: int, *, sealed: bool) -> list[SymptomSaid]:
+    """The record of a symptom that the pen keeps and this journal knows nothing of: its button took it, say (SR-SYM-1).
+
+    It ends here when it does there; where only advice is still due, that alone is what it says.
+    """
+    bars, advice = StatusFlag.SYMPTOM in status.flags, StatusFlag.ADVICE_DUE in status.flags
+    if not ((advice and not belief.needs_advice) or (bars and not belief.symptom_lock_s(utc_s))):
+        return []
+    left_s = min(status.wait_s, int(SYMPTOM_LOCK_S)) if bars else 0
+    symptom = symptom_of(status.flags, status.reason)
+    said_s = utc_s - (SYMPTOM_LOCK_S - left_s)
+    return [symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=said_s)]
+
+
+def symptom_of(flags: StatusFlag, reason: Reason) -> Symptom:
+    """Which symptom the pen keeps, as far as it says so; of those without a name only pain wants no advice."""
+    return SYMPTOMS.get(reason, Symptom.UNSAID if StatusFlag.ADVICE_DUE in flags else Symptom.PAIN)
 
 
 def _pass_over(believed: PenBelief, status: Status, serial_number: str, utc_s: int) -> PassOver:

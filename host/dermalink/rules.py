@@ -122,6 +122,8 @@ def check_open_session(facts: Facts, lease_ms: object) -> int:
         raise host_refusal(what, Reason.WRONG_STATE, because=f"the pen is {_name(status.state)}")
     if StatusFlag.CLOCK_VALID not in status.flags or not status.utc_s:
         raise host_refusal(what, Reason.CLOCK_LOST)
+    if StatusFlag.SYMPTOM in status.flags:
+        raise host_refusal(what, Reason.SYMPTOM_LOCK, status.wait_s)
     if status.wait_s:
         raise host_refusal(what, Reason.INTERVAL_NOT_OVER, status.wait_s)
     _check_journal_waits(facts, what)

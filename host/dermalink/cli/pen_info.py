@@ -14,12 +14,14 @@ from dermalink_protocol.messages.identity import (
     HelloReply,
     SelfTestReport,
     Status,
+    StatusFlag,
 )
 from dermalink_protocol.wording import WORDING
 from dermalink_protocol.zones import Head
 
 Rows = list[tuple[str, str]]
 DAY_S = 86_400
+HEALTH = StatusFlag.SYMPTOM | StatusFlag.ADVICE_DUE
 FOR_ITS_OWNER = "told to its owner alone"
 
 
@@ -123,13 +125,23 @@ class PenInfo:
         why = "" if status.reason is Reason.NONE else f" ({WORDING[status.reason].said})"
         return [
             ("state", said + why),
-            ("measured", ", ".join(names(status.flags)) or "nothing"),
+            ("measured", ", ".join(names(status.flags & ~HEALTH)) or "nothing"),
+            *self._symptom(),
             ("session", f"{status.session_id:08x}" if status.session_id else "none"),
             ("next session", "may be opened" if not status.wait_s else f"in {days(status.wait_s)}"),
             ("self-test", self._tested()),
             ("battery", f"{status.battery_percent} %"),
             ("clock", utc(status.utc_s)),
         ]
+
+    def _symptom(self) -> Rows:
+        """Nothing where there is none, or where the pen tells it to its owner alone."""
+        kept = []
+        if StatusFlag.SYMPTOM in self.status.flags:
+            kept.append(f"one was reported, and bars the next session for {days(self.status.wait_s)}")
+        if StatusFlag.ADVICE_DUE in self.status.flags:
+            kept.append("a clinician's advice comes before the next session")
+        return [("symptom", "; ".join(kept))] if kept else []
 
     def _tested(self) -> str:
         test = self.self_test

@@ -10,6 +10,7 @@ from dermalink.session.aftercare import DAY_S
 from dermalink.session.events import Event, PassPlan
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
+from dermalink_protocol.zones import Symptom
 
 
 def sentence(event: Event) -> str:
@@ -100,6 +101,11 @@ def _stop(event: events.StopConfirmed) -> str:
 
 
 def _symptom(event: events.SymptomSaid) -> str:
+    if event.symptom is Symptom.UNSAID:
+        return (
+            "The pen took a symptom: its button was held. This session is over. Have none for"
+            f" {SYMPTOM_LOCK_S // DAY_S} days, and none before you have asked a dermatologist, at once if it is bad."
+        )
     return (
         f"Reported: {name(event.symptom.name)}. This session is over. Have none for {SYMPTOM_LOCK_S // DAY_S} days;"
         " ask a dermatologist, at once if it is bad."

@@ -14,6 +14,7 @@ from dermalink.lease import Lease
 from dermalink.margin.margin import LinkMargin
 from dermalink.motion import MOVING
 from dermalink.pen import Pen
+from dermalink.reconcile import symptom_of
 from dermalink.session.events import Alarm, Event, SymptomSaid
 from dermalink.session.inbox import Ended, Inbox, Item
 from dermalink.session.outcome import Ending
@@ -22,7 +23,7 @@ from dermalink.session.words import SYMPTOMS, Person, Word
 from dermalink.ticks import elapsed_ms
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import LEASE_DEFAULT_MS
-from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status
+from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status, StatusFlag
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.messages.therapy import Applied
 from dermalink_protocol.zones import Symptom
@@ -227,6 +228,7 @@ class SessionLoop:
             await self._telemetry(item)
         elif isinstance(item, StateChanged):
             self._at(item.tick_ms, item.state, item.reason)
+            self._leave_if_reported(item.flags, item.reason)
         elif isinstance(item, Status):
             self.take_status(item)
             await self._earn(item)
@@ -249,6 +251,14 @@ class SessionLoop:
         self._at(status.tick_ms, status.state, status.reason)
         if self.tally is not None:
             self.tally.status(status)
+        self._leave_if_reported(status.flags, status.reason)
+
+    def _leave_if_reported(self, flags: StatusFlag, reason: Reason) -> None:
+        """The pen keeps a symptom that was not said here: by its own button, or from another connection."""
+        reported = StatusFlag.SYMPTOM | StatusFlag.SESSION_OPEN
+        if self.session_id and flags & reported == reported:
+            self.show(SymptomSaid(symptom=symptom_of(flags, reason)))
+            raise Leave(Ending.SYMPTOM)
 
     def took(self, reply: Applied) -> None:
         """A therapy command was applied, and led to a state."""

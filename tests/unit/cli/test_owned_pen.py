@@ -66,6 +66,22 @@ async def test_info_shows_a_stranger_who_the_pen_is_and_how_it_stands_and_no_mor
         assert far.status["flags"] == AT_REST
 
 
+@pytest.mark.sr("SR-SYM-1", "SR-DATA-1", side="host")
+@in_virtual_time
+async def test_info_tells_the_owner_of_a_symptom_that_the_button_took_and_nobody_else() -> None:
+    async with a_desk() as desk:
+        desk.give_owner()
+        desk.do(lambda pen: pen.advance(1_000))
+        desk.do(lambda pen: pen.button.press(4_000))
+        desk.do(lambda pen: pen.advance(5_000))
+        async with await desk.connect(inspect_only=True) as pen:
+            rows = _rows(await PenInfo.read(pen))
+            assert rows["symptom"].startswith("one was reported, and bars the next session for 28 days; a clinician's")
+            assert "symptom" not in rows["measured"]
+        async with await desk.connect(inspect_only=True, known=no_keys) as pen:
+            assert "symptom" not in _rows(await PenInfo.read(pen))
+
+
 @pytest.mark.sr("SR-SEC-1", side="host")
 @in_virtual_time
 async def test_monitor_refuses_a_stranger_to_whom_the_pen_would_say_nothing(shown: list[str]) -> None:

@@ -58,6 +58,7 @@ EVENTS: list[events.Event] = [
     events.PassOver(**OVER),
     events.StopConfirmed(why="you asked", confirmed=True, milliseconds=17.2),
     events.SymptomSaid(symptom=Symptom.PAIN),
+    events.SymptomSaid(symptom=Symptom.UNSAID),
     events.SessionOver(**SESSION),
 ]
 
