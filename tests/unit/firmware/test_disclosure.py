@@ -238,7 +238,7 @@ def test_no_status_and_no_last_command_tells_of_the_session_before(*, released: 
     assert {reason for _, reason in changes} == {Reason.NONE}
 
 
-@pytest.mark.sr("SR-OWN-1", "SR-UNC-1", side="pen")
+@pytest.mark.sr("SR-OWN-1", side="pen")
 def test_the_first_owner_may_ask_for_what_he_did_before_he_paired() -> None:
     client = raw.raw_pen(seed=3)
     session(client)
@@ -249,7 +249,7 @@ def test_the_first_owner_may_ask_for_what_he_did_before_he_paired() -> None:
     assert first_owner(client.pen, host).ask(raw.ON_STATUS, raw.GET_LAST).payload == before
 
 
-@pytest.mark.sr("SR-OWN-1", "SR-RST-1", "SR-INT-3", side="pen")
+@pytest.mark.sr("SR-OWN-1", "SR-RST-1", side="pen")
 def test_what_binds_the_new_owner_he_hears_as_it_stands_and_not_why() -> None:
     pen, _ = used_pen(symptom=BLEEDING)
     known = inside(pen)
