@@ -22,6 +22,7 @@ from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.board import PenOffError
 from dermalink_simulator.hardware.port import PortClosedError
 from dermalink_simulator.pen import SimulatedPen
+from tests.fault.drawing import schedule_of, values_of
 from tests.support.raw_host import NoAnswerError, OtherAnswerError, RawHost
 
 STEPS: Final = 300
@@ -33,8 +34,9 @@ STUCK_OUT: Final = {("drive", "stuck"), ("spring", "weak"), ("spring", "broken")
 SEARCHED: Final = 150  # seeds within which a campaign without a safeguard has to find it out
 
 
-# A campaign's host talks to the pen directly; there is no air to spoil.
-WITHOUT_AIR: Final = tuple(word for word in VOCABULARY if word.unit != "air")
+# A campaign's host talks to the pen directly; there is no air to spoil. A bit of memory that flips can have any
+# consequence as long as the pen keeps its state once (test_known_gaps.py says which).
+WITHOUT_AIR: Final = tuple(word for word in VOCABULARY if word.unit not in ("air", "memory"))
 
 
 class World(NamedTuple):
@@ -203,7 +205,9 @@ def fault(it: Campaign) -> None:
     if (word.unit, word.kind) in NEVER_ALONE:
         return
     it.stuck = it.stuck or (word.unit, word.kind) in STUCK_OUT
-    it.pen.faults.inject(word.unit, word.kind)
+    schedule, values = schedule_of(word, it.random), values_of(word, it.random)
+    it.log.append(f"{word.unit} {word.kind} {values} {schedule}")
+    it.pen.faults.inject(word.unit, word.kind, **schedule, **values)
 
 
 def mend(it: Campaign) -> None:

@@ -28,7 +28,10 @@ ALONE = [
     ("drive", "stuck", {}),
     ("spring", "weak", {}),
     ("motor", "stalled", {}),
+    ("spring", "broken", {}),
+    ("monitor", "blind", {}),
     ("motor", "overspeed", {}),
+    ("motor", "slow", {}),
     ("cartridge", "badly_seated", {"um": 60}),
     ("cartridge", "badly_seated", {"um": -60}),
     ("cartridge_tag", "unreadable", {}),
@@ -141,6 +144,7 @@ def test_without_the_monitor_that_would_go_on() -> None:
         ("drive_feedback", "offset", {"um": -70}),
         ("drive_feedback", "stuck", {"um": 0}),
         ("cartridge", "badly_seated", {"um": -70}),
+        ("monitor", "blind", {}),
     ],
 )
 def test_sensors_that_disagree_end_the_therapy_within_a_stroke(
@@ -156,9 +160,10 @@ def test_sensors_that_disagree_end_the_therapy_within_a_stroke(
 
 
 @pytest.mark.sr("SR-STOP-8", side="pen")
-def test_needles_that_do_not_come_in_are_a_failed_stop_and_never_a_stop() -> None:
+@pytest.mark.parametrize(("unit", "kind"), [("drive", "stuck"), ("spring", "broken")])
+def test_needles_that_do_not_come_in_are_a_failed_stop_and_never_a_stop(unit: str, kind: str) -> None:
     running = Running()
-    running.pen.faults.inject("drive", "stuck")
+    running.pen.faults.inject(unit, kind)
     running.host.stop()
     running.host.run(500)
     assert running.out()
@@ -220,6 +225,7 @@ def test_heat_cold_and_a_flat_battery_retract(unit: str, kind: str, values: dict
         ("depth_sensor", "offset", {"um": 70}, Reason.SENSORS_DISAGREE),
         ("drive_feedback", "offset", {"um": 70}, Reason.DRIVE_FAULT),
         ("spring", "weak", {"percent": 300}, Reason.RETRACTION_SLOW),
+        ("spring", "broken", {}, Reason.RETRACTION_SLOW),
         ("button", "stuck", {}, Reason.BUTTON_STUCK),
     ],
 )

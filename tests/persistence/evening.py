@@ -32,14 +32,19 @@ class Told:
 
 
 class Evening:
-    """A pen, a host, and the skin; `cut` is the flash operation in which power goes away, 0 for none."""
+    """A pen, a host, and the skin; `cut` is the flash operation in which power goes away, 0 for none.
 
-    def __init__(self, cut: int = NO_CUT, tear: int = 1, seed: int = 1) -> None:
+    `cached` is how many operations lie in a cache of the flash although it called them done.
+    """
+
+    def __init__(self, cut: int = NO_CUT, tear: int = 1, seed: int = 1, cached: int = 0) -> None:
         self.pen = SimulatedPen(seed=seed, power=False)
         self.told = Told()
         self.finished = False
         if cut:
             self.pen.faults.inject("flash", "power_cut", operation=cut, tear=tear)
+        if cached:
+            self.pen.faults.inject("flash", "reordering", operations=cached)
         self.pen.power.restore()
         try:
             self._spend()
