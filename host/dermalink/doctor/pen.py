@@ -9,7 +9,8 @@ from dermalink.discovery import look_again
 from dermalink.display.link import unsealed_words
 from dermalink.doctor.findings import Finding, error, ok, warning
 from dermalink.doctor.link import check_link
-from dermalink.errors import CannotOpen, PortForbidden
+from dermalink.errors import CannotOpen, LinkError, PortForbidden
+from dermalink.ownership.pairing_link import BLE
 from dermalink.pen import Pen
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.errors import DermalinkError
@@ -29,7 +30,7 @@ BROKEN: Final = (State.FAULT, State.LOCKED, State.STOP_FAILED)
 
 
 async def check_pen(url: str) -> list[Finding]:
-    """Everything about the pen at `url`; asking changes nothing."""
+    """Everything about the pen at `url`; asking changes nothing, but that an owner's press lets Bluetooth bond."""
     try:
         async with await Pen.connect(url, inspect_only=True) as pen:
             if pen.stranger:
@@ -44,6 +45,7 @@ async def check_pen(url: str) -> list[Finding]:
                 *check_self_test(report),
                 *check_head(facts.cartridge),
                 *await check_link(pen),
+                *await check_bond(pen),
             ]
     except DermalinkError as failed:
         advice = failed.advice or look_again(url)
@@ -65,6 +67,17 @@ def check_owner(pen: Pen) -> Iterator[Finding]:
         yield warning("pen's owner", f"{said}; {unsealed_words(dropped)}", SOMEBODY_ELSE)
     else:
         yield ok("pen's owner", said)
+
+
+async def check_bond(pen: Pen) -> list[Finding]:
+    """Whether one's own pen can be run by Bluetooth; asked last, for a link whose bond is refused is let go of."""
+    if not pen.sealed or pen.connection.link.kind != BLE:
+        return []
+    try:
+        await pen.secure()
+    except LinkError as failed:
+        return [error("Bluetooth's bond", "; ".join(filter(None, (failed.refused, failed.limit))), failed.advice)]
+    return [ok("Bluetooth's bond", "it holds: a session can be run over this link")]
 
 
 def check_claims(pen: Pen) -> Iterator[Finding]:
