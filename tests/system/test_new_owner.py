@@ -123,7 +123,7 @@ def test_a_lock_that_the_next_owner_has_not_earned_binds_him_by_his_computer_and
             assert facts.status.reason is Reason.NONE
             with pytest.raises(HostRefusal) as caught:
                 pen.gate.open_session()
-            assert caught.value.reason is Reason.INTERVAL_NOT_OVER
+            assert caught.value.reason is Reason.SYMPTOM_LOCK
             assert (await history_of(pen)).hidden > 0
 
     tell(story)
