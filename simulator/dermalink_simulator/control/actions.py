@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.control.truth import truth_of
+from dermalink_simulator.faults.spelling import SCHEDULE, spell
 from dermalink_simulator.hardware.cartridge import HEADS
 from dermalink_simulator.pen import SimulatedPen
 
@@ -47,8 +48,9 @@ def _place(given: Arguments) -> tuple[Zone, Direction]:
 
 
 def _inject(pen: SimulatedPen, given: Arguments) -> dict[str, Any]:
-    fault = pen.faults.inject(given["unit"], given["kind"], given["instance"], **(given["values"] or {}))
-    return {"fault": str(fault)}
+    when = {one.name: given[one.name] for one in SCHEDULE}
+    fault = spell(given["unit"], given["kind"], given["instance"], given["values"], **when)
+    return {"fault": str(pen.faults.put_on(fault))}
 
 
 def _clear(pen: SimulatedPen, given: Arguments) -> dict[str, Any]:
@@ -77,7 +79,11 @@ ACTIONS: Final[dict[str, Action]] = {
     "power.supply": lambda pen, given: pen.power.supply(present=given["present"]),
     "fault.inject": _inject,
     "fault.clear": _clear,
-    "fault.list": lambda pen, _: {"faults": [str(fault) for fault in pen.faults.active]},
+    "fault.list": lambda pen, _: {
+        "faults": [str(fault) for fault in pen.faults.active],
+        "waiting": [str(fault) for fault in pen.faults.waiting],
+        "missed": [f"{one.fault} at {one.at_ms} ms: {one.why}" for one in pen.faults.missed],
+    },
     "card": lambda pen, _: {"setup_code": pen.card.code.printed, "card": pen.card.text},
     "truth": lambda pen, _: truth_of(pen),
 }

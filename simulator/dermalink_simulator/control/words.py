@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.faults.spelling import SCHEDULE
 from dermalink_simulator.hardware.button import PRESS_MS
 from dermalink_simulator.hardware.cartridge import HEADS
 
@@ -142,6 +143,7 @@ VOCABULARY: Final[tuple[Word, ...]] = (
             _name("kind", "how"),
             _number("instance", "which of them, 0 for any", 0, 255, 0),
             Argument("values", "its numbers, by name", numbers=True, default=None),
+            *(_number(one.name, one.says, one.low, one.high, one.default) for one in SCHEDULE),
         ),
     ),
     Word(
@@ -153,7 +155,11 @@ VOCABULARY: Final[tuple[Word, ...]] = (
             _number("instance", "which of them", 0, 255, None),
         ),
     ),
-    Word("fault.list", "Which faults are on.", changes=False),
+    Word(
+        "fault.list",
+        "Which faults are on, which wait to begin, and which could not when their time came.",
+        changes=False,
+    ),
     Word(
         "card",
         "What is printed on the card that came with the pen: its setup code, and the QR code's text.",

@@ -11,7 +11,7 @@ from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.faults.words import WORDS, FaultKind, Parameter, kinds_of, units
 
 ANY: Final = 0
-WHEN_MAX_MS: Final = 366 * 86_400_000  # a year of the pen's time
+WHEN_MAX_MS: Final = 0xFFFF_FFFF  # 49 days of the pen's time
 SEED_MAX: Final = 0xFFFF_FFFF
 AFTER: Final = Parameter("after_ms", 0, 0, WHEN_MAX_MS, "when it begins, in ms of the pen's time from now")
 LASTING: Final = Parameter("for_ms", 0, 0, WHEN_MAX_MS, "how long it lasts in ms; 0 is until it is cleared")

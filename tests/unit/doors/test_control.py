@@ -207,6 +207,15 @@ async def test_faults_by_the_pens_own_vocabulary(tester: Desk) -> None:
     answer = await tester.ok("fault.inject", unit="depth_sensor", kind="offset", values={"um": 40})
     assert answer["fault"] == "depth_sensor offset um=40"
     assert (await tester.ok("fault.list"))["faults"] == ["depth_sensor offset um=40"]
+    later = {"unit": "cartridge", "kind": "loose", "after_ms": 5, "for_ms": 60, "seed": 7}
+    spelled = "cartridge loose permille=100 after_ms=5 for_ms=60 seed=7"
+    assert (await tester.ok("fault.inject", **later))["fault"] == spelled
+    assert (await tester.ok("fault.list"))["waiting"] == [spelled]
+    await tester.ok("cartridge.pull")
+    await tester.ok("clock.advance", seconds=1)
+    listed = await tester.ok("fault.list")
+    assert (listed["waiting"], len(listed["missed"])) == ([], 1)
+    assert "no cartridge is fitted" in listed["missed"][0]
     refused = await tester.do("fault.inject", unit="depth_sensor", kind="melts")
     assert refused["error"]["kind"] == "UnknownFaultError"
     assert "stuck" in refused["error"]["limit"]

@@ -3,12 +3,13 @@
 import pytest
 
 from dermalink_protocol.errors import DermalinkError
+from dermalink_protocol.zones import Zone
 from dermalink_simulator.faults.spelling import ImpossibleFaultError, UnknownFaultError, spell
 from dermalink_simulator.faults.words import INTERVAL_STEP_US, INTERVAL_US, VOCABULARY, FaultKind
 from dermalink_simulator.faults.words import LATENCY_MAX as MOST_EVENTS
 from dermalink_simulator.hardware.air import INTERVAL_MAX_US, INTERVAL_MIN_US, LATENCY_MAX, ROOM, AirConditions
 from dermalink_simulator.hardware.air import INTERVAL_STEP_US as STEP_US
-from tests.unit.hardware.rig import Rig
+from tests.unit.hardware.rig import BLANK, Rig
 
 
 @pytest.mark.parametrize("word", VOCABULARY, ids=lambda word: f"{word.unit}-{word.kind}")
@@ -216,3 +217,137 @@ def test_an_interval_that_bluetooth_has_not_is_refused() -> None:
 def test_the_vocabulary_and_the_air_mean_the_same_limits() -> None:
     assert INTERVAL_US == (INTERVAL_MIN_US, INTERVAL_MAX_US)
     assert (INTERVAL_STEP_US, MOST_EVENTS) == (STEP_US, LATENCY_MAX)
+
+
+# When, how long, and from which seed
+
+
+def shown(rig: Rig) -> list[int]:
+    return [tick.button for tick in rig.firmware.ticks]
+
+
+def test_a_fault_begins_at_its_time_and_ends_by_itself() -> None:
+    rig = Rig()
+    rig.awake()
+    rig.pen.advance(1_000)
+    before = len(rig.firmware.ticks)
+    fault = rig.pen.faults.inject("button", "stuck", after_ms=300, for_ms=200)
+    assert (rig.pen.faults.waiting, rig.pen.faults.active) == ([fault], [])
+    rig.pen.advance(300)
+    assert (rig.pen.faults.waiting, rig.pen.faults.active) == ([], [fault])
+    rig.pen.advance(700)
+    assert rig.pen.faults.active == []
+    down = [number for number, button in enumerate(shown(rig)[before:]) if button]
+    assert down == list(range(29, 49)) or down == list(range(30, 50))
+
+
+def test_a_fault_put_on_again_is_not_ended_by_the_time_of_the_first() -> None:
+    rig = Rig()
+    rig.pen.faults.inject("button", "stuck", for_ms=100)
+    rig.pen.advance(50)
+    again = rig.pen.faults.inject("button", "stuck", for_ms=100)
+    rig.pen.advance(60)
+    assert rig.pen.faults.active == [again]
+    rig.pen.advance(40)
+    assert rig.pen.faults.active == []
+
+
+def test_what_waits_is_cleared_as_what_is_on() -> None:
+    rig = Rig()
+    wait = rig.pen.faults.inject("button", "stuck", after_ms=100)
+    assert rig.pen.faults.clear("button") == [wait]
+    rig.pen.advance(200)
+    assert rig.pen.faults.active == []
+
+
+def test_what_is_impossible_when_its_time_comes_is_said_to_be_missed() -> None:
+    rig = Rig()
+    fault = rig.pen.faults.inject("cartridge_tag", "unreadable", after_ms=100)
+    rig.pen.cartridge.pull()
+    rig.pen.advance(200)
+    assert rig.pen.faults.active == []
+    assert rig.pen.faults.missed == [(fault, 100, "no cartridge is fitted")]
+
+
+def test_what_happens_once_can_wait_but_not_last() -> None:
+    rig = Rig()
+    rig.pen.faults.inject("supply", "glitch", after_ms=40)
+    powered = []
+    for ms in (39, 2, 5):
+        rig.pen.advance(ms)
+        powered.append(rig.pen.power.on)
+    assert powered == [True, False, True]
+    with pytest.raises(ImpossibleFaultError, match="happens once"):
+        rig.pen.faults.inject("supply", "glitch", for_ms=40)
+
+
+@pytest.mark.parametrize("word", VOCABULARY, ids=lambda word: f"{word.unit}-{word.kind}")
+def test_a_seed_is_for_what_is_drawn(word: FaultKind) -> None:
+    if word.drawn:
+        assert spell(word.unit, word.kind, seed=7).seed == 7
+        return
+    with pytest.raises(ImpossibleFaultError, match="draws nothing"):
+        spell(word.unit, word.kind, seed=7)
+
+
+@pytest.mark.parametrize("name", ["after_ms", "for_ms", "seed"])
+@pytest.mark.parametrize("value", [-1, 1.5, True, "soon", 1 << 40])
+def test_a_time_or_a_seed_that_is_none_is_an_error(name: str, value: object) -> None:
+    with pytest.raises(ImpossibleFaultError, match=f"{name} is a whole number"):
+        spell("contact", "bouncing", 0, {}, **{name: value})
+
+
+DRAWN = [word for word in VOCABULARY if word.drawn and word.unit not in ("memory", "flash")]
+
+
+def lived(word: FaultKind, seed: int, pens: int) -> list[object]:
+    rig = Rig(seed=pens)
+    rig.awake()
+    rig.pen.cartridge.fit("glide")
+    rig.pen.faults.inject(
+        word.unit, word.kind, seed=seed, **({"permille": 300} if word.parameters[0].name == "permille" else {})
+    )
+    heard: list[int] = []
+    rig.pen.hand.touch(Zone.NOSE)
+    rig.run_at(300, 100, 100)
+    for _ in range(20):
+        rig.pen.button.press()
+        rig.say("t ?", 60)
+        heard.append(len(rig.firmware.handled))
+    return [
+        [(tick.button, tick.contact, tick.head_present) for tick in rig.firmware.ticks],
+        heard,
+        [tag is None for tag in rig.firmware.tags],
+        [words for _, words in rig.firmware.handled],
+        [(tick.peak_um, tick.force_mn) for tick in rig.firmware.ticks] if "sensor" in word.unit else [],
+    ]
+
+
+@pytest.mark.parametrize("word", DRAWN, ids=lambda word: f"{word.unit}-{word.kind}")
+def test_the_same_seed_draws_the_same_and_another_one_something_else(word: FaultKind) -> None:
+    assert lived(word, 7, 1) == lived(word, 7, 1)
+    assert lived(word, 7, 1) != lived(word, 8, 1)
+    if "sensor" not in word.unit:  # a pen's own seed makes its sensors' own noise as well
+        assert lived(word, 7, 1) == lived(word, 7, 2)
+    assert lived(word, 0, 1) != lived(word, 0, 2)
+
+
+@pytest.mark.parametrize("kind", ["bit_rot", "reordering"])
+def test_a_seed_draws_what_a_flash_does(kind: str) -> None:
+    def image(seed: int) -> bytes:
+        rig = Rig()
+        rig.pen.faults.inject("flash", kind, seed=seed)
+        rig.say(" ".join(f"w{sector * 4_096},00" for sector in range(12)), 100)
+        rig.pen.power.cut()
+        return rig.pen.flash_image()
+
+    assert image(3) == image(3)
+    assert len({image(seed) for seed in range(3, 9)}) > 3
+
+
+def test_without_a_seed_what_begins_twice_is_drawn_anew() -> None:
+    rig = Rig()
+    rig.pen.faults.inject("flash", "bit_rot", sector=1)
+    once = rig.pen.flash_image()
+    rig.pen.faults.inject("flash", "bit_rot", sector=1)
+    assert rig.pen.flash_image() not in (once, BLANK)
