@@ -284,7 +284,7 @@ WORDING: Final[dict[Reason, Wording]] = {
     Reason.CLOCK_JUMP_NEEDS_PRESS: Wording(
         "SR-INT-2",
         "A change of the clock this large needs a press of the pen's button",
-        "Hold the pen's button and set the clock again.",
+        "Press the pen's button shortly, and set the clock within ten seconds.",
         "without it {} at most",
         Unit.S,
     ),

@@ -145,7 +145,7 @@ def test_a_pen_that_can_be_handed_over_to_nobody_takes_it_at_three_seconds() -> 
 def test_an_alarm_goes_on_while_a_symptom_is_taken() -> None:
     client = client_in("running")
     pen = client.pen
-    pen.faults.inject("actuator", "stuck")
+    pen.faults.inject("drive", "stuck")
     pen.button.hold()
     pen.advance(3_100)
     assert inside(pen).state.state == State.STOP_FAILED
@@ -223,18 +223,49 @@ def test_a_button_that_is_stuck_or_held_from_power_up_reports_nothing() -> None:
     assert inside(pen).state.fault == Reason.BUTTON_STUCK
 
 
+def set_clock(client: RawClient, days: int) -> int:
+    """Ask for a clock that is so many days and a minute ahead; the reason of a refusal, 0 if it is set."""
+    wanted = struct.pack("<I", client.pen.clock.utc_s + days * DAY_S + 60)
+    return client.ask(raw.ON_COMMAND, raw.SET_CLOCK, client.header() + wanted).reason
+
+
 @pytest.mark.sr("SR-SYM-1", "SR-INT-2", side="pen")
 @pytest.mark.parametrize(("days", "reports"), [(2, False), (0, True)], ids=["needs the button", "needs none"])
 def test_what_is_held_for_the_clock_is_no_symptom_once_the_clock_is_set(days: int, reports: bool) -> None:
     client = raw_pen()
-    pen = client.pen
+    client.pen.button.hold()
+    client.pen.advance(4_000)
+    assert set_clock(client, days) == 0
+    client.pen.button.release()
+    client.pen.advance(200)
+    assert taken(client.pen) is reports
+
+
+@pytest.mark.sr("SR-INT-2", side="pen")
+def test_a_short_press_speaks_for_one_new_clock_and_for_ten_seconds() -> None:
+    client = raw_pen()
+    for after_ms, reason in ((9_000, 0), (10_100, Reason.CLOCK_JUMP_NEEDS_PRESS)):
+        client.pen.button.press()
+        client.pen.advance(after_ms)
+        assert set_clock(client, 2) == reason
+        assert set_clock(client, 2) == Reason.CLOCK_JUMP_NEEDS_PRESS
+    assert not taken(client.pen)
+
+
+@pytest.mark.sr("SR-INT-2", "SR-STOP-5", side="pen")
+def test_a_button_that_is_stuck_from_power_up_speaks_for_no_clock() -> None:
+    pen = raw_pen().pen
+    pen.power.cut()
     pen.button.hold()
-    pen.advance(4_000)
-    wanted = struct.pack("<I", pen.clock.utc_s + days * DAY_S + 60)
-    assert client.ask(raw.ON_COMMAND, raw.SET_CLOCK, client.header() + wanted).opcode == raw.CLOCK_SET
+    pen.power.restore()
+    pen.advance(1_500)
+    client = RawClient(pen)
+    client.hello()
+    assert set_clock(client, 2) != 0
     pen.button.release()
-    pen.advance(200)
-    assert taken(pen) is reports
+    pen.advance(2_000)
+    assert inside(pen).state.state == State.IDLE
+    assert set_clock(client, 2) == Reason.CLOCK_JUMP_NEEDS_PRESS
 
 
 @pytest.mark.sr("SR-SYM-1", "SR-DATA-1", side="pen")

@@ -14,7 +14,7 @@ SET_COMPUTER: Final = "Set the clock of this computer"
 ACKNOWLEDGE: Final = "Acknowledge it: `dermalink acknowledge {}`"
 OTHER_JOURNAL: Final = "For a trial with a simulated pen, keep a journal of its own: `--journal FILE`"
 ADVANCE: Final = "Let its time pass: `dermalink-sim control --at HOST:PORT clock advance {}`, and `--journal FILE`"
-HOLD_BUTTON: Final = "Hold the pen's button and run this again"
+PRESS_BUTTON: Final = "Press the pen's button shortly, and run this again within 10 s"
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +46,7 @@ def advice_for(pen: Pen, refusal: Refusal) -> str:
         case Reason.CLOCK_BACK:
             return SET_CLOCK if isinstance(refusal, PenRefusal) else SET_COMPUTER
         case Reason.CLOCK_JUMP_NEEDS_PRESS:
-            return HOLD_BUTTON
+            return PRESS_BUTTON
         case Reason.FAULT_LATCHED:
             return ACKNOWLEDGE.format(status.reason.name.lower())
         case Reason.HISTORY_BROKEN if simulated:

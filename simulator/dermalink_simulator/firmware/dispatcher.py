@@ -250,7 +250,8 @@ def event_of(pen: Inside, asked: Asked, message: Any) -> Event:
         now_s = pen.sensors.utc_s
         if not pen.clock_sets.allow(pen.run_s, abs(message.utc_s - now_s)):
             now_s = 0  # the core is told of a clock that no step without a press leads away from
-        fields |= {"clock_now_s": now_s, "clock_floor_s": floor, "pressed": pen.sensors.button}
+        pressed = int(pen.press_left_ms > 0 or pen.button.holds)
+        fields |= {"clock_now_s": now_s, "clock_floor_s": floor, "pressed": pressed}
     if "duplicate-check" in pen.disabled and isinstance(message, therapy.TherapyCommand):
         fields |= {"command_id": pen.state.last_id + 1, "age_ms": 0, "future": 0}
     return Event(**fields)

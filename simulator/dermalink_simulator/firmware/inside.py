@@ -140,7 +140,7 @@ class Inside:
         self.monitor_told = False
         self.setting_um = 0
         self.button, self.hold = AT_POWER_UP, NO_HOLD
-        self.pressed = False
+        self.pressed, self.press_left_ms = False, 0  # the second: how long the last press still speaks for a new clock
         self.press_waits = False
         self.guarded_ms = 0
         self.dwell = FRESH

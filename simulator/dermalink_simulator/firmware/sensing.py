@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.limits import PRESS_WITHIN_MS
 from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.zones import Head, Symptom
 from dermalink_simulator.firmware import effects, pairing
@@ -107,8 +108,9 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
     """Presses and holds; the timer interrupt looks at the button as well, and only time that it has not seen is new."""
     pen.button, pressed = button_step(pen.button, max(0, dt_ms - pen.guarded_ms), sensors.button)
     pen.guarded_ms = 0
+    pen.press_left_ms = max(0, pen.press_left_ms - dt_ms)
     if pressed or pen.pressed:
-        pen.pressed = False
+        pen.pressed, pen.press_left_ms = False, int(PRESS_WITHIN_MS)
         pairing.pressed(pen)
         if pen.state[0] == _WAITING:
             # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.

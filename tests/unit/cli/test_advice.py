@@ -40,7 +40,7 @@ def said(pen: Any, refusal: Refusal) -> Refusal:
         (HostRefusal, Reason.CLOCK_LOST, 0, "dermalink clock --set now"),
         (PenRefusal, Reason.CLOCK_BACK, 0, "dermalink clock --set now"),
         (HostRefusal, Reason.CLOCK_BACK, 0, "clock of this computer"),
-        (PenRefusal, Reason.CLOCK_JUMP_NEEDS_PRESS, 0, "Hold the pen's button"),
+        (PenRefusal, Reason.CLOCK_JUMP_NEEDS_PRESS, 0, "Press the pen's button shortly"),
         (HostRefusal, Reason.FAULT_LATCHED, 0, "dermalink acknowledge watchdog"),
         (HostRefusal, Reason.HISTORY_BROKEN, 0, "--journal FILE"),
         (HostRefusal, Reason.INTERVAL_NOT_OVER, 0, "--journal FILE"),

@@ -1,8 +1,12 @@
 """`dermalink clock`."""
 
+import asyncio
 import json
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +14,11 @@ from dermalink.cli.lazy import Command
 from dermalink.cli.options import journal_option, json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
 
+if TYPE_CHECKING:
+    from dermalink.pen import Pen
+
+PRESSED_WITHIN_S: Final = 60.0  # to find the pen's button (assumption)
+TRY_EVERY_S: Final = 3.0  # a press speaks for ten seconds, so three tries hear of it
 EPILOG = """\b
 Examples:
   dermalink clock
@@ -39,19 +48,20 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 async def clock(*, wanted: int | None, pen: str | None, journal: Path | None, as_json: bool) -> None:
     """Show a pen's clock, and with --set set it. No wait between sessions becomes shorter by it.
 
-    A change of more than 24 hours needs a press: hold the pen's button while the command runs.
+    A change of more than 24 hours needs a short press of the pen's button, at most 10 seconds before; in a terminal the
+    command waits for it. (Held for three seconds, the button reports a symptom.)
     """
     from dermalink.cli.advice import advised
     from dermalink.cli.connecting import connected
     from dermalink.cli.pen_info import utc
     from dermalink.pen import utc_now
-    from dermalink.session.upkeep import rested, set_clock
+    from dermalink.session.upkeep import rested
     from dermalink_protocol.messages.identity import StatusFlag
 
     async with connected(pen, inspect_only=wanted is None, journal=journal) as found:
         if wanted is not None:
             async with advised(found):
-                await set_clock(found, wanted or utc_now())
+                await set_once_pressed(found, lambda: wanted or utc_now(), waits=sys.stdin.isatty())
         status, here_s = (await rested(found)).status, utc_now()
     valid = StatusFlag.CLOCK_VALID in status.flags
     if as_json:
@@ -63,3 +73,26 @@ async def clock(*, wanted: int | None, pen: str | None, journal: Path | None, as
     click.echo(f"The clock of pen {found.serial_number} says {utc(status.utc_s)}, this computer {utc(here_s)}.")
     if not valid:
         click.echo("It can't be relied on. Set it: dermalink clock --set now")
+
+
+async def set_once_pressed(pen: "Pen", utc: Callable[[], int], *, waits: bool) -> None:
+    """Set the clock; where that needs a press, ask for it and wait, if anybody is there to be asked."""
+    from dermalink.errors import PenRefusal
+    from dermalink.session.upkeep import set_clock
+    from dermalink_protocol.codewords import Reason
+
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + PRESSED_WITHIN_S
+    asked = False
+    while True:
+        try:
+            await set_clock(pen, utc())
+        except PenRefusal as refusal:
+            if refusal.reason is not Reason.CLOCK_JUMP_NEEDS_PRESS or not waits or loop.time() >= until_s:
+                raise
+        else:
+            return
+        if not asked:
+            asked = True
+            click.echo("Press the pen's button now, shortly: so large a change needs it.", err=True)
+        await asyncio.sleep(TRY_EVERY_S)
