@@ -94,6 +94,10 @@ class ChannelUsedUp(LinkLost):
     """Every counter of the sealed channel is used (SR-SEC-1); a new connection has new keys."""
 
 
+class NotSecured(LinkError):
+    """Nothing was sent: over BLE a stranger's link does not touch the channels that want encryption; it stands."""
+
+
 class LinkClosed(LinkError):
     """This side closed the connection; it is used once and not opened again."""
 

@@ -109,6 +109,9 @@ class AirClient:
     def value_bytes(self, _channel: Channel) -> int:
         return ATT_MTU - 3
 
+    async def secure(self, *, pairs: bool) -> None:
+        """Nothing is refused here."""
+
     async def write(self, channel: Channel, value: bytes, *, response: bool) -> None:
         """Write, and wait for the answer where there is one."""
         if not response:
@@ -322,6 +325,7 @@ class LeasedLink:
         session, loop = self._session, asyncio.get_running_loop()
         session.attach(cast("Any", self._host_side))
         session.state = State.RUNNING
+        await self.connection.link.secure(pairs=False)
         self._pen.begin(began_s)
         try:
             await session.begin_lease()

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from dermalink.errors import LinkClosed, LinkError, LinkLost
+from dermalink.errors import LinkClosed, LinkError, LinkLost, NotSecured
 from dermalink.links.ble_client import PenClient
 from dermalink.links.ble_platform import AGAIN, lost_error
 from dermalink.links.ble_writer import Writer
 from dermalink.links.link import RECEIVED, SENT, LinkCounters, Tap
-from dermalink_protocol.channels import Channel
+from dermalink_protocol.channels import CHANNEL_RULES, Channel
 from dermalink_protocol.errors import FrameTooLong
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
 from dermalink_protocol.segmentation import Joined, Reassembler
@@ -78,12 +78,12 @@ class BleLink:
 
     async def send(self, channel: Channel, body: bytes) -> None:
         """Write one message in turn; see `Link.send`."""
-        self._refuse(body)
+        self._refuse(channel, body)
         await self._writer.send(channel, body)
 
     def try_send(self, channel: Channel, body: bytes, *, gather: bool = False) -> bool:
         """Write one message if none waits before it, or with `gather` only a few; see `Link.try_send`."""
-        self._refuse(body)
+        self._refuse(channel, body)
         if not self._writer.has_room(gather=gather):
             return False
         self._writer.hand(channel, body)
@@ -91,7 +91,7 @@ class BleLink:
 
     def send_now(self, channel: Channel, body: bytes) -> None:
         """Write one message past all that waits; see `Link.send_now`."""
-        self._refuse(body)
+        self._refuse(channel, body)
         self._writer.send_now(channel, body)
 
     async def read_status(self) -> bytes | None:
@@ -167,8 +167,8 @@ class BleLink:
         if self._over is not None:
             raise copy.copy(self._over)
         if not self._secured:
-            self._secured = True
             await self._client.secure(pairs=pairs)
+            self._secured = True
 
     async def forget_bond(self) -> bool:
         """See `Link.forget_bond`."""
@@ -214,9 +214,16 @@ class BleLink:
         with contextlib.suppress(TimeoutError):
             await self._client.disconnect(CLOSE_WAITS_S)
 
-    def _refuse(self, body: bytes) -> None:
+    def _refuse(self, channel: Channel, body: bytes) -> None:
         if self._over is not None:
             raise copy.copy(self._over)
+        if not self._secured and CHANNEL_RULES[channel].encrypted:
+            raise NotSecured(
+                f"Nothing was sent on the channel {channel.name.lower()} of {self._url}",
+                rule="SR-SEC-1",
+                limit="over Bluetooth it takes an encrypted link, which a stranger's or one that only looks is not",
+                advice="Connect as the pen's owner, or call `secure()` of a `Pen` that only looks",
+            )
         if len(body) > MESSAGE_BYTES_MAX:
             limit = f"a message has at most {MESSAGE_BYTES_MAX}"
             raise FrameTooLong(f"{len(body)} bytes were not sent", limit=limit)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from dermalink.connection import CLOSE_WITHIN_S
-from dermalink.errors import LinkClosed, LinkError, LinkLost
+from dermalink.errors import LinkClosed, LinkError, LinkLost, NotSecured
 from dermalink.links.background import in_thread
 from dermalink.links.ble_writer import GATHERED_MAX
 from dermalink.links.link import RECEIVED, SENT
 from dermalink_protocol.channels import CHANNEL_RULES, Channel, Gatt
 from dermalink_protocol.errors import FrameTooLong
 from dermalink_protocol.limits import MESSAGE_BYTES_MAX
-from tests.air.host.fake_bleak import FOREVER, Peripheral
-from tests.air.host.rig import bench
+from tests.air.host.fake_bleak import FOREVER, Computer, Peripheral
+from tests.air.host.rig import bench, opened
 from tests.support.running import in_real_time, in_virtual_time
 
 BODIES = [bytes(4), b"\x00\xff" * 20, bytes(range(1, 245)), b"\x01" * MESSAGE_BYTES_MAX]
@@ -227,6 +227,26 @@ async def test_who_watches_sees_messages_and_values() -> None:
         at.computer.say(at.device, Channel.STATUS, b"in")
         assert frames == [(SENT, Channel.STATUS, b"out"), (RECEIVED, Channel.STATUS, b"in")]
         assert values == [(SENT, b"\xc0out"), (RECEIVED, b"\xc0in")]
+
+
+@pytest.mark.parametrize("channel", [Channel.COMMAND, Channel.TELEMETRY, Channel.RECORDS])
+@in_virtual_time
+async def test_a_stranger_s_link_touches_no_channel_that_wants_encryption_and_stands(channel: Channel) -> None:
+    computer = Computer(Peripheral())
+    link = await opened(computer)
+    for send in (lambda: link.try_send(channel, b"x"), lambda: link.send_now(channel, b"x")):
+        with pytest.raises(NotSecured, match=channel.name.lower()):
+            send()
+    with pytest.raises(NotSecured):
+        await link.send(channel, b"x")
+    await link.send(Channel.STATUS, b"x")
+    link.send_now(Channel.STOP, STOP)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert {written for written, _, _ in computer.peripherals[0].written} == {Channel.STATUS, Channel.STOP}
+    await link.secure(pairs=False)
+    await link.send(Channel.COMMAND, b"x")
+    await link.close()
 
 
 # What comes in
