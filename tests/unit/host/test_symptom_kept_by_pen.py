@@ -39,7 +39,7 @@ async def believed(said: list[tuple[Symptom, int]]) -> Belief:
     return Belief(journal.entries())
 
 
-@pytest.mark.sr("SR-SYM-1", "SR-INT-3", side="host")
+@pytest.mark.sr("SR-SYM-1", side="host")
 @pytest.mark.parametrize(
     ("said", "flags", "wait_days", "writes"),
     [
