@@ -19,6 +19,7 @@ from dermalink.ownership.private_folder import PrivateFolder
 from dermalink.ownership.results import CutOff, Owned, Paired, PairingResult, WindowShut
 from dermalink.ownership.store import KeyStore
 from dermalink.ownership.system_keyring import SystemKeyring
+from dermalink_protocol.messages.owner import ReleaseOwner
 from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
@@ -257,6 +258,36 @@ def test_a_pen_that_is_killed_while_it_writes_down_what_a_message_says_agrees_wi
         await without_power(made)
         agree(made, mine)
         await pairs_again(made, mine, lost_power=True)
+
+    tell(story)
+
+
+# Giving it up
+
+
+@pytest.mark.sr("SR-OWN-1")
+@pytest.mark.parametrize("kept_in", [Desktop(), None], ids=["keyring", "file"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_computer_that_is_killed_while_it_removes_keys_removes_them_the_next_time_and_pairs_anew(
+    number: int, after: bool, kept_in: Desktop | None, tell: Tell, tmp_path: Path
+) -> None:
+    async def story(made: SimulatedPenDesk, mine: Home, _: Home) -> None:
+        serial = made.model.card.serial_number
+        restarted(mine, tmp_path, kept_in)
+        await press(made)
+        assert isinstance(await mine.pair(), Paired)
+        async with await mine.connect(inspect_only=True) as pen:
+            await pen.request(ReleaseOwner(), within_s=4.0)
+        with at_write(number, after=after) as begun, contextlib.suppress(Killed):
+            mine.store.forget(serial)
+        assert len(begun) == (number if kept_in is not None else 1)
+        restarted(mine, tmp_path, kept_in)
+        mine.store.forget(serial)
+        assert mine.store.list() == []
+        assert kept_in is None or kept_in.held == {}
+        await press(made)
+        await pairs_again(made, mine)
 
     tell(story)
 
