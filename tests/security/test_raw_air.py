@@ -16,6 +16,7 @@ from tests.support.running import in_virtual_time
 from tests.unit.doors.ble_central import Bench, RawCentral, bench
 
 LATE_MS = 4 * 30  # up to three connection events of the room lost in a row
+HUNG_UP = int(hci.HCI_ErrorCode.AUTHENTICATION_FAILURE_ERROR)
 THROWN = 60
 PAUSES_S = (0, 0.03, 0.06)  # what is thrown faster waits in the thrower's own radio
 DRAINED_S = 0.6
@@ -133,12 +134,14 @@ def test_junk_beside_att_moves_nothing_ends_no_pass_and_holds_up_no_stop(
                     stranger.device.l2cap_channel_manager.register_fixed_channel(cid, lambda *_: None)
                 caplog.clear()
                 for _ in range(4 * THROWN):
+                    if stranger.ended is not None:
+                        break
                     stranger.device.send_l2cap_pdu(connection.handle, *beside_att(chance))
                     if chance.random() < 0.2:
                         begin = hci.HCI_LE_Enable_Encryption_Command(connection.handle, bytes(8), 0, bytes(16))
                         controller.on_packet(bytes(begin))
                     await asyncio.sleep(chance.choice((0, 0, 0.01)))
-                assert stranger.ended is None
+                assert stranger.ended in (None, HUNG_UP), "for pairings, again and again"
                 assert pen.runner.act(lambda: pen.pen.needles_out), "the owner's pass was ended by a stranger's junk"
                 since_ms = pen.now_ms
                 owner.stop_now()

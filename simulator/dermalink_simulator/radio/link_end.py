@@ -28,9 +28,10 @@ class Owner(Protocol):
 
 @dataclasses.dataclass
 class AirConnection(controller.Connection):
-    """A controller's end of a link."""
+    """A controller's end of a link; `encrypted` is all that there is of a cipher in a simulated air."""
 
     side: int = CENTRAL
+    encrypted: bool = False
     air_link: Link | None = None
 
     def send_ll_control_pdu(self, packet: ll.ControlPdu) -> None:
