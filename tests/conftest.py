@@ -1,6 +1,7 @@
 """What every test is held to: it leaves nothing running and nothing open."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,15 @@ os.environ["DERMALINK_BONDS"] = str(Path(__file__).parent / "no-bonds-here")  # 
 
 def pytest_configure() -> None:
     watch_event_loops()
+
+
+@pytest.fixture(autouse=True)
+def bonds_of_one_test() -> Iterator[None]:
+    """A computer keeps its bonds of Bluetooth's own as long as it runs; each test has one of its own."""
+    yield
+    adapter = sys.modules.get("dermalink_simulator.radio.adapter")
+    if adapter is not None:
+        adapter._bonds.clear()
 
 
 @pytest.fixture(autouse=True)

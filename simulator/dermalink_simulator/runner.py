@@ -44,8 +44,17 @@ class PortOfAPen(Protocol):
     def agree_mtu(self, att_mtu: int) -> None:
         """The ATT_MTU was agreed."""
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
-        """A channel's notifications or indications were switched."""
+    def subscribe(self, channel: int, *, on: bool) -> int:
+        """A channel's notifications or indications were switched: 0, or what that is refused with (an `AttError`)."""
+
+    def bonding(self, *, begins: bool) -> bool:
+        """Whether a pairing of Bluetooth's own may begin, or go on."""
+
+    def encrypted(self, key: bytes) -> None:
+        """Bluetooth has encrypted the link with that key."""
+
+    def bond_key(self) -> bytes:
+        """The key of the bond that the pen keeps; zeros for none."""
 
     def handed_on(self) -> None:
         """The host's side has one more of the values of a GATT port."""
@@ -117,10 +126,7 @@ class RunningPort:
 
         `feed` must follow at once, and only on 0. On a link that is gone nothing is refused: it is lost.
         """
-        codes = [0]
-        if self._open:
-            self._runner.exchange(lambda: codes.append(self._port.refusal(value)))
-        return codes[-1]
+        return self._asked(lambda: self._port.refusal(value), 0)
 
     def agree_mtu(self, att_mtu: int) -> None:
         """The ATT_MTU was agreed; what the pen says from now on fits it."""
@@ -128,10 +134,28 @@ class RunningPort:
             self.host = self.host._replace(att_mtu=att_mtu)
             self._runner.exchange(lambda: self._port.agree_mtu(att_mtu))
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
-        """The host wrote a channel's CCCD."""
+    def subscribe(self, channel: int, *, on: bool) -> int:
+        """The host wrote a channel's CCCD: 0, or what that is to be refused with (an `AttError`)."""
+        return self._asked(lambda: self._port.subscribe(channel, on=on), 0)
+
+    def bonding(self, *, begins: bool) -> bool:
+        """Whether a pairing of Bluetooth's own may begin on this link, or go on."""
+        return self._asked(lambda: self._port.bonding(begins=begins), unknown=False)
+
+    def encrypted(self, key: bytes) -> None:
+        """Bluetooth has encrypted the link, or has done so anew, with that key."""
+        self._asked(lambda: self._port.encrypted(key), None)
+
+    def bond_key(self) -> bytes:
+        """The key of the bond that the pen keeps; empty or zeros for none."""
+        return self._asked(self._port.bond_key, b"")
+
+    def _asked(self, ask: Callable[[], T], unknown: T) -> T:
+        """What the pen says; `unknown` on a link that is gone."""
+        answers = [unknown]
         if self._open:
-            self._runner.exchange(lambda: self._port.subscribe(channel, on=on))
+            self._runner.exchange(lambda: answers.append(ask()))
+        return answers[-1]
 
     def clog(self, *, clogged: bool) -> None:
         """Say whether the host reads too slowly for what the pen says; may be called from within `on_output`."""

@@ -132,11 +132,29 @@ class Firmware(Protocol):
     def link_mtu(self, port: int, att_mtu: int) -> None:
         """The ATT_MTU of a GATT port was agreed; one outside 23 to 517 counts as the nearer end."""
 
-    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
-        """The CCCD of a channel was written; nothing is sent on one that is off, it counts as lost."""
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> int:
+        """The CCCD of a channel was written: 0, or what that is refused with (an `AttError`), and nothing changed.
+
+        Nothing is sent on a channel that is off, it counts as lost. Switching one off is never refused.
+        """
 
     def gatt_error(self, port: int, data: bytes) -> int:
         """What a write is to be refused with (an `AttError`), 0 if `handle` takes it now; changes nothing."""
+
+    def bonding_open(self) -> int:
+        """1 while a pairing of Bluetooth's own (LE Secure Connections, Just Works) that has begun may go on."""
+
+    def bonding_begin(self) -> int:
+        """1 if one may begin now: somebody has pressed, and not too many have begun since; it counts then."""
+
+    def link_encrypted(self, port: int, key: bytes) -> None:
+        """A GATT port's link was encrypted, or encrypted anew, with this key (16 bytes, made by LE Secure Connections).
+
+        It can't be undone but by `link_down`. The key is never to be shown.
+        """
+
+    def bond_key(self) -> bytes:
+        """The key that a central which asks for one is given (16 bytes); zeros for none. Never to be shown."""
 
     def gatt_read(self, uuid16: int) -> bytes:
         """The present value of a readable characteristic; empty for one that the pen does not have."""

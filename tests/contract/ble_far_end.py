@@ -71,8 +71,20 @@ class RawGattPort:
     def agree_mtu(self, att_mtu: int) -> None:
         self.att_mtu = att_mtu
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
+    def subscribe(self, channel: int, *, on: bool) -> int:
         """The host subscribes to all before it says anything."""
+        return 0
+
+    def bonding(self, *, begins: bool) -> bool:
+        """It makes no bonds."""
+        return False
+
+    def encrypted(self, key: bytes) -> None:
+        """It needs no encryption."""
+
+    def bond_key(self) -> bytes:
+        """It keeps none."""
+        return b""
 
     def handed_on(self) -> None:
         """The test sends when it likes."""

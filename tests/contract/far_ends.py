@@ -221,8 +221,20 @@ class RawPort:
     def agree_mtu(self, att_mtu: int) -> None:
         """Whatever was agreed."""
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
+    def subscribe(self, channel: int, *, on: bool) -> int:
         """All is sent, subscribed or not."""
+        return 0
+
+    def bonding(self, *, begins: bool) -> bool:
+        """It makes no bonds."""
+        return False
+
+    def encrypted(self, key: bytes) -> None:
+        """It needs no encryption."""
+
+    def bond_key(self) -> bytes:
+        """It keeps none."""
+        return b""
 
     def handed_on(self) -> None:
         """The test sends when it likes."""

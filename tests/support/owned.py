@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from dermalink.ownership.owned_pen import OwnedPen
 from dermalink_protocol.sealing.keys import public_key
+from dermalink_simulator.firmware import bonding
 from dermalink_simulator.firmware.effects import UNTRACKED
 from dermalink_simulator.firmware.flash_store import Transaction
 from dermalink_simulator.pen import SimulatedPen
@@ -11,11 +12,12 @@ from tests.support.sealed_client import BINDING, HOST, OWNER, PEN, inside
 
 
 def give_owner(sim: SimulatedPen) -> None:
-    """From now on it has the owner whose keys `keys_of` gives, in its flash as well."""
+    """From now on it has the owner whose keys `keys_of` gives, in its flash as well, as if paired after a press now."""
     pen = inside(sim)
     pen.owner = OWNER
     named = {"owners": OWNER.number, "owned": 1}
     assert pen.store.submit(Transaction(UNTRACKED, named, own=frozenset(named), owner=OWNER))
+    bonding.opened(pen)
 
 
 def keys_of(serial_number: str) -> OwnedPen:

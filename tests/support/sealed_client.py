@@ -46,9 +46,13 @@ def inside(pen: SimulatedPen) -> Inside:
 
 @dataclass
 class SealedClient(RawClient):
-    """One connection of the owner; what it sends is sealed from `open_channel` on, unless it is `said` in the clear."""
+    """One connection of the owner; what it sends is sealed from `open_channel` on, unless it is `said` in the clear.
+
+    Over BLE its link is encrypted with `link_key`, empty for one that is not.
+    """
 
     att_mtu: int = 247
+    link_key: bytes = b"owner's link key"
     host: bytes = HOST
     binding: bytes = BINDING
     session: Session | None = None
@@ -65,6 +69,8 @@ class SealedClient(RawClient):
         self._joined = {channel: Reassembler() for channel in Channel}
         if self.kind is PortKind.GATT:
             self.port.agree_mtu(self.att_mtu)
+            if self.link_key:
+                self.port.encrypted(self.link_key)
             for channel in Channel:
                 self.port.subscribe(channel, on=True)
 

@@ -16,11 +16,13 @@ from dermalink.session.outcome import Summary
 from dermalink.session.runner import Session
 from dermalink.session.words import Word, WordQueue
 from dermalink_protocol.channels import Channel
+from dermalink_simulator.firmware import bonding
 from dermalink_simulator.hardware.port import PenPort
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
 from dermalink_simulator.seam import PortKind
 from tests.support.owned import give_owner, keys_only_of, no_keys
+from tests.support.sealed_client import inside
 
 T = TypeVar("T")
 
@@ -59,6 +61,8 @@ PERFECT: Final = Way("ble")
 SEALED: Final = Way("stream", owned=True)
 SEALED_ROOM: Final = Way("ble", "room", owned=True)
 
+SELF_TESTED_S: Final = 1.5
+
 
 class Guided:
     """One person with one pen. Change what the person does by replacing entries of `reactions`."""
@@ -69,6 +73,7 @@ class Guided:
         self.stops_came_ms: list[int] = []
         if way.owned:
             self.do(lambda: give_owner(self.sim))
+        self._pressed = False
         self._watch_stops()
         self.person = WordQueue()
         self.events: list[Event] = []
@@ -181,6 +186,10 @@ class Guided:
     async def pen(self) -> Pen:
         """A connected pen, whose days are the simulated clock's."""
         known = keys_only_of(self.sim) if self.way.owned else no_keys
+        if self.way.owned and not self._pressed:  # once, as whoever pairs does: Bluetooth's own bond is made under it
+            self._pressed = True
+            await self.seconds(SELF_TESTED_S)
+            self.do(lambda: bonding.opened(inside(self.sim)))
         return await Pen.connect(self.url, journal=self.journal, utc=lambda: self.sim.clock.utc_s, known=known)
 
     async def run(self, plan: bytes = NOSE, **options: Any) -> Summary:

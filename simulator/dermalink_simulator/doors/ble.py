@@ -16,6 +16,7 @@ from dermalink_protocol.advertising import advertisement, device_name, scan_resp
 from dermalink_protocol.channels import BATTERY_LEVEL, CURRENT_TIME
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.doors.ble_advertiser import Advertiser
+from dermalink_simulator.doors.ble_bonding import Bonding
 from dermalink_simulator.doors.ble_link import BleLink
 from dermalink_simulator.doors.ble_places import Places
 from dermalink_simulator.doors.ble_radio import Radio, open_radio
@@ -50,6 +51,7 @@ class BleDoor:
         self._device: Device = radio.device
         self._table = make_table(runner.read_gatt, device_name(serial_number))
         self._server = PenServer(radio.device, self._table)
+        self._bonding = Bonding(self._server.link_at)
         self._places = Places(self._server.links, lambda link: self._hang_up(link, LOW_RESOURCES))
         self._advertiser = Advertiser(
             radio.device,
@@ -129,7 +131,8 @@ class BleDoor:
         self._device.on(self._device.EVENT_CONNECTION, self._connected)
         self._device.l2cap_channel_manager.register_fixed_channel(att.ATT_CID, self._server.take)
         # Who may do what is the pen's own affair, above BLE and serial alike (SR-SEC-5).
-        offer_attributes_only(self._device, self._server.reply)
+        offer_attributes_only(self._device, self._server.reply, pairing=self._bonding.take)
+        self._device.host.long_term_key_provider = self._bonding.key
         self._radio.when_gone(self._radio_gone)
         self._runner.after.append(self._look)
         self._runner.radio = self
@@ -143,6 +146,7 @@ class BleDoor:
         if self._runner.radio is self:
             self._runner.radio = None
         self._places.close()
+        self._bonding.close()
         await self._advertiser.close()
         for link in list(self._server.links.values()):
             self._hang_up(link, hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
@@ -163,6 +167,7 @@ class BleDoor:
         had_room = self._places.free
         link = BleLink(connection, self._runner, self._table, self._hang_up, self._server.links)
         self._server.links[connection] = link
+        self._bonding.watch(link)
         self._empty.clear()
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._gone(link))
         if self._closed or not had_room:
@@ -195,6 +200,7 @@ class BleDoor:
     def _gone(self, link: BleLink) -> None:
         """The connection has ended, whoever ended it."""
         self._server.links.pop(link.connection, None)
+        self._bonding.forget(link)
         link.close()
         for other in self._server.links.values():
             asyncio.get_running_loop().call_soon(other.woken)  # when Bumble has let go of its packets

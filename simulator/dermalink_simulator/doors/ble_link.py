@@ -118,6 +118,21 @@ class BleLink:
         """Whether the pen keeps this link whoever comes: it is the session's owner."""
         return self._port is not None and self._port.is_owner
 
+    # Bluetooth's own bond
+
+    def bonding(self, *, begins: bool) -> bool:
+        """Whether a pairing of Bluetooth's own may begin here, or go on."""
+        return self._port is not None and self._port.bonding(begins=begins)
+
+    def bond_key(self) -> bytes:
+        """The key that the pen keeps; empty or zeros for none."""
+        return b"" if self._port is None else self._port.bond_key()
+
+    def encrypted(self, key: bytes) -> None:
+        """The link is encrypted with that key."""
+        if self._port is not None:
+            self._port.encrypted(key)
+
     # What the host does
 
     def write(self, channel: Channel, segment: bytes) -> int:
@@ -163,10 +178,12 @@ class BleLink:
             allowed |= INDICATION_BIT
         if value[1] or value[0] & ~allowed:
             return att.ErrorCode.VALUE_NOT_ALLOWED
-        self._configured[characteristic.handle] = bytes(value)
         channel = next((each for each, one in self._table.channels.items() if one is characteristic), None)
         if channel is not None and self._port is not None:
-            self._port.subscribe(channel, on=bool(value[0]))
+            refusal = self._port.subscribe(channel, on=bool(value[0]))
+            if refusal:
+                return refusal
+        self._configured[characteristic.handle] = bytes(value)
         return 0
 
     def configuration(self, characteristic: "gatt.Characteristic[bytes]") -> bytes:
@@ -229,10 +246,20 @@ class BleLink:
         if not self._handling:  # else `settle` looks, when the request has been handled
             self._end_if_owed_too_much()
 
-    def reply(self, cid: int, pdu: bytes) -> None:
-        """An answer on another channel than ATT's: dropped while the one before it, on that channel, still waits."""
-        if all(cid != waiting for waiting, _ in self._out):
+    def reply(self, cid: int, pdu: bytes) -> bool:
+        """An answer on another channel than ATT's: dropped (False) while the one before it there still waits."""
+        free = self.is_heard_on(cid)
+        if free:
             self._send(pdu, cid)
+        return free
+
+    def is_heard_on(self, cid: int) -> bool:
+        """Whether nothing waits to be taken on that channel."""
+        return all(cid != waiting for waiting, _ in self._out)
+
+    def tell(self, cid: int, pdu: bytes) -> None:
+        """A packet on another channel than ATT's that must not be dropped; whoever says it, says few."""
+        self._send(pdu, cid)
 
     def _send(self, pdu: bytes, cid: int = att.ATT_CID) -> None:
         """A packet, behind those that wait already; on a link that is being ended there is nobody to hear it."""

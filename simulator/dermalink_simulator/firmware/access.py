@@ -22,7 +22,7 @@ from dermalink_protocol.messages import owner
 from dermalink_protocol.schema import ENVELOPE_BYTES, Message
 from dermalink_protocol.sealing.errors import HandshakeError
 from dermalink_protocol.sealing.keys import KEY_BYTES
-from dermalink_simulator.firmware import replies
+from dermalink_simulator.firmware import bonding, replies
 from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.firmware.inside import Asked, Inside, Trace
 from dermalink_simulator.firmware.ports import Port
@@ -59,6 +59,7 @@ def unsealed(pen: Inside, port: Port, channel: Channel, body: bytes) -> bytes | 
     inner = port.unseal(channel, record)
     if inner is not None:
         pen.handshakes.pop(port.number, None)
+        bonding.prove(pen, port)
     return inner
 
 

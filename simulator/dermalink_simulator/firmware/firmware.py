@@ -4,7 +4,7 @@ import pickle
 from typing import Final
 
 from dermalink_protocol.codewords import Reason, State
-from dermalink_simulator.firmware import core, dispatcher, effects, gatt_values, memory, pairing, sensing
+from dermalink_simulator.firmware import bonding, core, dispatcher, effects, gatt_values, memory, pairing, sensing
 from dermalink_simulator.firmware.access import keeps
 from dermalink_simulator.firmware.button import button_step, settled
 from dermalink_simulator.firmware.clock import ClockWatch, at_boot
@@ -146,11 +146,15 @@ class PenFirmware:
         if isinstance(known, GattPort):
             known.agree_mtu(att_mtu)
 
-    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> int:
         """The CCCD of a channel was written; whoever subscribes is told nothing unasked before hello."""
         known = self._pen.ports.get(port)
-        if isinstance(known, GattPort):
+        if not isinstance(known, GattPort):
+            return 0
+        refusal = bonding.refusal(self._pen, known, channel) if on else 0
+        if not refusal:
             known.subscribe(channel, on)
+        return int(refusal)
 
     def gatt_error(self, port: int, data: bytes) -> int:
         """What a write is to be refused with, 0 if `handle` takes it now; changes nothing."""
@@ -215,6 +219,26 @@ class PenFirmware:
         head_unknown = pen.head.unread and pen.head.tag is None
         busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or head_unknown
         return BUSY_WAKE_MS if busy or not settled(pen.button) else IDLE_WAKE_MS
+
+    # Bluetooth's own bond
+
+    def bonding_open(self) -> int:
+        """Whether a pairing of Bluetooth's own that has begun may go on."""
+        return bonding.is_open(self._pen, pairing.idle(self._pen))
+
+    def bonding_begin(self) -> int:
+        """Whether one may begin now; it counts then."""
+        return bonding.begin(self._pen, pairing.idle(self._pen))
+
+    def link_encrypted(self, port: int, key: bytes) -> None:
+        """Bluetooth has encrypted the link of a GATT port, or has done so anew."""
+        known = self._pen.ports.get(port)
+        if known is not None:
+            bonding.encrypted(self._pen, known, key)
+
+    def bond_key(self) -> bytes:
+        """The key of the bond that is kept; zeros for none."""
+        return bonding.kept(self._pen)
 
     # Hardware
 

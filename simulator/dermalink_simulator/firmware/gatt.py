@@ -4,7 +4,7 @@ from collections import deque
 from copy import copy
 from typing import Final
 
-from dermalink_protocol.channels import Channel
+from dermalink_protocol.channels import CHANNEL_RULES, Channel
 from dermalink_protocol.envelope import UNASKED
 from dermalink_protocol.errors import FrameError, UnknownChannel
 from dermalink_protocol.schema import Message
@@ -60,14 +60,17 @@ class GattPort(Port):
     """A connection over BLE: values in, and out those of the channels that are subscribed, one by one.
 
     What Stop answers overtakes a message that is under way: it is another characteristic, so nothing is torn by it.
+    `key` is what Bluetooth has encrypted the link with, empty while it has not.
     """
 
-    __slots__ = ("_gatt", "_sending", "_stop_values", "_subscribed", "_values")
+    __slots__ = ("_gatt", "_muted", "_sending", "_stop_values", "_subscribed", "_values", "key")
 
     def __init__(self, number: int) -> None:
         self._gatt = GattCodec()
         super().__init__(number, PortKind.GATT, self._gatt)
+        self.key = b""
         self._subscribed: set[Channel] = set()
+        self._muted = False
         self._sending: Outgoing | None = None
         self._values: deque[bytes] = deque()
         self._stop_values: deque[bytes] = deque()
@@ -77,8 +80,8 @@ class GattPort(Port):
         return self._gatt.trial(channel, segment)
 
     def subscribed(self, channel: Channel) -> bool:
-        """Whether the host has asked to hear this channel."""
-        return channel in self._subscribed
+        """Whether the host has asked to hear this channel, and may."""
+        return channel in self._subscribed and not (self._muted and channel in _ENCRYPTED)
 
     def subscribe(self, channel: int, on: int) -> None:
         """Switch a channel; what waits on one that is switched off is lost. No channel of ours is none of ours."""
@@ -89,6 +92,16 @@ class GattPort(Port):
             self._subscribed.add(switched)
             return
         self._subscribed.discard(switched)
+        self._drop(switched)
+
+    def mute(self, *, on: bool) -> None:
+        """Say nothing, while `on`, on what has to be encrypted; what waits there is lost, what is subscribed stays."""
+        if on and not self._muted:
+            for channel in _ENCRYPTED:
+                self._drop(channel)
+        self._muted = on
+
+    def _drop(self, switched: Channel) -> None:
         for queue in self._queues():
             kept = [envelope for envelope in queue if envelope.channel is not switched]
             for _ in range(len(queue) - len(kept)):
@@ -128,14 +141,14 @@ class GattPort(Port):
 
     def reply(self, channel: Channel, request_id: int, message: Message, seal: int = 0) -> None:
         """Answer a request, if the host hears the channel."""
-        if channel in self._subscribed:
+        if self.subscribed(channel):
             super().reply(channel, request_id, message, seal)
         else:
             self.lose()
 
     def notify(self, message: Message) -> None:
         """Say something unasked, if the host hears the channel; who does not want it loses nothing."""
-        if message.channel in self._subscribed:
+        if message.channel is not None and self.subscribed(message.channel):
             super().notify(message)
 
     def take(self) -> bytes:
@@ -163,3 +176,4 @@ class GattPort(Port):
 
 
 _CHANNELS: Final = frozenset(int(channel) for channel in Channel)
+_ENCRYPTED: Final = tuple(channel for channel, rule in CHANNEL_RULES.items() if rule.encrypted)

@@ -4,6 +4,8 @@ The rules, in the order in which they are asked; the first that fits counts:
 
     telemetry                                             WRITE_NOT_PERMITTED
     no channel, or a segment that carries nothing         OUT_OF_RANGE
+    the link is not encrypted, and has to be              INSUFFICIENT_AUTHENTICATION  command and records, where only
+                                                          or INSUFFICIENT_ENCRYPTION   an owner may run the pen
     its answers are not subscribed to                     CCCD_IMPROPERLY_CONFIGURED   never on stop
     it does not go on where the segment before ended      COUNTER                      never a first segment
     the message grows longer than any is                  OUT_OF_RANGE
@@ -24,6 +26,7 @@ from dermalink_protocol.errors import FrameTooLong
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.schema import ENVELOPE_BYTES, Effect, Message, Request
 from dermalink_protocol.segmentation import FIRST
+from dermalink_simulator.firmware import bonding
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.inside import Inside
 
@@ -47,6 +50,9 @@ def att_error(pen: Inside, port: GattPort, data: bytes) -> AttError | int:
     if len(segment) <= HEADER_BYTES or data[0] not in _CHANNELS:
         return AttError.OUT_OF_RANGE
     channel = Channel(data[0])
+    in_the_clear = bonding.refusal(pen, port, channel)
+    if in_the_clear:
+        return in_the_clear
     if channel is not Channel.STOP and not port.subscribed(channel):
         return AttError.CCCD_IMPROPERLY_CONFIGURED
     wrong, body = port.trial(channel, segment)

@@ -51,7 +51,7 @@ def shown(pen: Inside) -> Indicator:
         return SYMPTOM_TAKEN
     if may_be_let_go(pen.hold, pen.button.held_ms):
         return LET_GO_REPORTS
-    if pattern is READY and pen.pairing.desk.window_ms:
+    if pattern is READY and (pen.pairing.desk.window_ms or pen.pairing.bonds.window_ms):
         return OPEN_FOR_PAIRING
     low = pen.sensors.battery_percent < pen.limits.battery_start_percent
     return LOW_BATTERY if pattern is READY and low else pattern

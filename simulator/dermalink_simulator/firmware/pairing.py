@@ -21,7 +21,7 @@ from dermalink_protocol.messages import owner
 from dermalink_protocol.pairing.errors import PairingError
 from dermalink_protocol.schema import Message
 from dermalink_protocol.sealing.keys import KEY_BYTES
-from dermalink_simulator.firmware import disclosure, effects
+from dermalink_simulator.firmware import bonding, disclosure, effects
 from dermalink_simulator.firmware.access import end_channels
 from dermalink_simulator.firmware.flash_store import Transaction
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
@@ -85,16 +85,20 @@ def idle(pen: Inside) -> int:
 
 def pressed(pen: Inside) -> None:
     """The button was freshly pressed."""
+    bonding.pressed(pen, idle(pen))
     _step(pen, DeskEvent(EventKind.PRESS, idle(pen), ok=int(pen.state.state == State.IDLE)))
 
 
 def held(pen: Inside) -> None:
     """The button was held for the hand-over."""
     _step(pen, DeskEvent(EventKind.HELD, idle(pen)))
+    if idle(pen):
+        bonding.opened(pen)
 
 
 def passed(pen: Inside, dt_ms: int) -> None:
     """So much time passed, by the pen's ticks."""
+    bonding.passed(pen, dt_ms, idle(pen))
     if not quiet(pen.pairing.desk):
         _step(pen, DeskEvent(EventKind.TICK, idle(pen), dt_ms=dt_ms))
         tell_bar(pen)
@@ -310,12 +314,11 @@ def _answer_try(pen: Inside, *, ok: bool) -> Message:
 
 def settle(pen: Inside) -> None:
     """Whom the flash names is the owner; when that is another, nobody's channel outlives it."""
-    if pen.owner != pen.store.owner:
-        another = pen.owner.number != pen.store.owner.number
+    if pen.owner.number != pen.store.owner.number:
         pen.owner = pen.store.owner
+        bonding.settle(pen)
         end_channels(pen)
-        if another:
-            disclosure.forget(pen)
+        disclosure.forget(pen)
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dermalink_protocol.wire import U8, U32
 from dermalink_simulator.firmware.owner_desk import Desk
 
 if TYPE_CHECKING:
@@ -16,16 +17,25 @@ class LastWord(NamedTuple):
     reply: bytes
 
 
+class BondWindow(NamedTuple):
+    """How long a bond of Bluetooth's own may still be made (`bonding`), and how many may still be begun."""
+
+    window_ms: U32 = 0
+    left: U8 = 0
+
+
 class PairingState:
-    """The desk; the run whose answer waits or was given; that answer; how the write that something waits for ended.
+    """The desk; the window for bonds; the run whose answer waits or was given; that answer; how the write ended that
+    something waits for.
 
     None is not yet, for each of the last three. `no_point_ms` is when a port last sent a share that is no point.
     """
 
-    __slots__ = ("answered", "desk", "last_word", "no_point_ms", "run", "written")
+    __slots__ = ("answered", "bonds", "desk", "last_word", "no_point_ms", "run", "written")
 
     def __init__(self) -> None:
         self.desk = Desk()
+        self.bonds = BondWindow()
         self.run: Run | None = None
         self.answered: bytes | None = None
         self.written: bool | None = None

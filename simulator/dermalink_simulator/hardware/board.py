@@ -223,10 +223,9 @@ class Board:
         if self.firmware is not None:
             self.firmware.link_mtu(port.number, att_mtu)
 
-    def subscribe(self, port: PenPort, channel: int, on: int) -> None:
-        """A host switched a channel's notifications or indications."""
-        if self.firmware is not None:
-            self.firmware.gatt_subscribe(port.number, channel, on)
+    def subscribe(self, port: PenPort, channel: int, on: int) -> int:
+        """A host switched a channel's notifications or indications: 0, or what that is refused with."""
+        return 0 if self.firmware is None else self.firmware.gatt_subscribe(port.number, channel, on)
 
     def read_gatt(self, uuid16: int) -> bytes:
         """A readable characteristic's value, after the main loop has looked; raises `PenOffError`."""

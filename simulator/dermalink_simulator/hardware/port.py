@@ -7,11 +7,14 @@ from typing import Final, Protocol
 
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.hardware.line import Line
-from dermalink_simulator.seam import PortKind
+from dermalink_simulator.seam import Firmware, PortKind
 
 # Values that lie between the firmware and the air: about what a link layer buffers for a connection event
 # (assumption). What the firmware puts before everything, Stop's answer, is never behind more than these.
 GATT_VALUES_MAX: Final = 4
+
+
+NO_KEY: Final = bytes(16)
 
 
 class PortClosedError(DermalinkError):
@@ -20,6 +23,10 @@ class PortClosedError(DermalinkError):
 
 class PortKeeper(Protocol):
     """What a connection needs of the board at its other end."""
+
+    @property
+    def firmware(self) -> Firmware | None:
+        """The firmware, while it has power."""
 
     def send(self, port: "PenPort", data: bytes) -> None:
         """Bytes of the host set out on the line."""
@@ -39,8 +46,8 @@ class PortKeeper(Protocol):
     def agree_mtu(self, port: "PenPort", att_mtu: int) -> None:
         """The ATT_MTU was agreed."""
 
-    def subscribe(self, port: "PenPort", channel: int, on: int) -> None:
-        """A channel's notifications or indications were switched."""
+    def subscribe(self, port: "PenPort", channel: int, on: int) -> int:
+        """A channel's notifications or indications were switched: 0, or what that is refused with."""
 
 
 class PenPort:
@@ -96,10 +103,27 @@ class PenPort:
         if not self.closed:
             self._keeper.agree_mtu(self, att_mtu)
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
-        """The far end switched a channel's notifications or indications on or off."""
-        if not self.closed:
-            self._keeper.subscribe(self, int(channel), int(on))
+    def subscribe(self, channel: int, *, on: bool) -> int:
+        """The far end switched a channel's notifications or indications: 0, or what that is refused with."""
+        return 0 if self.closed else self._keeper.subscribe(self, int(channel), int(on))
+
+    def bonding(self, *, begins: bool) -> bool:
+        """Whether a pairing of Bluetooth's own may begin on this connection, or go on."""
+        firmware = self._keeper.firmware
+        if self.closed or firmware is None:
+            return False
+        return bool(firmware.bonding_begin() if begins else firmware.bonding_open())
+
+    def encrypted(self, key: bytes) -> None:
+        """Bluetooth has encrypted this connection, with that key."""
+        if not self.closed and self._keeper.firmware is not None:
+            self._keeper.firmware.link_encrypted(self.number, key)
+            self._keeper.serve()
+
+    def bond_key(self) -> bytes:
+        """The key of the bond that the pen keeps; zeros for none."""
+        firmware = self._keeper.firmware
+        return NO_KEY if self.closed or firmware is None else firmware.bond_key()
 
     @property
     def is_owner(self) -> bool:

@@ -261,8 +261,11 @@ class RawCentral:
 
     # Messages
 
-    def segments(self, message: Message, request_id: int) -> tuple[Channel, list[bytes]]:
-        channel = message.channel if message.channel is not None else Channel.COMMAND
+    def segments(
+        self, message: Message, request_id: int, channel: Channel | None = None
+    ) -> tuple[Channel, list[bytes]]:
+        if channel is None:
+            channel = message.channel if message.channel is not None else Channel.COMMAND
         body = encode_envelope(Envelope(channel, request_id, message))
         return channel, self._segmenters[channel].cut(body, self.mtu)
 
@@ -427,9 +430,9 @@ class Bench(NamedTuple):
 
 
 @asynccontextmanager
-async def bench(air: str = "perfect", seed: int = 7) -> AsyncIterator[Bench]:
-    """A pen that has just been switched on."""
-    runner = PenRunner(SimulatedPen(seed=seed))
+async def bench(air: str = "perfect", seed: int = 7, made: SimulatedPen | None = None) -> AsyncIterator[Bench]:
+    """A pen that has just been switched on, or the one that was `made` of that seed."""
+    runner = PenRunner(made or SimulatedPen(seed=seed))
     name = f"bench {seed}"
     door = await BleDoor.open(runner, f"air:{name}", serial_number=serial_number(seed), seed=seed, air=air)
     pen = runner.pen

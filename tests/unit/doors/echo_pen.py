@@ -65,8 +65,18 @@ class EchoPort:
     def agree_mtu(self, att_mtu: int) -> None:
         self.told.append(("mtu", att_mtu))
 
-    def subscribe(self, channel: int, *, on: bool) -> None:
+    def subscribe(self, channel: int, *, on: bool) -> int:
         self.told.append(("subscribe", channel * 2 + on))
+        return 0
+
+    def bonding(self, *, begins: bool) -> bool:
+        return False
+
+    def encrypted(self, key: bytes) -> None:
+        self.told.append(("encrypted", len(key)))
+
+    def bond_key(self) -> bytes:
+        return b""
 
     def handed_on(self) -> None:
         self.told.append(("handed on", 1))

@@ -76,8 +76,21 @@ class SmallFirmware:
     def link_mtu(self, port: int, att_mtu: int) -> None:
         self.told.append(("mtu", port, att_mtu))
 
-    def gatt_subscribe(self, port: int, channel: int, on: int) -> None:
+    def gatt_subscribe(self, port: int, channel: int, on: int) -> int:
         self.told.append(("subscribe", port, channel * 2 + on))
+        return 0
+
+    def bonding_open(self) -> int:
+        return 0
+
+    def bonding_begin(self) -> int:
+        return 0
+
+    def link_encrypted(self, port: int, key: bytes) -> None:
+        self.told.append(("encrypted", port, len(key)))
+
+    def bond_key(self) -> bytes:
+        return bytes(16)
 
     def gatt_error(self, port: int, data: bytes) -> int:
         return 0x82 if data.startswith(b"no") else 0
