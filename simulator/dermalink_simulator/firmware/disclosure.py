@@ -9,9 +9,10 @@ fault as a fault, a head's use from the ledger. His own records begin with what 
 there (SR-TRACE-1).
 """
 
-from typing import Any
+from typing import Any, Final
 
 from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.errors import BrokenRecord
 from dermalink_protocol.history import decode_record, hide
 from dermalink_protocol.messages import records
 from dermalink_protocol.schema import Message
@@ -21,11 +22,14 @@ from dermalink_simulator.firmware.inside import Inside, LastApplied, Trace
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.firmware.tags import NO_TAG_ID
 
-NUMBER_SHOWN_MAX = 0x7FFF_FFFF
+NUMBER_SHOWN_MAX: Final = 0x7FFF_FFFF
 
 
 def told(record: bytes, owner: int) -> bytes:
-    """A record of the flash as the owner of that number is told it: whole if it is his or nobody's, else hidden."""
+    """A record of the flash as the owner of that number is told it: whole if it is his or nobody's, else hidden.
+
+    Raises `BrokenRecord` for one that was altered.
+    """
     found = decode_record(record)
     return record if found.owner in (0, owner) else hide(found)
 
@@ -63,7 +67,10 @@ def history(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Mess
     if record is None:
         most = min(pen.store.history.anchor.number, NUMBER_SHOWN_MAX)
         return replies.refused(message.opcode, Reason.OUT_OF_RANGE, most)
-    return records.HistoryRecord(number=message.number, record=told(record, pen.store.record.owners))
+    try:
+        return records.HistoryRecord(number=message.number, record=told(record, pen.store.record.owners))
+    except BrokenRecord:  # it was altered, and so may be whose it is
+        return replies.refused(message.opcode, Reason.HISTORY_BROKEN)
 
 
 def history_state(pen: Inside, port: Port, message: Any, _trace: Trace | None) -> Message:
@@ -80,6 +87,7 @@ def forget(pen: Inside) -> None:
     if pen.owner.owned and pen.store.record.owners == 1:
         return  # nobody was the owner before
     pen.last = LastApplied(command_id=pen.last.command_id)
+    pen.last_refusal = 0, int(Reason.NONE)
     pen.remembered.clear()
     pen.symptoms.noted.clear()
     pen.pass_peak_um = pen.pass_punctures = 0

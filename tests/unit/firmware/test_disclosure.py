@@ -13,12 +13,15 @@ from dermalink_protocol.history_entries import (
     SessionClosedEntry,
     SymptomEntry,
 )
+from dermalink_protocol.pairing.owner_keys import OwnerKeys
+from dermalink_protocol.sealing.keys import public_key
 from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.firmware.disclosure import told
-from dermalink_simulator.firmware.flash_layout import factory_flash
+from dermalink_simulator.firmware.flash_layout import CRC_BYTES, HISTORY, HISTORY_LENGTH, factory_flash, seal
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.pen import SimulatedPen
+from dermalink_simulator.profile import profile_named
 from dermalink_simulator.therapy.events import Event, EventKind
 from tests.support import raw_pen as raw
 from tests.support.pairing_host import ON_PAIRING, PairedClient, PairingHost, hold, press
@@ -199,6 +202,33 @@ def test_the_new_owners_records_name_the_head_that_sat_there_before_him() -> Non
     )
 
 
+def altered(flash: bytes, number: int) -> bytearray:
+    """A flash whose record of that number was altered by somebody who knows checksums, and not the hash."""
+    cells = bytearray(flash)
+    slot = HISTORY.slot(flash, number - 1)
+    body = bytearray(slot[:-CRC_BYTES])
+    body[HISTORY_LENGTH.size + 6] ^= 3  # whose it is
+    cells[HISTORY.address(number - 1) : HISTORY.address(number)] = seal(bytes(body), HISTORY.slot_bytes)
+    return cells
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-LOG-1", side="pen")
+def test_a_record_that_was_altered_is_told_to_nobody_and_the_others_as_ever() -> None:
+    pen, _ = used_pen()
+    following = next_owner(pen)
+    pen.advance(2_000)
+    number = next(record.number for record in flash_records(pen) if record.owner == 1)
+    later = profile_named("nominal")._replace(utc_s=pen.clock.utc_s + 1, ran_s=pen.clock.ran_s + 1)
+    spoilt = SimulatedPen(later, seed=3, flash=altered(pen.flash_image(), number))
+    spoilt.advance(2_000)
+    keys = OwnerKeys(public_key(following.host), following.pen_public, following.binding)
+    client = PairedClient(spoilt, following.host, keys)
+    client.connect()
+    answers = [client.ask(raw.ON_RECORDS, raw.GET_HISTORY, struct.pack("<I", n)) for n in (number, number + 1)]
+    assert answers[0].reason == Reason.HISTORY_BROKEN
+    assert isinstance(read_record(answers[1].payload[4:]), HiddenRecord)
+
+
 # What else could tell of it
 
 
@@ -216,6 +246,8 @@ def test_no_status_and_no_last_command_tells_of_the_session_before(*, released: 
     assert before["reason"] not in (0, Reason.NONE)
     last = struct.unpack("<IIIHI", client.ask(raw.ON_STATUS, raw.GET_LAST).payload)
     assert last[1] > 0
+    assert client.open().reason == Reason.INTERVAL_NOT_OVER
+    assert inside(pen).last_refusal[0] == raw.OPEN
     following: RawClient
     if released:
         assert client.ask(ON_PAIRING, RELEASE_OWNER).opcode == OWNER_RELEASED
@@ -229,6 +261,7 @@ def test_no_status_and_no_last_command_tells_of_the_session_before(*, released: 
     told_last = struct.unpack("<IIIHI", following.ask(raw.ON_STATUS, raw.GET_LAST).payload)
     assert told_last == (last[0], 0, last[2], 0, 0)
     assert volatile(inside(pen)) == (0, 0, {}, set())
+    assert inside(pen).last_refusal == (0, Reason.NONE)
     following.command_id = last[2] + 1
     following.notes.clear()
     assert following.ask(raw.ON_COMMAND, raw.SELF_TEST, following.header()).reason == 0
