@@ -4,6 +4,7 @@ A fault may begin later and end by itself, by the pen's own time.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from random import Random
 from typing import Final, NamedTuple
 
@@ -106,6 +107,22 @@ class Faults:
             self._begin(fault)
         return fault
 
+    def play(self, faults: Iterable[Fault]) -> None:
+        """Put on all of them, as those of a file (`faults.file.load_faults`); their times count from now.
+
+        Raises `ImpossibleFaultError` where one that begins at once cannot, and then puts on none; one that another of
+        them makes impossible is in `missed`.
+        """
+        faults = list(faults)
+        for fault in faults:
+            if not fault.after_ms:
+                self._must_be_possible(fault)
+        for fault in faults:
+            if fault.after_ms:
+                self.put_on(fault)
+            else:
+                self._begin_or_miss(fault)
+
     def clear(self, unit: str | None = None, kind: str | None = None, instance: int | None = None) -> list[Fault]:
         """Take off every fault that fits what is named, all with nothing named; returns those taken off.
 
@@ -135,6 +152,9 @@ class Faults:
         if not _among(fault, self._waiting):
             return
         self._waiting = [one for one in self._waiting if one is not fault]
+        self._begin_or_miss(fault)
+
+    def _begin_or_miss(self, fault: Fault) -> None:
         try:
             self._begin(fault)
         except ImpossibleFaultError as error:

@@ -20,6 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
 
     from dermalink.journal import MemoryJournal
     from dermalink.plan.load import Plan
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dermalink.sync import LoopThread, SyncPen
     from dermalink_protocol.zones import Direction, Zone
     from dermalink_simulator.doors.on_air import OnAir
+    from dermalink_simulator.faults.spelling import FaultScript
     from dermalink_simulator.hardware.skin import Skin
     from dermalink_simulator.overlay import Faults
     from dermalink_simulator.pen import Button, CartridgeSeat, Clock, Hand, Power, SimulatedPen
@@ -47,7 +49,7 @@ AIRS = ("room", "perfect")
 MARKERS = (
     "needs_simulator: what a real pen can't be made to do (faults, its clock); skipped with --pen",
     "second_session: opens a second session within 14 days, which a real pen refuses; skipped with --pen",
-    "simulated_pen(profile=, seed=, head=, by=, air=): what the pen is made of and how it is reached (see --pen-by)",
+    "simulated_pen(profile=, seed=, head=, by=, air=, faults=): what the pen is, how it is reached, and what breaks",
 )
 
 
@@ -331,6 +333,20 @@ def _way(config: pytest.Config, asked: dict[str, Any]) -> tuple[str, str]:
     return by, air
 
 
+def _faults(folder: Path, asked: dict[str, Any]) -> FaultScript | None:
+    """What breaks in a test's pen, by the file that its marker names, in the test's folder. Taken out of `asked`."""
+    name = asked.pop("faults", None)
+    if name is None:
+        return None
+    from dermalink_simulator.faults.file import load_faults
+    from dermalink_simulator.faults.problems import FaultFileError
+
+    try:
+        return load_faults(folder / name)
+    except FaultFileError as error:
+        pytest.fail(f"simulated_pen(faults={name!r}): {error}", pytrace=False)
+
+
 @pytest.fixture
 def _dermalink_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with closing(Bench(virtual=request.config.getoption("--pen") is None)) as bench:
@@ -348,7 +364,10 @@ def _dermalink_desk(request: pytest.FixtureRequest, _dermalink_bench: Bench) -> 
     marker = request.node.get_closest_marker("simulated_pen")
     asked = dict(marker.kwargs) if marker else {}
     by, air = _way(request.config, asked)
+    script = _faults(request.path.parent, asked)
     with desk(_dermalink_bench, make_pen(**asked), by=by, air=air) as made:
+        if script is not None:
+            made.faults.play(script.faults)
         yield made
 
 

@@ -13,6 +13,7 @@ from dermalink_simulator.control.server import ControlDoor, NoControlError
 from dermalink_simulator.doors.address import parse_address
 from dermalink_simulator.doors.pty import PtyDoor
 from dermalink_simulator.doors.tcp import TcpDoor
+from dermalink_simulator.faults.spelling import FaultScript
 from dermalink_simulator.making import KeptPen, check_options, make_pen
 from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.profile import profile_named
@@ -38,6 +39,7 @@ class Wanted(NamedTuple):
     follow_wall: bool
     speed: int
     person: bool
+    faults: Path | None
     beyond_this_machine: bool
 
 
@@ -53,9 +55,12 @@ class Serving:
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM; raises what keeps a door or the folder shut, or `PenFailedError`."""
         wanted = self._wanted
+        script = self._faults()
         async with contextlib.AsyncExitStack() as stack:
             told = stack.enter_context(_told_to_end())
             kept, pen = self._pen(stack)
+            if script.faults and not pen.profile.control_channel:
+                raise NoControlError("Faults were refused", rule="SR-SEC-4", limit="a product has no tester's door")
             runner = PenRunner(pen, speed=wanted.speed)
             stack.callback(runner.stop)
             if kept is not None:
@@ -63,11 +68,20 @@ class Serving:
             ended = asyncio.ensure_future(told.wait())
             stack.callback(ended.cancel)
             if await _unless_told(self._open_doors(stack, runner, pen), ended):
-                self._say_ready(pen, kept)
+                runner.act(lambda: pen.faults.play(script.faults))
+                self._say_ready(pen, kept, script)
                 await asyncio.wait((ended, runner.failed), return_when=asyncio.FIRST_COMPLETED)
             if runner.failed.done():
                 runner.failed.result()
             self._say("ending", says="ending, as told")
+
+    def _faults(self) -> FaultScript:
+        """What is to break; none where no file was named."""
+        if self._wanted.faults is None:
+            return FaultScript("", ())
+        from dermalink_simulator.faults.file import load_faults  # a quarter of a second, which only a file costs
+
+        return load_faults(self._wanted.faults)
 
     def _pen(self, stack: contextlib.AsyncExitStack) -> tuple[KeptPen | None, SimulatedPen]:
         wanted = self._wanted
@@ -125,12 +139,14 @@ class Serving:
         self._radio = ble.radio
         self._urls.append(f"{ble.url}?radio={ble.radio}" if ble.radio else ble.url)
 
-    def _say_ready(self, pen: SimulatedPen, kept: KeptPen | None) -> None:
+    def _say_ready(self, pen: SimulatedPen, kept: KeptPen | None, script: FaultScript) -> None:
         self._say(
             "ready",
             urls=self._urls,
             radio=self._radio,
             control=self._control,
+            faults=len(script.faults),
+            faults_from=script.source,
             state="" if kept is None else str(kept.folder.path),
             serial_number=serial_number(pen.seed),
             profile=profile_named(pen.profile.name).name,

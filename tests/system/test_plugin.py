@@ -134,10 +134,39 @@ def test_a_fault(pen, simulated_pen):
     assert simulated_pen.faults.active == [fault]
     simulated_pen.faults.clear()
     assert simulated_pen.faults.active == []
+
+@pytest.mark.needs_simulator
+def test_a_fault_later_and_for_a_while(simulated_pen):
+    simulated_pen.faults.inject("contact", "bouncing", after_ms=200, for_ms=300, seed=7)
+    seen = []
+    for _ in range(3):
+        seen.append(len(simulated_pen.faults.active))
+        simulated_pen.advance(0.25)
+    assert seen == [0, 1, 0]
+
+@pytest.mark.simulated_pen(faults="bench.toml")
+def test_faults_of_a_file(simulated_pen):
+    assert [str(fault) for fault in simulated_pen.faults.active] == ["button dead"]
 """
+    (project / "bench.toml").write_text('faults = 1\n[[fault]]\nunit = "button"\nkind = "dead"\n')
     ended = run(project, text)
     assert ended.code == 0, ended
-    assert "6 passed" in ended.summary
+    assert "8 passed" in ended.summary
+
+
+def test_a_file_of_faults_that_is_refused_fails_the_test_in_a_sentence(project: Path) -> None:
+    (project / "bench.toml").write_text('faults = 1\n[[fault]]\nunit = "button"\nkind = "ded"\n')
+    text = """
+import pytest
+
+@pytest.mark.simulated_pen(faults="bench.toml")
+def test_faults_of_a_file(simulated_pen):
+    pass
+"""
+    ended = run(project, text)
+    assert ended.code == 1, ended
+    assert "line 4, fault 1, kind: there is no kind 'ded' of button; did you mean dead?" in ended.text
+    assert "Traceback" not in ended.text
 
 
 OVER_THE_AIR = f"""

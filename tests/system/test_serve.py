@@ -178,6 +178,8 @@ def test_two_processes_share_neither_port_nor_state(tmp_path: Path) -> None:
 
 def test_what_cannot_be_served_is_a_sentence_and_a_code(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    for name, unit, kind in (("fair", "button", "dead"), ("foul", "sea", "rough"), ("air", "air", "silence")):
+        (tmp_path / name).write_text(f'faults = 1\n[[fault]]\nunit = "{unit}"\nkind = "{kind}"\n')
     cases: list[tuple[int, str, tuple[str, ...]]] = [
         (ExitCode.DOOR, "is no address", ("--tcp", "here")),
         (ExitCode.DOOR, "other machines", ("--tcp", "0.0.0.0:0")),
@@ -185,6 +187,9 @@ def test_what_cannot_be_served_is_a_sentence_and_a_code(tmp_path: Path) -> None:
         (ExitCode.DOOR, "name of no machine", ("--tcp", "no.such.machine.invalid:1")),
         (ExitCode.DOOR, "SR-SEC-4", ("--tcp", ":0", "--control", ":0", "--profile", "product")),
         (ExitCode.DOOR, "SR-SEC-4", ("--tcp", ":0", "--person", "--profile", "product")),
+        (ExitCode.DOOR, "SR-SEC-4", ("--tcp", ":0", "--faults", str(tmp_path / "fair"), "--profile", "product")),
+        (ExitCode.REFUSED, "line 3, fault 1, unit: there is no unit 'sea'", ("--faults", str(tmp_path / "foul"))),
+        (ExitCode.REFUSED, "on no air of ours", ("--tcp", ":0", "--faults", str(tmp_path / "air"))),
         (ExitCode.STATE, "was refused", ("--tcp", ":0", "--state", str(tmp_path / "file"))),
         (ExitCode.USAGE, "there are nominal", ("--tcp", ":0", "--profile", "best")),
         (ExitCode.USAGE, "there are glide", ("--tcp", ":0", "--head", "axe")),
@@ -239,6 +244,17 @@ def test_the_commands_work_the_pen_from_another_process() -> None:
         assert control("fault", "inject", "depth_sensor", "offset", "um=-40")["fault"] == "depth_sensor offset um=-40"
         with served.control() as client, pytest.raises(RefusedByControlError, match="no cartridge is fitted"):
             client.do("fault.inject", unit="cartridge_stop", kind="broken")
+
+
+def test_faults_of_a_file_are_on_when_it_is_ready(tmp_path: Path) -> None:
+    now, later = '[[fault]]\nunit = "button"\nkind = "dead"\n', '[[fault]]\nunit = "motor"\nkind = "slow"\n'
+    (tmp_path / "bench.toml").write_text(f"faults = 1\n{now}{later}after_ms = 600_000\n")
+    with serve("--tcp", ":0", "--control", ":0", "--faults", str(tmp_path / "bench.toml")) as served:
+        assert served.ready["faults"] == 2
+        with served.control() as control:
+            listed = control.do("fault.list")
+    assert (listed["faults"], listed["missed"]) == (["button dead"], [])
+    assert listed["waiting"] == ["motor slow percent=80 after_ms=600000"]
 
 
 def test_a_watcher_is_told_of_links_that_come_and_go() -> None:

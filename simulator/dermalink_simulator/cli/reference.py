@@ -1,5 +1,6 @@
-"""Write docs/reference/simulator.md from the vocabularies of the simulator (`--check`: only compare)."""
+"""Write the reference's simulator.md and faults.schema.json from the vocabularies (`--check`: only compare)."""
 
+import json
 import sys
 from typing import Final
 
@@ -7,10 +8,12 @@ from dermalink_protocol.generate.files import ROOT, write_or_check
 from dermalink_protocol.generate.markdown import code, page, table
 from dermalink_simulator.cli.exit_codes import ExitCode
 from dermalink_simulator.control.words import REQUIRED, VOCABULARY, Argument
+from dermalink_simulator.faults.models import schema
 from dermalink_simulator.faults.words import VOCABULARY as FAULTS
 from dermalink_simulator.profile import PROFILES
 
 PAGE: Final = ROOT / "docs" / "reference" / "simulator.md"
+SCHEMA: Final = PAGE.with_name("faults.schema.json")
 INTRODUCTION: Final = "Written from the simulator's own vocabularies; what is not here is refused."
 CONTROL: Final = """
 The control channel speaks lines of JSON, a request and its answer, or why not:
@@ -27,6 +30,13 @@ a radio. The channel listens on loopback only, and a product has none.
 """
 
 
+FAULTS_SAY: Final = """
+Each takes `after_ms` as well, when it begins; one that lasts takes `for_ms`, how long; one that is drawn by chance
+takes `seed`, else the pen's own seed counts. [Breaking a pen](../faults.md) has them in Python, on the control
+channel, in pytest and in a file, whose JSON schema is [faults.schema.json](faults.schema.json).
+"""
+
+
 def rendered() -> str:
     """The whole page."""
     return page(
@@ -36,12 +46,18 @@ def rendered() -> str:
         CONTROL,
         _words(),
         "## Faults",
+        FAULTS_SAY,
         _faults(),
         "## Profiles",
         table(("profile", "what it is"), [(code(profile.name), profile.says) for profile in PROFILES.values()]),
         "## Exit codes of dermalink-sim",
         table(("code", "meaning"), [(one.value, one.meaning) for one in ExitCode]),
     )
+
+
+def rendered_schema() -> str:
+    """The schema of a file of faults."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _words() -> str:
@@ -72,9 +88,11 @@ def _faults() -> str:
             f"`{one.name}` ({one.low} to {one.high}, else {one.default}: {one.says})" for one in fault.parameters
         )
         which = f"1 to {fault.instances}, 0 for any" if fault.instances else ""
-        rows.append((code(fault.unit), code(fault.kind), fault.says, numbers, which))
-    return table(("unit", "kind", "what happens", "numbers", "instances"), rows)
+        when = "" if fault.once else "lasts"
+        drawn = ", drawn" if fault.drawn and when else "drawn" if fault.drawn else ""
+        rows.append((code(fault.unit), code(fault.kind), fault.says, numbers, which, when + drawn))
+    return table(("unit", "kind", "what happens", "numbers", "instances", "and"), rows)
 
 
 if __name__ == "__main__":
-    sys.exit(write_or_check({PAGE: rendered()}, sys.argv[1:]))
+    sys.exit(write_or_check({PAGE: rendered(), SCHEMA: rendered_schema()}, sys.argv[1:]))

@@ -49,6 +49,13 @@ class Fault(NamedTuple):
         return f"{self.unit}{where} {self.kind}{''.join(f' {name}={value}' for name, value in numbers.items())}"
 
 
+class FaultScript(NamedTuple):
+    """Faults in the order of a file, every one spelled out; `source` names the file."""
+
+    source: str
+    faults: tuple[Fault, ...]
+
+
 def spell(
     unit: str,
     kind: str,

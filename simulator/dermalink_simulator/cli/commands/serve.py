@@ -32,6 +32,7 @@ CLOCKS = ("stands", "follows")
 )
 @click.option("--speed", type=click.IntRange(1, 100), default=1, show_default=True, help="So many times as fast.")
 @click.option("--person", is_flag=True, help="Let a simulated person press the button and sweep what is asked for.")
+@click.option("--faults", metavar="FILE", help="Put on the faults in FILE; their times count from when it is ready.")
 @click.option(
     "--beyond-this-machine", is_flag=True, help="Let other machines reach --tcp and --ble; anybody can then connect."
 )
@@ -50,6 +51,7 @@ def serve(  # noqa: PLR0913 (a command has as many arguments as options)
     clock: str,
     speed: int,
     person: bool,
+    faults: str | None,
     beyond_this_machine: bool,
     as_json: bool,
 ) -> None:
@@ -66,6 +68,7 @@ def serve(  # noqa: PLR0913 (a command has as many arguments as options)
       dermalink-sim serve --tcp :0 --json
       dermalink-sim serve --ble tcp-server:127.0.0.1:7323
       dermalink-sim serve --state ./pen --clock follows
+      dermalink-sim serve --faults faults.toml
     """
     import asyncio
     import contextlib
@@ -90,6 +93,7 @@ def serve(  # noqa: PLR0913 (a command has as many arguments as options)
         follow_wall=clock == "follows",
         speed=speed,
         person=person,
+        faults=None if faults is None else Path(faults),
         beyond_this_machine=beyond_this_machine,
     )
     with contextlib.suppress(KeyboardInterrupt):  # where there are no signal handlers (Windows) Ctrl-C comes so
@@ -115,6 +119,8 @@ def _say_words(event: str, **facts: object) -> None:
     if facts["radio"]:
         radio = shlex.quote(str(facts["radio"]))
         click.echo(f"  radio     for every ble: URL without one: export DERMALINK_RADIO={radio}")
+    if facts["faults"]:
+        click.echo(f"  faults    {facts['faults']} from {facts['faults_from']}")
     if facts["control"]:
         click.echo(f"  control   dermalink-sim control --at {facts['control']} truth")
     if facts["state"]:
