@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from dermalink_protocol.channels import STATUS_VALUE
 from dermalink_protocol.codewords import Reason, RecordKind, State
 from dermalink_protocol.history import decode_record
 from dermalink_protocol.history_entries import SymptomEntry
@@ -268,16 +269,27 @@ def test_a_button_that_is_stuck_from_power_up_speaks_for_no_clock() -> None:
     assert set_clock(client, 2) == Reason.CLOCK_JUMP_NEEDS_PRESS
 
 
+def told_in(status: bytes) -> tuple[int, int, int]:
+    """What a status tells of a person's health: its flags, its reason if that is a symptom, the time to wait."""
+    (reason, flags) = struct.unpack_from("<HH", status, 6)
+    (wait_s,) = struct.unpack_from("<I", status, len(status) - 11)
+    return flags & (SYMPTOM_BARS | ADVICE_DUE), reason if reason == Reason.SYMPTOM_UNSAID else 0, wait_s
+
+
 @pytest.mark.sr("SR-SYM-1", "SR-DATA-1", side="pen")
 def test_a_stranger_is_not_told_of_it_and_the_owner_is() -> None:
     pen = owned_pen()
     owner, stranger = owner_of(pen), SealedClient(pen)
-    held(pen, 4_000)
-    assert taken(pen)
-    in_clear = stranger.say(raw.ON_STATUS, raw.GET_STATUS)
-    (flags,) = struct.unpack_from("<H", in_clear.payload, 8)
-    assert flags & (SYMPTOM_BARS | ADVICE_DUE) == 0
-    assert owner.status()["flags"] & (SYMPTOM_BARS | ADVICE_DUE) == SYMPTOM_BARS | ADVICE_DUE
+    owner.open()
+    owner.start_pass()
+    pen.button.press(4_000)
+    owner.live(4_200)
+    assert taken(pen, owner.session_id)
+    flags, reason, wait_s = told_in(owner.ask(raw.ON_STATUS, raw.GET_STATUS).payload)
+    assert (flags, reason) == (SYMPTOM_BARS | ADVICE_DUE, Reason.SYMPTOM_UNSAID)
+    assert wait_s > LOCK_S - 90
+    assert told_in(stranger.say(raw.ON_STATUS, raw.GET_STATUS).payload) == (0, 0, 0)
+    assert told_in(pen.read_gatt(STATUS_VALUE)[4:]) == (0, 0, 0)
 
 
 @pytest.mark.sr("SR-SYM-1", "SR-LOG-1", "SR-SEC-5", side="pen")
