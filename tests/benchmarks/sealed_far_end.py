@@ -1,7 +1,8 @@
-"""Two simulated pens in a process of their own, with an owner whose keys are the tests': `sealed_far_end.py BY FOLDER`.
+"""Two simulated pens in a process of their own: `sealed_far_end.py BY FOLDER`; it prints both URLs.
 
-`BY` is `pty` or `tcp`. It prints both URLs. Whoever says nothing under seal is a stranger, who may ask for the status
-as well. Both live in one process, so that neither has a processor to itself that the other must do without.
+The first has an owner whose keys are the tests', the second none, so that it tells anybody who asks the same status; a
+stranger would be told another. `BY` is `pty` or `tcp`. Both live in one process, so that neither has a processor to
+itself that the other must do without.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ async def serve(by: str, folder: Path) -> None:
     for name in ("sealed", "clear"):
         pen = SimulatedPen()
         runner = PenRunner(pen)
-        runner.act(lambda pen=pen: give_owner(pen))  # type: ignore[misc]
+        if name == "sealed":
+            runner.act(lambda pen=pen: give_owner(pen))  # type: ignore[misc]
         if by == "tcp":
             url = (await TcpDoor.open(runner, Address("127.0.0.1", 0))).url
         else:

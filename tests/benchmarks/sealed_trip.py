@@ -1,8 +1,8 @@
 """One typed request and its reply under seal: against the same in the clear, asked of an equal pen in turn.
 
-Each is a connection of its own to a pen of its own, both pens in one process; a pen answers a stranger's question for
-its status too. They take turns every few trips: which processor wakes whom changes several times a second, and would
-else be measured in place of the seal.
+Each is a connection of its own to a pen of its own, both pens in one process; the one in the clear has no owner, so the
+status that it tells is the same. They take turns every few trips: which processor wakes whom changes several times a
+second, and would else be measured in place of the seal.
 """
 
 import asyncio
