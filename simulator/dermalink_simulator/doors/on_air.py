@@ -2,8 +2,8 @@
 
 No socket, no adapter, no thread: everything waits for nothing but the loop's time, so it may be virtual. With the
 same seeds and the same doings at the same times, every run of the pen, its skin and what its hosts are told is the
-same; what isn't is only what nobody decides by: Bumble draws the keys of Bluetooth's own pairing from the system, which
-the pen refuses, and bleak's adapter has an address that belongs to its process unless `address=` gives it one.
+same; what isn't is only what nobody decides by: the keys of Bluetooth's own pairing are drawn from the system, and
+bleak's adapter has an address that belongs to its process unless `address=` gives it one.
 """
 
 import contextlib

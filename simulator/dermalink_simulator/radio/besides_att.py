@@ -1,8 +1,8 @@
 """What a device offers beside the attribute protocol: nothing, so that nothing that comes there reaches stock Bumble.
 
 Its pairing answers a failure with a failure for ever, and raises; its signalling answers without end, and writes into
-the log what it does not know. Here a pairing is refused as not supported, a request on the signalling channel as not
-understood, and what is neither is dropped. Each answer goes the way that the device has for all it says.
+the log what it does not know. Here a pairing that nobody takes is refused as not supported, a request on the signalling
+channel as not understood, and what is neither is dropped. Each answer goes the way that the device has for all it says.
 """
 
 from collections.abc import Callable

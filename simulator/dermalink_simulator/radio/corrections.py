@@ -18,6 +18,7 @@
 | leaves an unknown command without an answer, and announces some | "unknown command"; announces what it has | same |
 | keeps controllers in a set, draws random numbers from the system | in order; from the seed | `air`, `controller` |
 | begins and answers to encrypt as often as it is asked, and raises when it did already | one at a time | `procedures` |
+| tells of a link that is encrypted anew as of a first time, and lets it go on with no key | refresh; ends it | same |
 | takes channel sounding and isochronous channels from whoever offers them | does not | same |
 | has no air | connection events, losses, supervision | `link`, `air` |
 | writes every packet out for the log, and parses all data | only for a log that is read; data as bytes | `host` |
@@ -26,8 +27,9 @@
 | raises when the transport is lost while a command has its answer | does not | `host` |
 | gives the answer to a cancelled command to the next one, or raises | drops it | `host` |
 | raises when the radio goes while a link is being ended | does not | here |
-| pairs, opens channels and answers without end for whoever asks | refuses, once at a time | `besides_att` |
-| raises over pairing and attributes that come out of turn | ends the pairing, drops the rest | `asked` |
+| opens channels and answers without end for whoever asks | refuses, once at a time | `besides_att` |
+| pairs with whoever asks and how he likes, and raises over it | `just_works`, `just_works_peripheral` | those |
+| raises over attributes that come out of turn | drops them | `asked` |
 
 The attribute protocol's server and client are set right where they are used, by whoever serves or asks. What Bumble
 draws from `secrets` (pairing, resolvable addresses) cannot be seeded; an unpaired link uses none of it.
