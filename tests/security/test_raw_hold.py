@@ -175,16 +175,35 @@ def test_with_no_session_it_is_a_symptom_or_the_hand_over_and_never_both(ms: int
 
 
 @pytest.mark.sr("SR-SYM-1", side="pen")
-def test_it_outlives_a_loss_of_power_as_soon_as_the_light_says_so() -> None:
+@pytest.mark.parametrize("slow_ms", [0, 2_000])
+def test_it_outlives_a_loss_of_power_as_soon_as_the_light_says_so(slow_ms: int) -> None:
     pen = raw_pen().pen
+    if slow_ms:
+        pen.faults.inject("flash", "slow", ms=slow_ms)
     pen.button.press(4_000)
-    pen.advance(4_000)
+    pen.advance(4_000 + slow_ms)
+    assert pen.indicator.light != TAKEN
     while pen.indicator.light != TAKEN:
         pen.advance(1)
+    pen.faults.clear()
     client = rebooted(pen)
     assert taken(pen)
     assert client.open().reason == Reason.SYMPTOM_LOCK
     assert client.status()["flags"] & (SYMPTOM_BARS | ADVICE_DUE) == SYMPTOM_BARS | ADVICE_DUE
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-LOG-1", side="pen")
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+def test_the_light_says_so_only_of_what_is_written(again: bool) -> None:
+    pen = raw_pen().pen
+    pen.faults.inject("flash", "write_failure", operations=1_000)
+    for _ in range(1 + again):
+        pen.button.press(4_000)
+        for _ in range(450):
+            pen.advance(10)
+            assert pen.indicator.light != TAKEN
+    assert inside(pen).state.fault == Reason.FLASH_FAILED
+    assert inside(pen).state.symptom_s > LOCK_S - 90
 
 
 @pytest.mark.sr("SR-SYM-1", side="pen")
