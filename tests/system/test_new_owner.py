@@ -98,6 +98,7 @@ def test_the_next_owner_verifies_a_history_that_he_can_not_read_and_the_first_on
             elsewhere = kept._replace(hash=bytes(32))
             assert (await history_of(pen, elsewhere)).damages == (Damage(Flaw.REPLACED, kept.number, kept.number),)
         await hold(made)
+        mine.url = made.url_of("first-anew")  # a radio that remembers no bond
         assert isinstance(await mine.pair(), Paired)
         async with await connect(mine, journal) as pen:
             assert (await pen.look()).history_fault == ""
