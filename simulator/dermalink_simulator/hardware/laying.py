@@ -35,6 +35,10 @@ class _On:
         """Whether it is on."""
         return (unit, kind, ANY) in self._words
 
+    def has_unit(self, unit: str) -> bool:
+        """Whether any kind of it is on."""
+        return any(word[0] == unit for word in self._words)
+
     def of(self, unit: str, kind: str, name: str, sound: int, instance: int = ANY) -> int:
         """A number of it; of one instance, or of all at once."""
         for which in (instance, ANY):
@@ -112,6 +116,7 @@ def _lay_sensors(parts: Mechanism, on: _On) -> None:
     contact.chance = on.draw("contact", "bouncing", contact.chance)
     travel.stuck, travel.reversed = on.has("travel", "stuck"), on.has("travel", "reversed")
     travel.drift_um_s = on.of("travel", "drifting", "um_s", 0)
+    parts.disturbed = any(on.has_unit(unit) for unit in ("contact", "travel", "force_sensor", "button", "cartridge"))
 
 
 def _lay_reader(reader: Reader, unit: str, name: str, on: _On, last: int) -> None:

@@ -73,11 +73,6 @@ class TravelReader:
         self.drift_um_s = 0
         self._left = 0
 
-    @property
-    def faulty(self) -> bool:
-        """Whether a fault lies over it."""
-        return self.stuck or self.reversed or self.drift_um_s != 0
-
     def read(self, dx_um: int, dy_um: int, dt_ms: int) -> tuple[int, int]:
         """What it says of a displacement that took `dt_ms`."""
         if self.stuck:

@@ -44,7 +44,14 @@ def vars_of(rig: Rig) -> list[object]:
             parts.button.dead,
             parts.button.bounce_ms,
         ),
-        (parts.contact.stuck, parts.contact.bouncing, parts.travel.faulty, parts.force_sensor.faulty),
+        (
+            parts.contact.stuck,
+            parts.contact.bouncing,
+            parts.travel.stuck,
+            parts.travel.reversed,
+            parts.travel.drift_um_s,
+            parts.force_sensor.faulty,
+        ),
         (
             drive._overshoot_um,
             drive._stuck,
