@@ -206,6 +206,20 @@ def test_the_light_says_so_only_of_what_is_written(again: bool) -> None:
     assert inside(pen).state.symptom_s > LOCK_S - 90
 
 
+@pytest.mark.sr("SR-SYM-1", "SR-LOG-1", side="pen")
+def test_one_that_is_held_again_is_not_shown_before_the_first_is_written() -> None:
+    pen = raw_pen().pen
+    pen.faults.inject("flash", "slow", ms=10_000)
+    for _ in range(2):
+        held(pen, 4_000)
+        assert inside(pen).symptoms.written < inside(pen).symptoms.said
+        assert pen.indicator.light != TAKEN
+    pen.advance(120_000)
+    pen.faults.clear()
+    held(pen, 4_000)
+    assert pen.indicator.light == TAKEN
+
+
 @pytest.mark.sr("SR-SYM-1", side="pen")
 @pytest.mark.parametrize("ends_ms", [1_000, 5_000], ids=["before", "after"])
 def test_a_hold_that_goes_on_past_the_sessions_end_counts_once(ends_ms: int) -> None:
