@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from dermalink.errors import BondMissing, LinkError, LinkLost
 from dermalink.journal import MemoryJournal
 from dermalink.links.open import open_link
 from dermalink.outcome import Applied
@@ -16,10 +17,13 @@ from dermalink.pen import Pen
 from dermalink_protocol.limits import HAND_OVER_HOLD_MS
 from dermalink_protocol.pairing.setup_code import SetupCode
 from dermalink_simulator.pytest_plugin import SimulatedPenDesk
+from dermalink_simulator.radio.adapter import bonds_of
+from dermalink_simulator.radio.bleak_options import read_options
 
 OFF_S = 1.0
 AT_REST_S = 1.0  # a pen that was switched on tests itself first, and takes no press meanwhile
 LET_GO_MS = 100
+BOND_ANEW = "press the pen's button once"
 
 
 class Home:
@@ -40,19 +44,44 @@ class Home:
         """One attempt, with the code on the card unless another is given; by Bluetooth with a bond."""
         async with greeted(await open_link(self.url)) as link:
             result = await self._pairing(link).attempt(code or self.made.model.card.code)
-            if isinstance(result, Paired):
+            if not isinstance(result, Paired):
+                return result
+            try:
                 await link.bond(result.pen)
-            return result
+            except LinkError:
+                anew = await link.forget_bond()
+            else:
+                return result
+        if anew:
+            async with await self._connected(inspect_only=True) as pen:
+                await pen.secure()
+        return result
 
     def _pairing(self, link: PairingLink) -> Pairing:
         return Pairing(link, self.store, utc=lambda: 1_800_000_000)
 
     async def connect(self, *, inspect_only: bool = False) -> Pen:
-        """As every command does, with the keys that this computer has."""
+        """As every command does, with the keys that are here; a bond that is missing is made as advised."""
+        try:
+            return await self._connected(inspect_only=inspect_only)
+        except (BondMissing, LinkLost) as error:
+            if BOND_ANEW not in error.advice:
+                raise
+            self.forget_bond()
+            await press(self.made)
+            return await self._connected(inspect_only=inspect_only)
+
+    async def _connected(self, *, inspect_only: bool) -> Pen:
         utc = lambda: self.made.model.clock.utc_s  # noqa: E731
         return await Pen.connect(
             self.url, journal=MemoryJournal(), inspect_only=inspect_only, utc=utc, known=self.store.known
         )
+
+    def forget_bond(self) -> None:
+        """As in a system's Bluetooth settings."""
+        bonds = bonds_of(read_options(self.url.partition("?radio=")[2]))
+        for address in list(bonds._keys):
+            bonds.forget(address)
 
     async def is_obeyed(self) -> bool:
         """Whether the pen does what this computer says, under seal."""
