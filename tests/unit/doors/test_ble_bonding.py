@@ -372,6 +372,19 @@ async def test_what_belongs_to_no_pairing_is_dropped() -> None:
 
 @pytest.mark.sr("SR-SEC-5", side="pen")
 @in_virtual_time
+async def test_while_an_answer_waits_to_be_taken_the_pen_is_not_even_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    async with bonding_bench(air="room") as pen, central(pen):
+        (link,) = pen.door._server.links.values()
+        monkeypatch.setattr(link, "bonding", lambda *, begins: asked.append(begins))
+        for _ in range(40):
+            link._send(b"\x0b\0")  # what takes the place in the controller
+            pen.door._bonding.take(link.connection.handle, REQUEST)
+        assert len(asked) == 1
+
+
+@pytest.mark.sr("SR-SEC-5", side="pen")
+@in_virtual_time
 async def test_nothing_of_a_pairing_is_logged_or_raised(caplog: pytest.LogCaptureFixture) -> None:
     raised: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
@@ -380,6 +393,8 @@ async def test_nothing_of_a_pairing_is_logged_or_raised(caplog: pytest.LogCaptur
             await press(pen)
             await one.to_response()
             assert await one.ask(bytes([PUBLIC_KEY]) + bytes(64)) == INVALID
+            await one.to_response()
+            one.say(bytes([FAILED, 8]))
             await one.encrypt(await one.pair())
             await other.encrypt(await other.pair())
             with pytest.raises(ConnectionError):
