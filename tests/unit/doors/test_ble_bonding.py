@@ -5,7 +5,8 @@ import logging
 from contextlib import AsyncExitStack
 
 import pytest
-from bumble import hci, smp
+from bumble import hci, ll, smp
+from bumble.device import Connection
 from bumble.pairing import PairingConfig, PairingDelegate
 
 from dermalink_protocol.channels import SERIAL_NUMBER, AttError, Channel
@@ -14,7 +15,7 @@ from dermalink_simulator.doors.ble import BleDoor
 from dermalink_simulator.doors.ble_bonding import GIVES_WAY_S, REFUSALS_MAX, SMP_TIMEOUT_S
 from dermalink_simulator.pen import SimulatedPen, serial_number
 from dermalink_simulator.radio.corrections import static_address
-from dermalink_simulator.radio.just_works import P
+from dermalink_simulator.radio.just_works import B, P
 from dermalink_simulator.radio.transports import open_controller
 from dermalink_simulator.runner import PenRunner
 from tests.support.running import in_real_time, in_virtual_time
@@ -40,6 +41,7 @@ from tests.unit.doors.smp_central import (
 NOT_SUPPORTED, REPEATED = bytes([FAILED, 5]), bytes([FAILED, 9])
 UNSPECIFIED, INVALID = bytes([FAILED, 8]), bytes([FAILED, 10])
 KEY_MISSING = int(hci.HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR)
+KEY_REFRESH = Connection.EVENT_CONNECTION_ENCRYPTION_KEY_REFRESH
 MIC_FAILURE = int(hci.HCI_ErrorCode.CONNECTION_TERMINATED_DUE_TO_MIC_FAILURE_ERROR)
 
 
@@ -180,6 +182,19 @@ async def test_whatever_a_central_can_and_wishes_it_is_just_works(capability: in
 # Public keys
 
 DEBUG_KEY = smp.SMP_DEBUG_KEY_PUBLIC_X[::-1] + smp.SMP_DEBUG_KEY_PUBLIC_Y[::-1]
+
+
+def small_point() -> tuple[int, int]:
+    """A point of the curve whose x has room for one more p in 32 bytes."""
+    for x in range(1, 100):
+        square = (x**3 - 3 * x + B) % P
+        y = pow(square, (P + 1) // 4, P)
+        if y * y % P == square:
+            return x, y
+    raise AssertionError
+
+
+SMALL = small_point()
 DEBUG_MIRRORED = DEBUG_KEY[:32] + (P - int.from_bytes(DEBUG_KEY[32:], "little")).to_bytes(32, "little")
 
 
@@ -198,7 +213,7 @@ async def test_a_public_key_that_is_none_or_everybodys_ends_the_pairing(wrong: s
             "infinity": bytes(64),
             "x alone": mine[:32] + bytes(32),
             "off the curve": mine[:32] + (y ^ 1).to_bytes(32, "little"),
-            "beyond p": mine[:32] + ((y + P) % 2**256).to_bytes(32, "little"),
+            "beyond p": (SMALL[0] + P).to_bytes(32, "little") + SMALL[1].to_bytes(32, "little"),
         }
         assert await one.ask(bytes([PUBLIC_KEY]) + keys[wrong]) == INVALID
         one.say(bytes([RANDOM]) + bytes(16))
@@ -460,6 +475,59 @@ async def test_a_link_is_encrypted_anew_with_the_same_key_and_with_one_that_was_
         assert keys_of_links(pen) == [first]
         await one.encrypt(second)
         assert keys_of_links(pen) == [second]
+
+
+@in_virtual_time
+async def test_both_hosts_are_told_of_another_key_and_not_of_another_beginning() -> None:
+    async with bonding_bench() as pen, central(pen) as one:
+        await press(pen)
+        key = await one.pair()
+        (link,) = pen.door._server.links.values()
+        told: list[str] = []
+        for side in (one.connection, link.connection):
+            for event in (side.EVENT_CONNECTION_ENCRYPTION_CHANGE, side.EVENT_CONNECTION_ENCRYPTION_KEY_REFRESH):
+                side.on(event, lambda event=event: told.append(event))
+        for expected in (one.connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, *2 * (KEY_REFRESH,)):
+            await one.encrypt(key)
+            assert told == [expected] * 2
+            told.clear()
+
+
+@pytest.mark.sr("SR-SEC-1", side="pen")
+@in_virtual_time
+async def test_a_link_to_which_a_key_was_given_is_not_encrypted_before_the_controller_says_so() -> None:
+    async with bonding_bench() as pen, central(pen) as one:
+        await press(pen)
+        key = await one.pair()
+        (link,) = pen.door._server.links.values()
+        assert await pen.door._bonding.key(link.connection.handle, bytes(8), 0) == key
+        link.connection.emit(link.connection.EVENT_CONNECTION_ENCRYPTION_CHANGE)
+        assert keys_of_links(pen) == [b""]
+
+
+@pytest.mark.sr("SR-SEC-1", side="pen")
+@in_virtual_time
+async def test_a_link_that_is_encrypted_does_not_go_on_without_a_key() -> None:
+    async with bonding_bench() as pen, central(pen) as one:
+        await press(pen)
+        await one.encrypt(await one.pair())
+        pen.door._bonding._links.clear()
+        with pytest.raises(ConnectionError):
+            await one.encrypt(one.key)
+        assert one.host.ended == KEY_MISSING
+
+
+@in_virtual_time
+async def test_a_key_that_comes_when_the_link_has_gone_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bonding_bench() as pen, central(pen) as one:
+        controller = one.host.controller
+        assert controller is not None
+        (end,) = controller._ends.values()
+        await one.host.disconnect()
+        told: list[object] = []
+        monkeypatch.setattr(controller, "send_hci_packet", told.append)
+        controller.on_le_long_term_key_reply(end, ll.EncReq(bytes(8), 0, bytes(16)), bytes(16))
+        assert not told
 
 
 @pytest.mark.sr("SR-OWN-1", side="pen")
