@@ -19,11 +19,13 @@ from dermalink_protocol.limits import INTERVAL_S, PASSES_PER_ZONE, pass_budget
 from dermalink_protocol.messages import stop, therapy
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.faults.spelling import ImpossibleFaultError
+from dermalink_simulator.faults.words import VOCABULARY
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.board import PenOffError
 from dermalink_simulator.hardware.cartridge import Cartridge
 from dermalink_simulator.hardware.port import PortClosedError
 from dermalink_simulator.pen import SimulatedPen
+from tests.fault.drawing import schedule_of, values_of
 from tests.support.raw_host import M, NoAnswerError, OtherAnswerError, RawHost
 
 EVENINGS: Final = 12
@@ -164,6 +166,7 @@ class Weeks:
 
     def _one_pass(self) -> None:
         host, random = self.host, self.random
+        self.pen.hand.lift()  # the skin would have a pass where the hand is, and not where it is said to be
         zone, depth_um = random.choice(PLACES)
         direction = random.choice(list(Direction))
         frame = host.prepare(zone, direction, depth_um)
@@ -296,7 +299,28 @@ def by_command(it: Weeks) -> None:
         it.host.ask(it.host.command(therapy.SetClock, utc_s=it.pen.clock.utc_s + DAY_S - 10))
 
 
+def fault(it: Weeks) -> None:
+    word = it.random.choice(WORDS)
+    schedule, values = schedule_of(word, it.random), values_of(word, it.random)
+    it.pen.faults.inject(word.unit, word.kind, **schedule, **values)
+
+
+def mend(it: Weeks) -> None:
+    it.pen.faults.clear()
+
+
+# The rest is known to break these rules (test_known_gaps.py), or needs an air.
+NOT_IN_WEEKS: Final = {
+    ("clock", "drift"),
+    ("contact", "bouncing"),
+    ("contact", "stuck_closed"),
+    ("contact", "stuck_open"),
+    ("flash", "reordering"),
+    ("memory", "flip"),
+}
+WORDS: Final = tuple(word for word in VOCABULARY if word.unit != "air" and (word.unit, word.kind) not in NOT_IN_WEEKS)
 BETWEEN: Final = (end, end, end, end, go_on, stop_it, cut, adopt, close_and_open, other_head, other_head)
+UNDER_FAULTS: Final = (*BETWEEN, *[fault] * 5, mend, mend, mend)
 TAMPERING: Final = (at_the_clock, at_the_clock, by_command, lose_the_clock)
 
 
@@ -306,6 +330,23 @@ def test_weeks_keep_head_interval_passes_and_budgets(seed: int) -> None:
     weeks = Weeks(seed)
     weeks.run()
     assert not weeks.broken
+
+
+@pytest.mark.sr("SR-CART-1", "SR-INT-1", "SR-PASS-1", "SR-PASS-3", "SR-SES-1", "SR-RST-1", "SR-RST-2", side="pen")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_weeks_keep_them_under_faults_as_well(seed: int) -> None:
+    weeks = Weeks(seed, between=UNDER_FAULTS)
+    weeks.run()
+    assert not weeks.broken
+
+
+def test_weeks_under_faults_do_reach_skin() -> None:
+    strokes = 0
+    for seed in range(4):
+        weeks = Weeks(seed, between=UNDER_FAULTS)
+        weeks.run()
+        strokes += len(weeks.seen)
+    assert strokes > 1_000
 
 
 def test_weeks_do_reach_what_they_judge() -> None:

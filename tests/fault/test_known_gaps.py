@@ -62,6 +62,20 @@ def test_a_contact_that_bounces_leaves_strokes_uncounted() -> None:
     assert running.host.status().punctures >= running.pen.skin.punctures
 
 
+@gap("bytes wait for the main loop, and the watchdog lets one be late by 50 ms")
+def test_a_main_loop_that_is_late_has_stop_wait() -> None:
+    late_us = []
+    for phase_ms in range(0, 40, 7):
+        running = Running(phase_ms=phase_ms)
+        running.pen.faults.inject("main_loop", "slow", ms=40)
+        running.host.run(300)
+        running.mark()
+        running.host.stop()
+        running.pen.advance(500)
+        late_us.append(running.in_after_us())
+    assert max(late_us) <= IN_US
+
+
 @gap("the pen has one clock: that it runs fast shows to nobody while it is off")
 def test_a_clock_that_runs_fast_shortens_the_wait() -> None:
     pen = SimulatedPen(seed=1)
