@@ -133,15 +133,17 @@ async def test_without_keys_in_a_file_nothing_more_is_asked_and_nothing_is_said_
 
 
 @pytest.mark.sr("SR-STOP-2", side="host")
+@pytest.mark.parametrize("late_s", [0.0, 1.0], ids=["cable", "air"])
 @pytest.mark.parametrize("kind", [Hello, OpenChannel])
 @in_virtual_time
 async def test_a_pen_that_answers_nothing_more_keeps_the_news_no_longer_than_a_stop_may_take(
-    kind: type, pens: Pens
+    kind: type, late_s: float, pens: Pens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(StreamLink, "late_s", late_s)
     result, took_s = await pens.stop(silent(kind))
     assert (result.code, result.proved) == (ExitCode.DONE, False)
     assert result.sentence().startswith(SAYS_STOPPED)
-    assert took_s == pytest.approx(WITHIN_S, abs=0.01)
+    assert took_s == pytest.approx(WITHIN_S + late_s, abs=0.01)
 
 
 @pytest.mark.sr("SR-STOP-2", "SR-SEC-1", side="host")
