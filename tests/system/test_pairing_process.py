@@ -1,4 +1,4 @@
-"""`dermalink pair`, `pens` and `unpair` as processes, against a simulated pen as another, by a PTY and by TCP."""
+"""`dermalink pair`, `pens` and `unpair` as processes, against a simulated pen as another, by PTY, TCP and Bluetooth."""
 
 import contextlib
 import json
@@ -14,6 +14,8 @@ import pytest
 
 from dermalink.cli.exit_codes import ExitCode
 from dermalink_simulator.control.client import ControlClient
+from dermalink_simulator.radio.bond_file import ENVIRONMENT as BONDS
+from dermalink_simulator.radio.bond_file import FILE, read
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
@@ -35,7 +37,11 @@ class World:
     def start(self, computer: str, *words: str) -> "subprocess.Popen[str]":
         """A command on one of the computers; `--pen` is named for those that take it."""
         named = () if words[0] == "pens" or "--forget" in words else ("--pen", self.url)
-        env = os.environ | {"DERMALINK_KEYS": str(self.folder / computer), "XDG_DATA_HOME": str(self.folder)}
+        bonds = self.folder / f"radio of {computer}"
+        bonds.mkdir(exist_ok=True)
+        env = os.environ | {
+            "DERMALINK_KEYS": str(self.folder / computer), "XDG_DATA_HOME": str(self.folder), BONDS: str(bonds)
+        }  # fmt: skip
         return subprocess.Popen(
             (*HOST, *words, *named),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=env,
@@ -72,7 +78,8 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A simulated pen in a process: on a serial port, on TCP if a test asks for it, or as it comes out of the box."""
     asked = getattr(request, "param", "pty")
-    door = ["--pty", str(tmp_path / "pen")] if asked == "pty" else ["--tcp", "127.0.0.1:0"]
+    doors = {"pty": ["--pty", str(tmp_path / "pen")], "ble": ["--ble", "tcp-server:127.0.0.1:0", "--air", "perfect"]}
+    door = doors.get(asked, ["--tcp", "127.0.0.1:0"])
     door += ["--profile", "boxed", "--person"] if asked == "boxed" else []
     with subprocess.Popen((*SIMULATOR, *door), stdout=subprocess.PIPE, text=True, encoding="utf-8") as simulator:
         assert simulator.stdout is not None
@@ -142,3 +149,36 @@ def test_a_pen_out_of_its_box_is_run_by_nobody_and_then_by_who_paired_it_alone(w
     code, _, err = world.run("his", *session)
     assert code == ExitCode.REFUSED
     assert "has an owner" in err
+
+
+@pytest.mark.sr("SR-OWN-1", "SR-SEC-1", side="host")
+@pytest.mark.parametrize("world", ["ble"], indirect=True)
+def test_by_bluetooth_one_press_pairs_and_bonds_and_the_bond_is_there_for_the_next_command(world: World) -> None:
+    kept = world.folder / "radio of hers" / FILE
+    code, said = world.pair("hers", PRESS)
+    assert (code, said["result"]) == (ExitCode.DONE, "paired")
+    assert "unbonded" not in said
+    bond = read(kept)
+    assert len(bond) == 1
+
+    code, _, err = world.run("hers", "monitor", "--seconds", "0.5")
+    assert code == ExitCode.DONE, err
+    assert read(kept) == bond
+    assert "it holds: a session can be run over this link" in world.run("hers", "doctor")[1]
+
+    world.control.do("clock.advance", seconds=61)
+    kept.unlink()
+    assert world.run("hers", "info")[0] == ExitCode.DONE  # which takes none
+    code, _, err = world.run("hers", "monitor", "--seconds", "0.5")
+    assert code == ExitCode.NO_PEN
+    assert "press the pen's button once, with no session open; then the same again" in err
+    world.control.do("button.press")
+    assert world.run("hers", "monitor", "--seconds", "0.5")[0] == ExitCode.DONE
+
+    for words in (("info",), ("stop",)):
+        assert world.run("his", *words)[0] == ExitCode.DONE
+    assert not (world.folder / "radio of his" / FILE).exists()
+    code, out, _ = world.run("hers", "unpair")
+    assert code == ExitCode.DONE
+    assert "This computer's Bluetooth has forgotten it as well." in out
+    assert read(kept) == {}
