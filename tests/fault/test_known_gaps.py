@@ -17,6 +17,8 @@ from tests.persistence.evening import Afterwards, Evening
 from tests.support.raw_host import OtherAnswerError, RawHost
 
 LEASE_LEFT_BIT = 304 + 9  # of the therapy's state: bit 9 of `lease_left_ms` is 512 ms
+NOSE_CAP_BIT = 320 + 8  # of the limits: bit 8 of the nose's cap, of 250 µm, is 256
+NOSE_DONE_BIT = 384  # of the therapy's state: that the nose had its vertical pass
 UNTESTED = "SR-BIST-1 is not built: a sensor is believed as long as it reads something"
 ONCE = "SR-BIST-1 is not built: the pen keeps its state once"
 
@@ -129,3 +131,28 @@ def test_a_bit_of_the_wait_that_flips_is_believed() -> None:
     host.run(500)
     pen.faults.inject("memory", "flip", variable=Kept.THERAPY, bit=104 + 20)
     assert host.status().wait_s > INTERVAL_S - 3_600
+
+
+@gap(ONCE)
+def test_a_bit_of_a_zones_cap_that_flips_lets_needles_deeper_there() -> None:
+    pen = SimulatedPen(seed=1)
+    host = RawHost(pen)
+    host.hello()
+    host.wait_for(State.IDLE)
+    host.open()
+    pen.faults.inject("memory", "flip", variable=Kept.LIMITS, bit=NOSE_CAP_BIT)
+    with pytest.raises(OtherAnswerError):
+        host.prepare(Zone.NOSE, Direction.VERTICAL, depth_um=500)
+
+
+@gap(ONCE)
+def test_a_bit_of_the_passes_made_that_flips_frees_one() -> None:
+    pen = SimulatedPen(seed=1)
+    host = RawHost(pen)
+    host.to_running(Zone.NOSE, Direction.VERTICAL)
+    pen.hand.lift()
+    host.expect(therapy.PassEnded, therapy.EndPass(session_id=host.session_id))
+    host.wait_for(State.OPEN)
+    pen.faults.inject("memory", "flip", variable=Kept.THERAPY, bit=NOSE_DONE_BIT)
+    with pytest.raises(OtherAnswerError):
+        host.prepare(Zone.NOSE, Direction.VERTICAL)

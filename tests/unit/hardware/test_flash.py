@@ -1,6 +1,7 @@
 """NOR flash: what it does to bits, and what is on it after power went away in the middle."""
 
 import mmap
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -154,3 +155,63 @@ def test_a_bad_sector_takes_nothing_and_the_others_do() -> None:
     rig.say("w4096,00 w0,00 e4096 w8192,00", 200)
     assert rig.firmware.done == [False, True, False, True]
     assert rig.pen.flash_image()[4096] == 0xFF
+
+
+# What a fault lays over it
+
+
+def bits_apart(one: bytes, other: bytes) -> int:
+    return sum((a ^ b).bit_count() for a, b in zip(one, other, strict=True))
+
+
+def test_rot_flips_as_many_bits_as_it_says_in_one_sector() -> None:
+    flash = chip()
+    do(flash, 3 * SECTOR_BYTES, b"\x00\x0f")
+    before = flash.image()
+    assert flash.rot(None, 9, Random(1)) == 3, "of the sectors that hold something"
+    after = flash.image()
+    assert bits_apart(before, after) == bits_apart(before[3 * SECTOR_BYTES :], after[3 * SECTOR_BYTES :]) == 9
+    assert flash.rot(7, 1, Random(1)) == 7
+
+
+def test_a_worn_sector_gets_blank_no_more_and_a_fresh_one_does() -> None:
+    flash = chip()
+    flash.stands_erases = 2
+    for address, erases in ((0, [True, True, False]), (SECTOR_BYTES, [True, True])):
+        done = []
+        for _ in erases:
+            do(flash, address, bytes(64))
+            done.append(do(flash, address, b""))
+        assert done == erases
+    image = flash.image()
+    assert image[:64].strip(b"\xff")
+    assert not image[SECTOR_BYTES : SECTOR_BYTES + 64].strip(b"\xff")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_lies_in_a_cache_reaches_the_cells_in_its_sectors_order_and_all_of_it_in_the_end(seed: int) -> None:
+    flash, plain = chip(seed), chip(seed)
+    flash.cache(5)
+    random, orders = Random(seed), set()
+    for number in range(60):
+        address = random.randrange(4) * SECTOR_BYTES
+        data = b"" if random.random() < 0.2 else random.randbytes(4)
+        do(plain, address, data)
+        assert do(flash, address, data), "it is called done"
+        orders.add((number, flash.image() == plain.image()))
+    assert any(not same for _, same in orders), "something lies in the cache"
+    flash.cache(0)
+    assert flash.image() == plain.image()
+
+
+def test_power_that_goes_loses_some_of_what_lay_in_a_cache() -> None:
+    left = set()
+    for seed in range(20):
+        flash = chip(seed)
+        flash.cache(8)
+        for sector in range(8):
+            do(flash, sector * SECTOR_BYTES, b"\x00")
+        assert flash.image() == BLANK
+        flash.lose_power()
+        left.add(bytes(flash.image()[sector * SECTOR_BYTES] for sector in range(8)))
+    assert len(left) > 10
