@@ -42,6 +42,9 @@ class Missed(NamedTuple):
     at_ms: int
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.fault} at {self.at_ms} ms: {self.why}"
+
 
 class Faults:
     """The faults of one pen. `inject` puts one on (again: with new numbers), `clear` takes some or all off."""

@@ -23,9 +23,10 @@ The control channel speaks lines of JSON, a request and its answer, or why not:
     {"id": 1, "error": {"kind": "ControlError", "message": "...", "limit": "...", "advice": "..."}}
 
 After `watch`, events come in between: `{"event": "needles", "out": false, "at_us": 1234567}`, and `powered`,
-`motor_turns`, `light`, `links`, `att_mtu` and `advertising` with `at_ms` and `is`; times are the pen's own. `links` is
-how many hosts are connected by each door (`tcp`, `pty`, `ble`; `sim` in its own process, `person` a simulated person),
-`att_mtu` the ATT_MTU of each link by BLE, and `advertising` whether hosts can find the pen on the air now, null without
+`motor_turns`, `light`, `faults`, `missed`, `links`, `att_mtu` and `advertising` with `at_ms` and `is`; times are the
+pen's own. `faults` is what is on, `missed` what was to begin and could not. `links` is how many hosts are connected by
+each door (`tcp`, `pty`, `ble`; `sim` in its own process, `person` a simulated person), `att_mtu` the ATT_MTU of each
+link by BLE, and `advertising` whether hosts can find the pen on the air now, null without
 a radio. The channel listens on loopback only, and a product has none.
 """
 

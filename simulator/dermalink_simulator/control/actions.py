@@ -82,7 +82,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "fault.list": lambda pen, _: {
         "faults": [str(fault) for fault in pen.faults.active],
         "waiting": [str(fault) for fault in pen.faults.waiting],
-        "missed": [f"{one.fault} at {one.at_ms} ms: {one.why}" for one in pen.faults.missed],
+        "missed": [str(one) for one in pen.faults.missed],
     },
     "card": lambda pen, _: {"setup_code": pen.card.code.printed, "card": pen.card.text},
     "truth": lambda pen, _: truth_of(pen),

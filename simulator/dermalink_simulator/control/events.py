@@ -1,5 +1,5 @@
-"""What a watcher of the control channel is told: needles, power, motor, light, who is connected and whether the pen can
-be found on the air, each with the pen's own time.
+"""What a watcher of the control channel is told: needles, power, motor, light, faults, who is connected and whether the
+pen can be found on the air, each with the pen's own time.
 """
 
 from typing import Any, Final
@@ -8,7 +8,7 @@ from dermalink_simulator.control.truth import hosts_of
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.runner import PenRunner
 
-WATCHED: Final = ("powered", "motor_turns", "light", "links", "att_mtu", "advertising")
+WATCHED: Final = ("powered", "motor_turns", "light", "faults", "missed", "links", "att_mtu", "advertising")
 
 
 class Watcher:
@@ -40,7 +40,9 @@ class Watcher:
 
     def _now(self) -> tuple[object, ...]:
         pen = self._pen
-        return (pen.power.on, pen.motor_turns, pen.indicator.light, *hosts_of(self._runner).values())
+        faults, missed = [str(one) for one in pen.faults.active], [str(one) for one in pen.faults.missed]
+        told = (pen.power.on, pen.motor_turns, pen.indicator.light, faults, missed)
+        return (*told, *hosts_of(self._runner).values())
 
     def _needles_now(self) -> tuple[bool, int | None]:
         skin = self._pen.skin

@@ -248,6 +248,25 @@ async def test_a_watcher_is_told_what_happens_in_its_order(tester: Desk) -> None
     assert seen[-1]["at_ms"] == cut_ms
 
 
+async def test_a_watcher_is_told_of_faults_that_begin_end_and_cannot(tester: Desk) -> None:
+    await tester.ok("watch")
+    pen, act = tester.pen, tester.runner.act
+    act(lambda: pen.faults.inject("button", "stuck", after_ms=200, for_ms=500))
+    act(lambda: pen.faults.inject("cartridge", "loose", after_ms=400))
+    act(pen.cartridge.pull)
+    seen = []
+    for _ in range(3):
+        act(lambda: pen.advance(250))
+        seen.append(await tester.line())
+        while seen[-1]["event"] not in ("faults", "missed"):
+            seen[-1] = await tester.line()
+    stuck = "button stuck after_ms=200 for_ms=500"
+    assert [one["event"] for one in seen] == ["faults", "missed", "faults"]
+    assert (seen[0]["is"], seen[2]["is"]) == ([stuck], [])
+    assert "cartridge loose" in seen[1]["is"][0]
+    assert "no cartridge is fitted" in seen[1]["is"][0]
+
+
 async def test_a_product_has_no_control_channel() -> None:
     pen = make_pen("product")
     runner = PenRunner(pen)
