@@ -133,6 +133,10 @@ class SyncPen:
         """See `Pen.look`."""
         return self._call(self._pen.look())
 
+    def secure(self) -> None:
+        """See `Pen.secure`."""
+        self._call(self._pen.secure())
+
     def samples(self, newest: int | None = None) -> "NDArray[Any]":
         """The newest telemetry as a structured array, oldest first; a copy."""
 

@@ -10,7 +10,7 @@ from dermalink.cli.pairing import Led
 from dermalink.cli.releasing import release
 from dermalink.cli.setup_code import Said
 from dermalink.cli.stopping import stop_one
-from dermalink.errors import BondMissing, LinkError
+from dermalink.errors import BondMissing, LinkError, NotSecured
 from dermalink.journal import MemoryJournal
 from dermalink.links.ble_client import OPEN_TO_ALL, THE_OTHERS, PenClient
 from dermalink.links.open import open_link
@@ -21,6 +21,7 @@ from dermalink.ownership.store import KeyStore
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import BOND_WINDOW_MS, HAND_OVER_HOLD_MS
+from dermalink_protocol.messages.records import GetHistoryState
 from dermalink_simulator.radio.adapter import bonds_of
 from dermalink_simulator.radio.bleak_options import read_options
 from dermalink_simulator.radio.bleak_security import Bonds
@@ -270,3 +271,27 @@ async def test_an_owner_stops_his_pen_without_a_word_of_bonds(
         home.another_bond()  # whatever became of it
         assert (await stop_one(desk.url)).code is ExitCode.DONE
         assert encrypted == [(channel, False) for channel in OPEN_TO_ALL]
+
+
+@in_virtual_time
+async def test_an_owner_who_only_looks_hears_telemetry_and_history_once_he_asks(
+    tmp_path: Path, encrypted: list[tuple[Channel, bool]]
+) -> None:
+    async with on_air() as desk:
+        home = AtHome(desk, tmp_path)
+        await asyncio.sleep(STARTED_S)
+        await home.pair()
+        encrypted.clear()
+        async with await desk.connect(inspect_only=True) as pen:
+            batches = pen.telemetry()
+            with pytest.raises(NotSecured):
+                await pen.request(GetHistoryState())
+            await asyncio.sleep(3)
+            assert batches.take_waiting() == []
+            assert encrypted == [(channel, False) for channel in OPEN_TO_ALL]
+            for _ in range(2):
+                await pen.secure()
+                assert encrypted == as_an_owner()
+            assert (await pen.request(GetHistoryState())).last_number > 0
+            await asyncio.sleep(3)
+            assert batches.take_waiting()

@@ -17,6 +17,7 @@ import pytest
 from dermalink.errors import HostRefusal, LinkClosed, NoSuchPort, PenRefusal, Timeout
 from dermalink.journal import MemoryJournal
 from dermalink.outcome import Applied
+from dermalink.pen import Pen
 from dermalink.sync import LoopThread, SyncPen
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.messages.identity import GetStatus
@@ -128,6 +129,20 @@ def test_a_pen_that_is_not_there_leaves_no_thread() -> None:
         port = bound.getsockname()[1]
     with pytest.raises(NoSuchPort):
         SyncPen.connect(f"tcp:127.0.0.1:{port}", journal=MemoryJournal())
+
+
+def test_what_takes_a_bond_over_the_air_is_asked_of_the_same_pen(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def secure(pen: Pen) -> None:
+        asked.append(pen.serial_number)
+
+    monkeypatch.setattr(Pen, "secure", secure)
+    with connected(served) as pen:
+        pen.secure()
+        assert asked == [pen.serial_number]
 
 
 def test_closed_is_closed(served: Served) -> None:
