@@ -180,6 +180,11 @@ class PenClient:
                 await self._subscribe_in_time(channel)
 
     @property
+    def address(self) -> str:
+        """The pen's address, as this computer has it."""
+        return self._seen.address
+
+    @property
     def gone(self) -> bool:
         """Whether the link is over."""
         return self._gone.is_set()

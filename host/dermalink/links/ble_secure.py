@@ -32,6 +32,10 @@ class Secures(Protocol):
         """The URL that it was opened by."""
 
     @property
+    def address(self) -> str:
+        """The pen's address, as this computer has it."""
+
+    @property
     def gone(self) -> bool:
         """Whether the link is over."""
 
@@ -93,7 +97,7 @@ async def _bonds(client: Secures) -> bool:
 
 
 def _why(error: Exception, client: Secures) -> LinkError:
-    anew = advice_for(BOND_ANEW, HERE)
+    anew = advice_for(BOND_ANEW, HERE).replace("ADDRESS", client.address)
     if client.gone or isinstance(error, CallCancelled):
         return LinkLost(
             f"The connection to {client.url} is gone",
