@@ -6,12 +6,12 @@ import pytest
 
 from dermalink.cli.stopping import stop_one
 from dermalink.doctor.pen import check_pen
-from dermalink.errors import NotOwner
+from dermalink.errors import HandshakeFailed, NotOwner
 from dermalink.links.ble_client import OPEN_TO_ALL, THE_OTHERS, PenClient
 from dermalink.links.ble_writer import Writer
 from dermalink_protocol.channels import CHANNEL_RULES, Channel
 from tests.air.host.on_air import on_air
-from tests.support.owned import no_keys
+from tests.support.owned import keys_of, no_keys
 from tests.support.running import in_virtual_time
 
 STARTED_S = 1.5  # its self-test at power-up is over
@@ -92,4 +92,16 @@ async def test_a_pen_that_nobody_may_run_before_it_is_paired_is_looked_at_as_a_s
             assert pen.stranger
         with pytest.raises(NotOwner):
             await desk.connect()
+        assert done == [*OPEN, *OPEN]
+
+
+@pytest.mark.sr("SR-SEC-1", side="host")
+@in_virtual_time
+async def test_who_does_not_prove_to_be_ones_own_pen_is_not_bonded_with(done: list[Channel | str]) -> None:
+    async with on_air() as desk:
+        await asyncio.sleep(STARTED_S)
+        with pytest.raises(HandshakeFailed):
+            await desk.connect(known=keys_of)
+        with pytest.raises(HandshakeFailed):
+            await desk.connect(known=keys_of, inspect_only=True)
         assert done == [*OPEN, *OPEN]
