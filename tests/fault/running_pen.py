@@ -3,6 +3,7 @@
 from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import DEPTH_CAP_UM, IN_WITHIN_MS, LEASE_DEFAULT_MS
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.pen import SimulatedPen
 from tests.support.raw_host import RawHost
 
@@ -16,8 +17,15 @@ AT_REST = (State.PAUSED, State.FAULT, State.LOCKED, State.OPEN, State.IDLE, Stat
 class Running:
     """A session in a pass, needles in the skin of the forehead; `at_us` is the moment that is measured from."""
 
-    def __init__(self, seed: int = 1, phase_ms: int = 0, depth_um: int = 500, head: str = "glide") -> None:
-        self.pen = SimulatedPen(seed=seed)
+    def __init__(
+        self,
+        seed: int = 1,
+        phase_ms: int = 0,
+        depth_um: int = 500,
+        head: str = "glide",
+        disabled: frozenset[str] = frozenset(),
+    ) -> None:
+        self.pen = SimulatedPen(seed=seed, firmware=lambda: PenFirmware(disabled=disabled))
         self.pen.cartridge.fit(head)
         self.host = RawHost(self.pen)
         self.host.to_running(Zone.FOREHEAD, Direction.VERTICAL, depth_um=depth_um)

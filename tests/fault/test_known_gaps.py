@@ -8,19 +8,13 @@ import pytest
 
 from dermalink_protocol.codewords import State
 from dermalink_protocol.limits import INTERVAL_S, LIFT_RETRACT_MS
-from dermalink_protocol.messages import therapy
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.pen import SimulatedPen
-from dermalink_simulator.seam import Kept
-from tests.fault.running_pen import IN_US, LEASE_US, Running
+from tests.fault.running_pen import IN_US, Running
 from tests.persistence.evening import Afterwards, Evening
 from tests.support.raw_host import OtherAnswerError, RawHost
 
-LEASE_LEFT_BIT = 304 + 9  # of the therapy's state: bit 9 of `lease_left_ms` is 512 ms
-NOSE_CAP_BIT = 320 + 8  # of the limits: bit 8 of the nose's cap, of 250 µm, is 256
-NOSE_DONE_BIT = 384  # of the therapy's state: that the nose had its vertical pass
 UNTESTED = "SR-BIST-1 is not built: a sensor is believed as long as it reads something"
-ONCE = "SR-BIST-1 is not built: the pen keeps its state once"
 
 
 def gap(reason: str) -> pytest.MarkDecorator:
@@ -104,55 +98,3 @@ def test_a_flash_that_reorders_forgets_what_was_acknowledged() -> None:
         afterwards.power_back()
         if RawHost(afterwards.pen).status().state is not State.LOCKED:
             afterwards.check()
-
-
-@gap(ONCE)
-def test_a_bit_of_the_lease_that_flips_lengthens_it() -> None:
-    running = Running()
-    running.host.renew()
-    running.mark()
-    running.pen.faults.inject("memory", "flip", variable=Kept.THERAPY, bit=LEASE_LEFT_BIT)
-    running.pen.advance(2_000)
-    assert running.in_after_us() <= LEASE_US + IN_US
-
-
-@gap(ONCE)
-def test_a_bit_of_the_wait_that_flips_is_believed() -> None:
-    """Of 14 days the highest bit of the seconds that remain, 2^20: what is left is two days."""
-    pen = SimulatedPen(seed=1)
-    host = RawHost(pen)
-    host.to_running(Zone.NOSE, Direction.VERTICAL)
-    pen.hand.lift()
-    host.expect(therapy.PassEnded, therapy.EndPass(session_id=host.session_id))
-    host.wait_for(State.OPEN)
-    closing = therapy.CloseSession(session_id=host.session_id, record_number=0, record_hash=bytes(32))
-    host.expect(therapy.SessionClosed, closing)
-    host.session_id = 0
-    host.run(500)
-    pen.faults.inject("memory", "flip", variable=Kept.THERAPY, bit=104 + 20)
-    assert host.status().wait_s > INTERVAL_S - 3_600
-
-
-@gap(ONCE)
-def test_a_bit_of_a_zones_cap_that_flips_lets_needles_deeper_there() -> None:
-    pen = SimulatedPen(seed=1)
-    host = RawHost(pen)
-    host.hello()
-    host.wait_for(State.IDLE)
-    host.open()
-    pen.faults.inject("memory", "flip", variable=Kept.LIMITS, bit=NOSE_CAP_BIT)
-    with pytest.raises(OtherAnswerError):
-        host.prepare(Zone.NOSE, Direction.VERTICAL, depth_um=500)
-
-
-@gap(ONCE)
-def test_a_bit_of_the_passes_made_that_flips_frees_one() -> None:
-    pen = SimulatedPen(seed=1)
-    host = RawHost(pen)
-    host.to_running(Zone.NOSE, Direction.VERTICAL)
-    pen.hand.lift()
-    host.expect(therapy.PassEnded, therapy.EndPass(session_id=host.session_id))
-    host.wait_for(State.OPEN)
-    pen.faults.inject("memory", "flip", variable=Kept.THERAPY, bit=NOSE_DONE_BIT)
-    with pytest.raises(OtherAnswerError):
-        host.prepare(Zone.NOSE, Direction.VERTICAL)

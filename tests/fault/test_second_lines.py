@@ -64,6 +64,7 @@ WORLDS: Final = {
     "duplicate-check": world(wild=without(campaign.replay), no_fault=TWICE),  # the link brings everything once
     "button-stop": world(),  # Stop, the lease and the link
     "owner-check": world(),  # whoever says something is the owner
+    "twice-kept": world(no_fault=(("memory", "flip"),)),  # memory keeps what it is given
     "limit-check": world(usual=LAWFUL),  # the host asks for what is allowed
 }
 ROWS: Final = {
@@ -74,6 +75,7 @@ ROWS: Final = {
     "duplicate-check": ("SR-STOP-5",),
     "button-stop": ("SR-STOP-1",),
     "owner-check": ("SR-DEPTH-3",),
+    "twice-kept": ("SR-BIST-1",),
     "limit-check": ("SR-DEPTH-3",),
 }
 IN_WEEKS: Final = ("wait", "ledger-before-stroke")

@@ -6,6 +6,7 @@ from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.messages.identity import StateChanged, StatusFlag
 from dermalink_simulator.firmware import effects
 from dermalink_simulator.firmware.inside import SYMPTOM_SHOWN_MS, Inside, Trace
+from dermalink_simulator.firmware.twice import SETTING_TOP, gate_inverse, therapy_inverse
 from dermalink_simulator.therapy.answer import Answer, Verdict
 from dermalink_simulator.therapy.events import Event, EventKind
 from dermalink_simulator.therapy.state import MOVING, Clock, TherapyState, Write
@@ -22,6 +23,7 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
     after, answer = step(pen.limits, before, event)
     if answer[0] == _APPLIED:
         pen.state = after
+        pen.second.therapy_of, pen.second.therapy = after, therapy_inverse(after)
         moved = after[0] != before[0]
         if moved:  # first, as it happened first: what the end of a pass gives back, no later record books again
             effects.on_transition(pen, before)
@@ -42,6 +44,8 @@ def wind(pen: Inside, *, main_loop: bool = False) -> None:
         pen.gate = pen.gate._replace(watchdog_left_ms=min(before.watchdog_left_ms, pen.gate.watchdog_left_ms))
     pen.order = None
     pen.setting_um = state.depth_um if state[0] in _MEASURED else 0
+    second = pen.second
+    second.gate_of, second.gate, second.setting_um = pen.gate, gate_inverse(pen.gate), pen.setting_um ^ SETTING_TOP
 
 
 def settle_writes(pen: Inside, trace: Trace | None) -> None:

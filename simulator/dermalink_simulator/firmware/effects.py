@@ -215,6 +215,7 @@ def _fault(pen: Inside, _event: Event, _before: TherapyState) -> None:
 
 def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
     pen.monitor, pen.monitor_told = type(pen.monitor)(), False
+    pen.second.keep_monitor(pen.monitor)
     write(pen, FaultCleared(fault=Reason(before.fault)))
 
 

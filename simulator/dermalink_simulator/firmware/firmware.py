@@ -13,10 +13,12 @@ from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import att_error
 from dermalink_simulator.firmware.indicator import shown
 from dermalink_simulator.firmware.inside import Inside, Nobody, Trace, limits_for
+from dermalink_simulator.firmware.memory_fault import cut, latch, looked
 from dermalink_simulator.firmware.monitor import watch
 from dermalink_simulator.firmware.ports import Port, StreamCodec
 from dermalink_simulator.firmware.safeguards import Profile, checked
 from dermalink_simulator.firmware.selftest import Declared
+from dermalink_simulator.firmware.twice import gate_inverse, monitor_inverse
 from dermalink_simulator.seam import Bench, DriveOrder, FlashOp, Indicator, PortKind, PowerCause, Sensors, Tag
 from dermalink_simulator.therapy import gate
 from dermalink_simulator.therapy.events import Event, EventKind
@@ -68,6 +70,7 @@ class PenFirmware:
         pen.declared = Declared(factory.sensor_accuracy_um, factory.drive_tolerance_um, factory.retraction_ms)
         pen.limits = limits_for(factory.rate_min_hz, factory.rate_max_hz, self._disabled)
         pen.compiled = gate.compiled(pen.limits)
+        pen.second.keep_limits(pen.limits)
         pen.cause = cause
 
     def _boot(self, sensors: Sensors) -> None:
@@ -102,6 +105,16 @@ class PenFirmware:
         if pen.clock.trouble != record.clock_trouble:
             effects.clock_changed(pen, record.clock_s)
 
+    # Memory
+
+    def _in_main(self) -> Inside:
+        """What the pen keeps, compared (SR-BIST-1); the main loop has to write down and say what was found."""
+        pen = looked(self._pen)
+        if pen.memory_fault and pen.booted and not pen.memory_told:
+            latch(pen)
+            sensing.tell_clock(pen, self._trace)
+        return pen
+
     # Connections
 
     def link_up(self, port: int, kind: PortKind) -> None:
@@ -110,28 +123,30 @@ class PenFirmware:
 
     def link_down(self, port: int) -> None:
         """A connection is gone; a session that it owned has no owner, and what moved stops."""
-        gone = self._pen.ports.pop(port, None)
+        pen = self._in_main()
+        gone = pen.ports.pop(port, None)
         if gone is not None:
             gone.end_seal()
-            dispatcher.forget_port(self._pen, port)
-            pairing.gone(self._pen, port)
-            self._pen.lost += gone.lost
-            core.feed(self._pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
-            core.wind(self._pen)
+            dispatcher.forget_port(pen, port)
+            pairing.gone(pen, port)
+            pen.lost += gone.lost
+            core.feed(pen, Event(kind=EventKind.LINK_LOST, port=port + 1), self._trace)
+            core.wind(pen)
 
     def keeps(self, port: int) -> bool:
         """Whether this connection gives way to nobody: it owns the session, or it is where the pen's owner is."""
-        return keeps(self._pen, port)
+        return keeps(looked(self._pen), port)
 
     def handle(self, port: int, data: bytes) -> None:
         """Bytes arrived; Stop takes effect before this returns."""
-        known = self._pen.ports.get(port)
-        if isinstance(known, GattPort) and att_error(self._pen, known, data):
+        pen = self._in_main()
+        known = pen.ports.get(port)
+        if isinstance(known, GattPort) and att_error(pen, known, data):
             known.count_broken()  # whoever wrote it was told so, or asked for no response
         elif known is not None:
-            dispatcher.handle(self._pen, known, data, self._trace)
-            core.settle_writes(self._pen, self._trace)
-            dispatcher.resolve_deferred(self._pen)
+            dispatcher.handle(pen, known, data, self._trace)
+            core.settle_writes(pen, self._trace)
+            dispatcher.resolve_deferred(pen)
 
     def tx(self, port: int) -> bytes:
         """Bytes to send on a port, taken."""
@@ -163,25 +178,31 @@ class PenFirmware:
 
     def gatt_read(self, uuid16: int) -> bytes:
         """The present value of a readable characteristic; empty for one that the pen does not have."""
-        return gatt_values.value_of(self._pen, uuid16)
+        return gatt_values.value_of(looked(self._pen), uuid16)
 
     # Time
 
     def tick(self, dt_ms: int, sensors: Sensors) -> None:
         """The main loop."""
-        pen = self._pen
+        pen = self._in_main()
         if not pen.booted:
             self._boot(sensors)
+            if pen.memory_fault:
+                cut(pen)
+            self._in_main()
         sensing.main_tick(pen, dt_ms, sensors, self._trace)
         if pen.deferred is not None or pen.symptoms.replies:
             dispatcher.resolve_deferred(pen)
 
     def guard_tick(self, dt_ms: int, sensors: Sensors) -> None:
         """The timer interrupt: monitor, lease, watchdog, gate, the button as stop; whatever the main loop does."""
-        pen, disabled = self._pen, self._disabled
+        pen, disabled = looked(self._pen), self._disabled
+        second = pen.second
         pen.guarded_ms += dt_ms
         button, pressed = button_step(pen.button, dt_ms, sensors.button)
-        pen.button = button
+        if button is not pen.button:
+            pen.button = button
+            second.keep_button(button)
         if pressed:
             pen.pressed = True
         seated = sensors.head_present
@@ -190,7 +211,10 @@ class PenFirmware:
             # Where there is no head there is nothing that the sensor could agree with the drive about.
             seen = (depth_um, peak_um, feedback_um, strokes if seated else 0)
             accuracy_um, tolerance_um, _ = pen.declared
-            pen.monitor = watch(pen.monitor, seen, pen.setting_um if seated else 0, accuracy_um, tolerance_um)
+            monitor = watch(pen.monitor, seen, pen.setting_um if seated else 0, accuracy_um, tolerance_um)
+            if monitor is not pen.monitor:
+                pen.monitor = monitor
+                second.monitor_of, second.monitor = monitor, monitor_inverse(monitor)
         if peak_um:
             pen.sampler.peak(peak_um)
         if pen.self_test.runs:
@@ -202,6 +226,7 @@ class PenFirmware:
             if not seated and wants != gate.EXERCISE:
                 pressed = 1  # a head that goes stops the drive as a press does (SR-CART-3)
             pen.gate = pen.compiled.guard(pen.gate, (dt_ms, 1 if pen.monitor.latched else 0, pressed, sensors.contact))
+            second.gate_of, second.gate = pen.gate, gate_inverse(pen.gate)
             pen.order = None
 
     def _without(self, dt_ms: int, pressed: int) -> int:
@@ -215,7 +240,7 @@ class PenFirmware:
 
     def wake_ms(self) -> int:
         """At most how long until the next tick is due."""
-        pen = self._pen
+        pen = looked(self._pen)
         head_unknown = pen.head.unread and pen.head.tag is None
         busy = not pen.booted or pen.state[0] in AWAKE or pen.deferred is not None or head_unknown
         return BUSY_WAKE_MS if busy or not settled(pen.button) else IDLE_WAKE_MS
@@ -224,11 +249,13 @@ class PenFirmware:
 
     def bonding_open(self) -> int:
         """Whether a pairing of Bluetooth's own that has begun may go on."""
-        return bonding.is_open(self._pen, pairing.idle(self._pen))
+        pen = looked(self._pen)
+        return bonding.is_open(pen, pairing.idle(pen))
 
     def bonding_begin(self) -> int:
         """Whether one may begin now; it counts then."""
-        return bonding.begin(self._pen, pairing.idle(self._pen))
+        pen = looked(self._pen)
+        return bonding.begin(pen, pairing.idle(pen))
 
     def link_encrypted(self, port: int, key: bytes) -> None:
         """Bluetooth has encrypted the link of a GATT port, or has done so anew."""
@@ -244,7 +271,7 @@ class PenFirmware:
 
     def tag_read(self, tag: Tag | None) -> None:
         """The tag that was asked for."""
-        pen = self._pen
+        pen = self._in_main()
         pen.head.read(tag)
         if pen.booted and pen.head.changed:
             sensing.tell_head(pen, self._trace)
@@ -263,7 +290,7 @@ class PenFirmware:
 
     def flash_done(self, ok: bool) -> None:
         """The operation taken by `flash_next` ended."""
-        pen = self._pen
+        pen = self._in_main()
         ended = pen.store.done(ok)
         if ended is not None:
             pen.written.append(ended)
@@ -275,6 +302,8 @@ class PenFirmware:
         """What the drive is to do, now."""
         pen = self._pen
         if pen.order is None:
+            if pen.gate is not pen.second.gate_of or pen.limits is not pen.second.limits_of:
+                looked(pen)
             pen.order = pen.compiled.order(pen.gate)
         return pen.order
 
@@ -284,7 +313,7 @@ class PenFirmware:
 
     def indicator(self) -> Indicator:
         """What light and vibration show."""
-        return shown(self._pen)
+        return shown(looked(self._pen))
 
     # For tests
 

@@ -216,6 +216,14 @@ class FlashStore:
         self._queue = deque([*before, urgent, *after])
 
     @property
+    def newest(self) -> StateRecord:
+        """How things stand once all that waits is written."""
+        record = self.record
+        for waiting in self._queue:
+            record = record._replace(**waiting.changes)
+        return record
+
+    @property
     def busy(self) -> bool:
         """Whether anything waits to be written."""
         return bool(self._queue or self._works or self._now is not None)

@@ -23,6 +23,7 @@ from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
 from dermalink_simulator.firmware.tags import NO_TAG_ID
 from dermalink_simulator.firmware.telemetry import Sampler
+from dermalink_simulator.firmware.twice import Second
 from dermalink_simulator.seam import Bench, DriveOrder, PowerCause, Sensors
 from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
 from dermalink_simulator.therapy.gate import AT_REST, compiled
@@ -131,21 +132,21 @@ class Inside:
         self.channels = 0  # handshakes so far
         self.handshakes: dict[int, tuple[int, int]] = {}  # of a port: how many are used up, and since which tick
         self.sensors = Sensors()
-        self.tick_ms = 0
-        self.boot_id = 0
+        self.tick_ms = self.boot_id = 0
         self.booted = False
+        self.memory_fault = self.memory_told = False  # kept copies differed; the main loop has written it down
         self.cause = PowerCause.SWITCHED_ON
         # Measuring
         self.monitor = CLEAR
         self.monitor_told = False
         self.setting_um = 0
         self.button, self.hold = AT_POWER_UP, NO_HOLD
+        self.second = Second(self.state, self.limits, self.gate, self.monitor, self.button)
         self.pressed, self.press_left_ms = False, 0  # the second: how long the last press still speaks for a new clock
         self.press_waits = False
         self.guarded_ms = 0
         self.dwell = FRESH
-        self.force_over_ms = 0
-        self.rate = STEADY
+        self.force_over_ms, self.rate = 0, STEADY
         self.contact = self.raw_contact = 0
         self.shape = NO_SHAPE
         self.sampler = Sampler()

@@ -1,7 +1,7 @@
 """The firmware's memory as a test sees it: each variable that it keeps as a row of bits, of which one can be flipped.
 
 The fields come in the order of declaration, the lowest bit of each first; a field's width is the declared one, a
-limit's 32 bits.
+limit's 32 bits. The second, inverted copy of a variable follows the first, bit for bit (`twice`).
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from typing import Any, Final, NamedTuple
 from dermalink_simulator.firmware.button import Button
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.monitor import Monitor
+from dermalink_simulator.firmware.twice import layout
 from dermalink_simulator.seam import Kept
-from dermalink_simulator.therapy.core_limits import LIMITS, CoreLimits
+from dermalink_simulator.therapy.core_limits import CoreLimits
 from dermalink_simulator.therapy.gate import GateState, compiled
 from dermalink_simulator.therapy.state import TherapyState
-from dermalink_simulator.therapy.widths import kinds
 
 SETTING_BITS: Final = 16
-LIMIT_BITS: Final = 32
-RECORDS: Final[Mapping[Kept, tuple[str, type]]] = {
-    Kept.THERAPY: ("state", TherapyState),
-    Kept.LIMITS: ("limits", CoreLimits),
-    Kept.GATE: ("gate", GateState),
-    Kept.MONITOR: ("monitor", Monitor),
-    Kept.BUTTON: ("button", Button),
+RECORDS: Final[Mapping[Kept, tuple[str, str, type]]] = {
+    Kept.THERAPY: ("state", "therapy", TherapyState),
+    Kept.LIMITS: ("limits", "limits", CoreLimits),
+    Kept.GATE: ("gate", "gate", GateState),
+    Kept.MONITOR: ("monitor", "monitor", Monitor),
+    Kept.BUTTON: ("button", "button", Button),
 }
+"""Of each record its names in `Inside` and in `twice.Second`, and its type."""
 
 
 class Cell(NamedTuple):
@@ -37,7 +37,12 @@ class Cell(NamedTuple):
 
 
 def kept_bits(variable: int) -> int:
-    """How many bits a variable has; 0 for one that is not kept."""
+    """How many bits a variable has, in both copies; 0 for one that is not kept."""
+    return 2 * copy_bits(variable)
+
+
+def copy_bits(variable: int) -> int:
+    """How many bits one copy has."""
     if variable == Kept.SETTING:
         return SETTING_BITS
     return sum(cell.bits for cell in _cells(variable)) if variable in RECORDS else 0
@@ -45,12 +50,23 @@ def kept_bits(variable: int) -> int:
 
 def flip(pen: Inside, variable: int, bit: int) -> None:
     """Flip a bit of a variable in place; one that is not there is nobody's."""
+    bits = copy_bits(variable)
+    pen.second.forget()
     if variable == Kept.SETTING:
-        pen.setting_um ^= 1 << bit % SETTING_BITS
-        return
-    if variable not in RECORDS:
-        return
-    name, _ = RECORDS[Kept(variable)]
+        if bit < bits:
+            pen.setting_um ^= 1 << bit
+        else:
+            pen.second.setting_um ^= 1 << bit - bits
+    elif variable in RECORDS:
+        if bit < bits:
+            _flip_first(pen, variable, bit)
+        else:
+            _flip_second(pen, variable, bit - bits)
+    pen.order = None  # it is made of the gate and the limits when it is asked for
+
+
+def _flip_first(pen: Inside, variable: int, bit: int) -> None:
+    name, _, _ = RECORDS[Kept(variable)]
     for cell in _cells(variable):
         if bit < cell.bits:
             setattr(pen, name, _flipped(getattr(pen, name), cell, bit))
@@ -58,7 +74,13 @@ def flip(pen: Inside, variable: int, bit: int) -> None:
         bit -= cell.bits
     if variable == Kept.LIMITS:
         pen.compiled = compiled(pen.limits)
-    pen.order = None  # it is made of the gate and the limits when it is asked for
+
+
+def _flip_second(pen: Inside, variable: int, bit: int) -> None:
+    _, name, _ = RECORDS[Kept(variable)]
+    second = bytearray(getattr(pen.second, name))
+    second[bit // 8] ^= 1 << bit % 8
+    setattr(pen.second, name, bytes(second))
 
 
 def _flipped(record: Any, cell: Cell, bit: int) -> Any:
@@ -71,15 +93,9 @@ def _flipped(record: Any, cell: Cell, bit: int) -> Any:
 
 @cache
 def _cells(variable: int) -> tuple[Cell, ...]:
-    _, record = RECORDS[Kept(variable)]
-    if record is CoreLimits:
-        return tuple(
-            Cell(name, at, LIMIT_BITS)
-            for name, value in LIMITS._asdict().items()
-            for at in (range(len(value)) if isinstance(value, tuple) else (-1,))
-        )
+    _, _, record = RECORDS[Kept(variable)]
     return tuple(
         Cell(name, at, kind.top.bit_length())
-        for name, kind in kinds(record).items()
+        for name, kind in layout(record).items()
         for at in (range(kind.cells) if kind.cells else (-1,))
     )

@@ -27,6 +27,7 @@ SAFEGUARDS: Final = frozenset(
         "detectors",  # dwell, pressure, rate
         "wait",  # the wait between sessions
         "owner-check",  # who is not the pen's owner is told no
+        "twice-kept",  # what is kept twice is compared before it is used
     }
 )
 

@@ -119,6 +119,8 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
         elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
             feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
     pen.hold, pen.button, meaning = hold_step(pen.hold, pen.button, pairing.idle(pen))
+    if pen.button is not pen.second.button_of:
+        pen.second.keep_button(pen.button)
     if meaning is Meaning.SYMPTOM:
         feed(pen, _BUTTON_SYMPTOM, trace)
     elif meaning is Meaning.HAND_OVER:

@@ -14,6 +14,7 @@ from dermalink_protocol.codewords import State
 from dermalink_protocol.messages import identity, therapy
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.faults.words import VOCABULARY, WORDS, FaultKind
+from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.hardware.air import ROOM
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import SECTOR_BYTES, Kept, Sensors
@@ -233,8 +234,8 @@ def crashing(word: FaultKind | None) -> dict[str, Any]:
 
 
 def remembering(word: FaultKind | None) -> dict[str, Any]:
-    """A pen with firmware in whose memory a bit of the wait is flipped, which its status tells."""
-    pen = SimulatedPen()
+    """A pen with firmware that believes its memory, in which a bit of the wait is flipped, which its status tells."""
+    pen = SimulatedPen(firmware=lambda: PenFirmware(disabled=frozenset({"twice-kept"})))
     host = RawHost(pen)
     host.hello()
     host.wait_for(State.IDLE)
