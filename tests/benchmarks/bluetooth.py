@@ -50,6 +50,7 @@ except ImportError as missing:
     raise Missing(f"{missing} (the extra `simulator` has it)") from missing
 
 ATT_MTU: Final = 247
+LEAST_SEALED: Final = 185  # from there on a sealed status fits one value, as one in the clear does
 SHORT, LONG = 20, 244  # what a notification holds at the least ATT_MTU, and at the one that is usual
 TRIPS: Final = 200
 NOTIFICATIONS: Final = 1_000
@@ -79,7 +80,8 @@ def rows() -> Iterator[Row]:
     with asyncio.Runner() as runner:
         yield from in_turn(runner, echoes)
         yield from in_turn(runner, statuses)
-        yield runner.run(sealed_by_ble())
+        for att_mtu in (LEAST_SEALED, ATT_MTU):
+            yield runner.run(sealed_by_ble(att_mtu))
     yield from sessions()
 
 

@@ -53,6 +53,32 @@ def test_no_record_of_any_kind_with_any_bit_altered_is_taken_by_the_pen(request_
     assert [got for got in owner.opened[heard:] if got.request_id]
 
 
+@pytest.mark.sr("SR-SEC-1", side="pen")
+@pytest.mark.parametrize("request_type", SEALED_REQUESTS, ids=lambda each: each.__name__)
+def test_nothing_opens_where_any_bit_before_a_record_is_altered(request_type: type[Message]) -> None:
+    """Opcode and request id stand in the clear: with a bit of them altered a sealed message is none any more."""
+    owner = owner_of(owned_pen())
+    owner.open()
+    before = owner.status()
+    channel = int(request_type.channel or Channel.COMMAND)
+    _, body = owner.body(int(request_type.opcode), would_be_granted(owner, request_type))
+    good = owner.sealed(channel, body)
+    heard = len(owner.opened)
+    for changed in every_flip(good[:4]):
+        owner.put(channel, changed + good[4:])
+    owner.pump()
+    assert [got for got in owner.opened[heard:] if got.request_id] == []
+    after = owner.status()
+    assert [after[name] for name in ("state", "session", "utc")] == [
+        before[name] for name in ("state", "session", "utc")
+    ]
+    heard = len(owner.opened)
+    owner.put(channel, good)
+    owner.pen.advance(100)
+    owner.pump()
+    assert [got for got in owner.opened[heard:] if got.request_id]
+
+
 @pytest.mark.sr("SR-SEC-1", "SR-STOP-4", side="pen")
 @pytest.mark.parametrize(("opcode", "payload"), [(raw.STOP, b""), (raw.SYMPTOM, b"\1")], ids=["stop", "symptom"])
 def test_no_altered_bit_of_a_stop_or_a_symptom_locks_anything_and_each_is_obeyed_as_a_plain_stop(
