@@ -108,9 +108,8 @@ PAIR_TRIES: Final = Limit(3, "SR-SEC-2", ASSUMPTION)
 PAIR_BARRED_S: Final = Limit(600, "SR-SEC-2", ASSUMPTION)
 PAIR_BARRED_MAX_S: Final = Limit(600 << 12, "SR-SEC-2", "ten minutes doubled twelve times, four weeks (assumption)")
 HAND_OVER_HOLD_MS: Final = Limit(10_000, "SR-OWN-1", ASSUMPTION)
-# For how long after a press Bluetooth's own pairing is possible, and how many may be begun for each press.
-BOND_WINDOW_MS: Final = Limit(60_000, "SR-SEC-1", ASSUMPTION)
-BONDS_PER_WINDOW: Final = Limit(6, "SR-SEC-5", ASSUMPTION)
+BOND_WINDOW_MS: Final = Limit(60_000, "SR-SEC-1", f"{ASSUMPTION}: from a press on, as for a code")
+BONDS_PER_WINDOW: Final = Limit(6, "SR-SEC-5", f"{ASSUMPTION}: Bluetooth's own pairings that are begun, for each press")
 
 # Wire
 PROTOCOL_VERSION: Final = Limit(1, "SR-SEC-1", CONTRACT)

@@ -122,9 +122,11 @@ def test_a_pen_is_made_somebodys_taken_over_and_given_up(world: World) -> None:
 @pytest.mark.parametrize("world", ["tcp"], indirect=True)
 def test_a_second_pairing_says_that_there_is_nothing_to_do(world: World) -> None:
     assert world.pair("hers", PRESS)[0] == ExitCode.DONE
-    code, out, _ = world.run("hers", "pair", typed=world.code)
-    assert code == ExitCode.DONE
-    assert out.startswith(f"The pen {world.serial} is paired with this computer.")
+    for typed in (world.code, "111-222-331"):  # the second is a code, and not this pen's
+        code, out, _ = world.run("hers", "pair", typed=typed)
+        assert code == ExitCode.DONE
+        assert out.startswith(f"The pen {world.serial} is this computer's already. The code was not needed")
+    assert json.loads(world.run("hers", "pair", "--json", typed=world.code)[1])["result"] == "already_paired"
 
 
 @pytest.mark.alone

@@ -21,6 +21,7 @@ from dermalink.ownership.pairing_link import PairingLink, greeted
 from dermalink.ownership.results import (
     HAND_OVER,
     WINDOW_S,
+    AlreadyPaired,
     CutOff,
     Owned,
     Paired,
@@ -102,7 +103,8 @@ class Led:
         finally:
             self._tries = pairing.tries
         if isinstance(result, Paired):
-            doing.say("Paired; bonding, so that Bluetooth encrypts as well")
+            if self._url is not None and self._url.startswith("ble:"):
+                doing.say("Paired; bonding, so that Bluetooth encrypts as well")
             await self._bond(link, result)
         return result
 
@@ -143,7 +145,7 @@ class Led:
             async with connected(self._url, inspect_only=True) as pen:
                 known = await asked(self._store.known, self.serial_number)
                 if known is not None:
-                    self.result = Paired(known)
+                    self.result = AlreadyPaired(known)
                 try:
                     await pen.secure()
                 except UNBONDED as error:

@@ -32,7 +32,7 @@ def said_code(code: str | None, qr: str | None) -> Said:
         raise click.UsageError("--code or --qr, not both")
     if code is not None or qr is not None:
         click.echo(SEEN, err=True)
-        return _parsed(code) if code is not None else _parsed(qr or "")
+        return _parsed(code) if code is not None else _labelled(qr or "")
     if a_person_types():
         return _asked()
     line = sys.stdin.readline(LINE_MAX).strip()
@@ -60,7 +60,9 @@ def _asked() -> Said:
 
 def _parsed(text: str) -> Said:
     """A code, or a QR code's text: a scanner that acts as a keyboard types that."""
-    if ":" in text:
-        label = parse_label(text.strip())
-        return Said(label.code, label.serial_number)
-    return Said(SetupCode.parse(text))
+    return _labelled(text) if ":" in text else Said(SetupCode.parse(text))
+
+
+def _labelled(text: str) -> Said:
+    label = parse_label(text.strip())
+    return Said(label.code, label.serial_number)

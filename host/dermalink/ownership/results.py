@@ -32,6 +32,18 @@ class Paired:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyPaired(Paired):
+    """The pen was this computer's before, as it has proved; the code was not asked of it."""
+
+    @property
+    def said(self) -> str:
+        """What is true."""
+        return f"The pen {self.pen.serial_number} is this computer's already."
+
+    advice = "The code was not needed, and so not compared with the pen's"
+
+
+@dataclass(frozen=True, slots=True)
 class WrongCode:
     """The pen has another code, or somebody stands between; a try is spent. `tries_left` at most, if nobody else tries.
 

@@ -114,6 +114,9 @@ class SetupCode:
                 limit=f"it has {PRINTED_DIGITS}, so {abs(PRINTED_DIGITS - len(digits))} {few}",
                 advice=f"{_READ_AGAIN}, the last one included.",
             )
+        if digits[:CODE_DIGITS] in TRIVIAL_CODES:
+            limit = "no pen has one that anybody would try first"
+            raise TrivialCode("the code was refused", limit=limit, advice=f"{_READ_AGAIN}. No try was spent.")
         code = cls(digits[:CODE_DIGITS])
         if not compare_digest(code.check_digit, digits[CODE_DIGITS:]):
             advice = f"{_READ_AGAIN}: one is wrong, or two are swapped. No try was spent."

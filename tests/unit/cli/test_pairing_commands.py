@@ -186,6 +186,7 @@ def test_a_mistyped_code_reaches_no_pen(pen: PairingPen) -> None:
     assert pen.seen == []
     assert run("pair", typed="\n").exit_code == ExitCode.USAGE
     assert run("pair", "--code", GOOD, "--qr", "DERMALINK:1:x").exit_code == ExitCode.USAGE
+    assert "it is no Dermalink pen's" in run("pair", "--qr", "garbage").stderr
 
 
 def test_another_pens_card_is_refused_before_a_try(pen: PairingPen) -> None:
@@ -280,7 +281,7 @@ def test_a_pen_that_this_computer_has_keys_of_is_tried_with_them(
     use(monkeypatch, works=works)
     result = run("pair", typed=GOOD)
     assert result.exit_code == (ExitCode.DONE if works else ExitCode.REFUSED)
-    assert ("is paired with this computer" if works else "hold its button for 10 s") in result.output
+    assert ("is this computer's already" if works else "hold its button for 10 s") in result.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder has no such bits there")

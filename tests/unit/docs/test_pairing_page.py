@@ -30,6 +30,6 @@ def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
 
 def test_each_result_is_in_the_hosts_states() -> None:
     states = PAGE.partition("## The host's states")[2].partition("##")[0]
-    for kind in (results.Paired, results.WrongCode, results.WindowShut, results.Barred, results.Owned, results.Failed,
+    for kind in (results.Paired, results.AlreadyPaired, results.WrongCode, results.WindowShut, results.Barred, results.Owned, results.Failed,
                  results.CutOff):  # fmt: skip
         assert f"`{kind.__name__}`" in states

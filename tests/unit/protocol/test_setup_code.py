@@ -87,7 +87,8 @@ def test_the_codes_that_anybody_would_try_first_can_be_neither_made_nor_typed() 
         for make in (SetupCode, lambda text: SetupCode.from_number(int(text))):
             with pytest.raises(TrivialCode, match="Draw another"):
                 make(digits)
-        assert refusal_of(digits + check_digit(digits)) is TrivialCode
+        with pytest.raises(TrivialCode, match="No try was spent"):
+            SetupCode.parse(digits + check_digit(digits))
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 10, 11, 100])
