@@ -237,11 +237,14 @@ class Mechanism:
                 self._rest_at = -REST_EVERY_MS
         if drive.steady_per_us and not drive.exercised:
             # Only the cam turns: all that changes from one call to the next is how far out it stands.
-            head = drive.carriage_um + seat.offset_um
-            head = min(head, seat.limit_um)
-            depth = sensor.read(head * (1 + cos(tau * drive.phase)) / 2 if head > 0 else head)
-            self._depth = max(0, depth)
-            self._belief = 0
+            carriage = drive.carriage_um
+            head = min(carriage + seat.offset_um, seat.limit_um)
+            out = (1 + cos(tau * drive.phase)) / 2
+            depth = sensor.read(head * out if head > 0 else head)
+            self._depth = depth if depth > 0 else 0
+            # A stroke that the spring cuts short ends here, so both sensors have to have seen the same of it.
+            belief = self.feedback.read(carriage * out) if head > 0 else 0
+            self._belief = belief if belief > 0 else 0
             if now_ms - self._rest_at >= REST_EVERY_MS:
                 self._read_rest(now_ms, 0, 0)
             return

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dermalink_protocol.codewords import State
 from dermalink_protocol.zones import Direction, Zone
 from dermalink_simulator.hardware.cartridge import Seat, glide_head, long_head
 from dermalink_simulator.hardware.chance import generator
 from dermalink_simulator.hardware.physics import Physics
+from tests.fault.running_pen import Running
 from tests.unit.hardware.rig import Rig
 
 
@@ -185,3 +187,16 @@ def test_a_stroke_that_is_cut_short_is_known_as_deep_as_it_went() -> None:
     assert min(depths) > 50
     assert max(depths) > 400
     assert len(set(depths)) > 10
+
+
+@pytest.mark.sr("SR-DEPTH-7", side="pen")
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_stroke_that_the_spring_cuts_short_was_the_same_stroke_to_both_sensors(seed: int) -> None:
+    running = Running(seed, depth_um=200)
+    for lift in range(20):
+        running.pen.hand.lift()
+        running.host.run(437 + lift)
+        running.pen.hand.go_on()
+        running.host.run(403)
+        status = running.host.status()
+        assert status.state == State.RUNNING, (lift, status.reason)
