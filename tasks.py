@@ -43,6 +43,7 @@ GENERATORS = (
     "dermalink_protocol.generate.vectors",
     "dermalink_protocol.generate.reference",
     "dermalink_simulator.cli.reference",
+    "dermalink_simulator.cli.strangers_reference",
     "tests.traceability",
 )
 
