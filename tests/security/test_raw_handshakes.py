@@ -1,5 +1,6 @@
 """Handshakes with a simulated pen: wrong keys, altered words, words played back, and as many as anybody can ask for."""
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +16,7 @@ from dermalink_simulator.firmware.access import end_channels
 from dermalink_simulator.firmware.firmware import PenFirmware
 from dermalink_simulator.firmware.owner_record import NO_OWNER
 from dermalink_simulator.hardware.board import PORTS_MAX, TICK_MS
+from dermalink_simulator.hardware.places import NoPlaceError
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.seam import PortKind
 from tests.support import raw_pen as raw
@@ -388,3 +390,48 @@ def test_a_storm_of_connections_does_not_end_the_owners() -> None:
         pen.advance(20)
     assert last.status()["state"] == raw.IDLE
     assert inside(pen).ports[first.port.number].seal.number != 1  # one of his is kept, not all of them
+
+
+def storm(pen: SimulatedPen, connections: int) -> Iterator[int]:
+    """Five connections a millisecond, each with a Hello of its own or noise; yields how many were let in."""
+    let_in = 0
+    for number in range(connections):
+        with contextlib.suppress(NoPlaceError):
+            port = pen.connect()
+            let_in += 1
+            hello = frame(raw.ON_STATUS, raw.HELLO, 1, struct.pack("<HI", 1, number))
+            port.write(b"\x55\xaa" * 20 if number % 2 else hello)
+        if number % 5 == 4:
+            pen.advance(1)
+        yield let_in
+
+
+@pytest.mark.sr("SR-SEC-5", "SR-STOP-1", "SR-STOP-7", side="pen")
+@pytest.mark.parametrize("ending", ["sealed stop", "clear stop", "silence"])
+def test_thousands_of_connections_end_no_pass_and_hold_up_no_end_of_one(ending: str) -> None:
+    owner = running()
+    goes_on = storm(owner.pen, 6_000)
+    let_in = 0
+    for _ in range(20):
+        for _ in range(250):
+            let_in = next(goes_on)
+        owner.status()
+        owner.renew()
+    assert owner.status()["state"] == raw.RUNNING
+    assert let_in > 2 * PORTS_MAX
+    assert len(inside(owner.pen).ports) <= PORTS_MAX
+    if ending == "sealed stop":
+        owner.send(raw.ON_STOP, raw.STOP)
+    elif ending == "clear stop":
+        owner.put(raw.ON_STOP, owner.body(raw.STOP)[1])
+    began = owner.pen.now_ms
+    for _ in goes_on:
+        if not owner.pen.needles_out:
+            break
+    in_ms = owner.pen.now_ms - began
+    for _ in range(LEASE_DEFAULT_MS):
+        if owner.pen.needles_out:
+            owner.pen.advance(1)
+            in_ms += 1
+    assert in_ms <= (LEASE_DEFAULT_MS + IN_WITHIN_MS + 10 if ending == "silence" else IN_WITHIN_MS)
+    assert not owner.port.closed
