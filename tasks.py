@@ -44,6 +44,7 @@ GENERATORS = (
     "dermalink_protocol.generate.reference",
     "dermalink_simulator.cli.reference",
     "dermalink_simulator.cli.strangers_reference",
+    "tests.desk_vectors",
     "tests.traceability",
 )
 

@@ -56,7 +56,8 @@ def pairing_lines() -> Iterator[Line]:
     yield from _owner_keys()
 
 
-def _drawn(name: str) -> int:
+def drawn(name: str) -> int:
+    """A number that stands for a drawn one, the same in every run."""
     return int.from_bytes(sha256(name.encode()).digest(), "big") % ORDER
 
 
@@ -170,9 +171,13 @@ def _registrations() -> Iterator[Line]:
 # Whole runs
 
 
+def context_of(version: int, negotiated: bytes) -> bytes:
+    """What a transcript begins with."""
+    return b"dermalink pairing " + SUITE + b" " + version.to_bytes(2, "little") + sha256(negotiated).digest()
+
+
 def _names(version: int = 1, negotiated: bytes = NEGOTIATED) -> Names:
-    context = b"dermalink pairing " + SUITE + b" " + version.to_bytes(2, "little") + sha256(negotiated).digest()
-    return Names(context, HOST_ID, SERIAL_NUMBER.encode())
+    return Names(context_of(version, negotiated), HOST_ID, SERIAL_NUMBER.encode())
 
 
 def _run(name: str, names: Names, scalars: tuple[int, int, int, int]) -> Line:
@@ -191,7 +196,7 @@ def _runs() -> Iterator[Line]:
     _, w0, w1 = derived(DIGITS, SERIAL_NUMBER, SALT, 1_000)
     for version, negotiated in ((1, NEGOTIATED), (0xFFFF, b"")):
         made_of = {"protocol_version": version, "negotiated": negotiated.hex(), "serial_number": SERIAL_NUMBER}
-        line = _run(f"a pen, version {version}", _names(version, negotiated), (w0, w1, _drawn("x"), _drawn("y")))
+        line = _run(f"a pen, version {version}", _names(version, negotiated), (w0, w1, drawn("x"), drawn("y")))
         yield {**line, "made_of": {**made_of, "host_id": HOST_ID.hex()}}
     yield _run("the smallest and largest numbers", RFC, (1, ORDER - 1, ORDER - 1, 1))
 
@@ -231,7 +236,7 @@ def _no_shares(honest: bytes) -> dict[str, bytes]:
 def _bad_runs() -> Iterator[Line]:
     names = _names()
     _, w0, w1 = derived(DIGITS, SERIAL_NUMBER, SALT, 1_000)
-    x, y = _drawn("x"), _drawn("y")
+    x, y = drawn("x"), drawn("y")
     made = run(names, w0, w1, x, y)
     pen: Line = {
         "side": "pen",
@@ -259,9 +264,9 @@ def _bad_runs() -> Iterator[Line]:
         for name, change in _other_names(names).items():
             yield {"bad": f"{side}: {name}", **line, **change, "error": "WrongConfirmation"}
         for name, value in {"0": 0, "n": ORDER}.items():
-            drawn = "y" if side == "pen" else "x"
-            yield {"bad": f"{side}: {drawn} = {name}", **line, drawn: number(value).hex(), "error": "BadScalar"}
-        other = plain(add(times(_drawn("z"), G), times(w0, mask)))
+            own = "y" if side == "pen" else "x"
+            yield {"bad": f"{side}: {own} = {name}", **line, own: number(value).hex(), "error": "BadScalar"}
+        other = plain(add(times(drawn("z"), G), times(w0, mask)))
         yield {"bad": f"{side}: another's share", **line, "share": other.hex(), "error": "WrongConfirmation"}
     for name, values in {"w0 = 0": (0, w1), "w1 = 0": (w0, 0), "w0 = n": (ORDER, w1)}.items():
         scalars = {"w0": number(values[0]).hex(), "w1": number(values[1]).hex()}
@@ -271,7 +276,7 @@ def _bad_runs() -> Iterator[Line]:
 
 def _of_another_code(names: Names, pen: Line, host: Line, share_p: bytes, share_v: bytes) -> Iterator[Line]:
     _, other_w0, other_w1 = derived(OTHER_DIGITS, SERIAL_NUMBER, SALT, 1_000)
-    wrong = run(names, other_w0, other_w1, _drawn("x"), _drawn("y"))
+    wrong = run(names, other_w0, other_w1, drawn("x"), drawn("y"))
     to_pen = {"share": wrong.share_p.hex(), "confirmation": wrong.confirm_p.hex(), "error": "WrongConfirmation"}
     yield {"bad": "pen: a host with another code", **pen, **to_pen}
     to_host = {"share": wrong.share_v.hex(), "confirmation": wrong.confirm_v.hex(), "error": "WrongConfirmation"}
@@ -306,7 +311,8 @@ def _other_names(names: Names) -> dict[str, Line]:
 # Static keys
 
 
-def _seal(shared: bytes, label: str, public: bytes, bound_to: bytes) -> bytes:
+def seal(shared: bytes, label: str, public: bytes, bound_to: bytes) -> bytes:
+    """A static key, `public`, sealed for the other side under a run's shared key."""
     key = hkdf(shared, f"dermalink pairing 1 {label} key".encode())
     return ChaCha20Poly1305(key).encrypt(bytes(12), public, bound_to)
 
@@ -314,7 +320,7 @@ def _seal(shared: bytes, label: str, public: bytes, bound_to: bytes) -> bytes:
 def _owner_keys() -> Iterator[Line]:
     shared, other = sha256(b"shared").digest(), sha256(b"another run").digest()
     host, pen = (sha256(name).digest()[:31] + b"\x40" for name in (b"host", b"pen"))
-    to_pen, to_host = _seal(shared, "host", host, b""), _seal(shared, "pen", pen, host)
+    to_pen, to_host = seal(shared, "host", host, b""), seal(shared, "pen", pen, host)
     yield {
         "good": "keys: exchanged",
         "shared": shared.hex(),
@@ -335,17 +341,13 @@ def _owner_keys() -> Iterator[Line]:
             "with a flipped bit in the key": _flipped(right, 0),
             "with a flipped bit in the tag": _flipped(right, 47),
             "of the other direction": to_host if side == "pen" else to_pen,
-            "of 31 bytes": _seal(shared, "host", host[1:], b"")
-            if side == "pen"
-            else _seal(shared, "pen", pen[1:], host),
-            "of another run": _seal(other, "host", host, b"") if side == "pen" else _seal(other, "pen", pen, host),
-            "bound to another key": _seal(shared, "host", host, pen)
-            if side == "pen"
-            else _seal(shared, "pen", pen, b""),
+            "of 31 bytes": seal(shared, "host", host[1:], b"") if side == "pen" else seal(shared, "pen", pen[1:], host),
+            "of another run": seal(other, "host", host, b"") if side == "pen" else seal(other, "pen", pen, host),
+            "bound to another key": seal(shared, "host", host, pen) if side == "pen" else seal(shared, "pen", pen, b""),
         }.items():
             yield {"bad": f"{side}: sealed key {name}", **line, "sealed": sealed.hex(), "error": "BrokenSeal"}
         for name, public in {"low order, sealed": bytes(32), "its own, sealed": own}.items():
-            sealed = _seal(shared, "host", public, b"") if side == "pen" else _seal(shared, "pen", public, host)
+            sealed = seal(shared, "host", public, b"") if side == "pen" else seal(shared, "pen", public, host)
             yield {"bad": f"{side}: {name}", **line, "sealed": sealed.hex(), "error": "BadPublicKey"}
     field = 2**255 - 19
     low = [(f"low order {key}", bytes.fromhex(key)) for key in LOW_ORDER]

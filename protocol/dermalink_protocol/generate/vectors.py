@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from dermalink_protocol.generate.conversation_vectors import conversation_lines
 from dermalink_protocol.generate.files import ROOT, complain, write_or_check
 from dermalink_protocol.generate.history_vectors import history_lines
 from dermalink_protocol.generate.message_vectors import message_lines
@@ -24,6 +25,7 @@ FILES: Final[dict[str, Callable[[], Iterator[dict[str, Any]]]]] = {
     "history.jsonl": history_lines,
     "pairing.jsonl": pairing_lines,
     "sealing.jsonl": sealing_lines,
+    "conversation.jsonl": conversation_lines,
 }
 
 
