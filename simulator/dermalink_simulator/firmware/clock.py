@@ -81,7 +81,7 @@ class UnpressedSets:
     """How often and how far hosts set the clock in the last day that it ran, with nobody at the button (SR-INT-2).
 
     Else many steps, each within what needs no press, would move it anywhere and fill the history. Records of a
-    former boot say nothing of a button, and count.
+    former boot say nothing of a button, and count. Another owner's do not: they would tell of his day (SR-OWN-1).
     """
 
     __slots__ = ("_sets",)
@@ -89,16 +89,17 @@ class UnpressedSets:
     def __init__(self) -> None:
         self._sets: deque[tuple[int, int]] = deque(maxlen=SETS_MAX)
 
-    def load(self, records: Sequence[bytes], run_s: int) -> None:
+    def load(self, records: Sequence[bytes], run_s: int, owner: int) -> None:
         """Count what the history tells of the day before `run_s`; a move of more than a day was nobody's but a hand's.
 
-        A record without a date before or after is of a clock that was lost.
+        Only `owner`'s records count, and those from before there was any. A record without a date before or after is of
+        a clock that was lost.
         """
         for record in reversed(records):
             found = decode_record(record)
             if found.run_s + DAY_S < run_s or len(self._sets) == SETS_MAX:
                 return
-            if found.kind == RecordKind.CLOCK_SET:
+            if found.kind == RecordKind.CLOCK_SET and found.owner in (0, owner):
                 entry = ClockSetEntry.decode(found.payload)
                 moved_s = abs(entry.after_utc_s - entry.before_utc_s)
                 if 0 < moved_s <= CLOCK_JUMP_MAX_S:

@@ -15,6 +15,7 @@ from dermalink_simulator.therapy.step import step
 _APPLIED = int(Verdict.APPLIED)
 _MEASURED = (*MOVING, int(State.STOPPING))
 SEQUENCE_MASK = 0xFFFF
+NO_WORD = 0  # no code word of `Reason`
 
 
 def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
@@ -24,6 +25,8 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
     if answer[0] == _APPLIED:
         pen.state = after
         pen.second.therapy_of, pen.second.therapy = after, therapy_inverse(after)
+        if pen.reason_is_anothers:
+            pen.reason_is_anothers = not _writes_reason(pen, before, event)
         moved = after[0] != before[0]
         if moved:  # first, as it happened first: what the end of a pass gives back, no later record books again
             effects.on_transition(pen, before)
@@ -34,6 +37,12 @@ def feed(pen: Inside, event: Event, trace: Trace | None = None) -> Answer:
     if trace is not None:
         trace(trace_line(pen, event, answer))
     return answer
+
+
+def _writes_reason(pen: Inside, before: TherapyState, event: Event) -> bool:
+    """Whether the event writes a reason, be it the same word again: asked with one in its place that no row writes."""
+    after, _ = step(pen.limits, before._replace(reason=NO_WORD), event)
+    return after.reason != NO_WORD
 
 
 def wind(pen: Inside, *, main_loop: bool = False) -> None:

@@ -17,6 +17,7 @@ from dermalink_protocol.history import decode_record, hide
 from dermalink_protocol.messages import records
 from dermalink_protocol.schema import Message
 from dermalink_simulator.firmware import effects, replies
+from dermalink_simulator.firmware.clock import UnpressedSets
 from dermalink_simulator.firmware.flash_store import owner_number
 from dermalink_simulator.firmware.inside import Inside, LastApplied, Trace
 from dermalink_simulator.firmware.ports import Port
@@ -91,7 +92,9 @@ def forget(pen: Inside) -> None:
     pen.remembered.clear()
     pen.symptoms.noted.clear()
     pen.pass_peak_um = pen.pass_punctures = 0
-    pen.hidden_reason = int(pen.state.reason)
+    pen.reason_is_anothers = True
+    pen.refusals = 0
+    pen.clock_sets = UnpressedSets()
     if pen.owner.owned:
         pen.noted_tag_id = NO_TAG_ID
         effects.head_seated(pen)

@@ -133,7 +133,6 @@ def carry_out(pen: Inside, effects: int, event: Event, before: TherapyState) -> 
 
 def _open(pen: Inside, _event: Event, _before: TherapyState) -> None:
     number, digest = pen.host_record
-    pen.hidden_reason = int(Reason.NONE)
     entry = SessionOpenedEntry(session_id=pen.state.session_id, host_record_number=number, host_record_hash=digest)
     write(pen, entry, token=Write.OPEN)
 
@@ -221,7 +220,6 @@ def _cleared(pen: Inside, _event: Event, before: TherapyState) -> None:
 
 def _symptom(pen: Inside, event: Event, before: TherapyState) -> None:
     symptom = Symptom(event.symptom)
-    pen.hidden_reason = int(Reason.NONE)
     by_owner = int(event.port in (0, before.owner))
     told, said = pen.symptoms, (int(symptom), by_owner, before.session_id)
     if before.symptom_s == 0 or told.failed:

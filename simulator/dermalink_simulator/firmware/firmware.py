@@ -82,7 +82,7 @@ class PenFirmware:
         pen.clock, ran_s = at_boot(recorded, sensors.utc_s, sensors.ran_s, pass_was_open=was_open)
         pen.run_s = pen.checkpoint_s = record.run_s + ran_s
         if pen.store.trouble is Reason.NONE:
-            pen.clock_sets.load(pen.store.history.records, pen.run_s)
+            pen.clock_sets.load(pen.store.history.records, pen.run_s, pen.store.record.owners)
         fault = pen.store.trouble if pen.store.trouble is not Reason.NONE else record.fault
         if fault == Reason.NONE and pen.cause == PowerCause.WATCHDOG:
             fault = Reason.WATCHDOG

@@ -110,10 +110,8 @@ class Inside:
 
     @property
     def told_reason(self) -> int:
-        """Why it last refused, paused, stopped or latched; NONE while that is of an earlier owner's time."""
-        reason = self.state.reason
-        hidden = self.state.fault == Reason.NONE and reason == self.hidden_reason
-        return int(Reason.NONE) if hidden else reason
+        """Why it last refused, paused, stopped or latched; of an earlier owner's time only the fault that stands."""
+        return self.state.fault if self.reason_is_anothers else self.state.reason
 
     def __init__(self, profile: Profile, disabled: frozenset[str]) -> None:
         self.profile = profile
@@ -162,8 +160,8 @@ class Inside:
         self.deferred: Deferred | None = None
         self.symptoms = Symptoms()
         self.remembered: dict[int, Message] = {}
-        # The reason is one of an earlier owner's time, until another comes in its place.
-        self.last, self.hidden_reason = LastApplied(), int(Reason.NONE)
+        # The core's reason is one of an earlier owner's time, until a step writes another, or the same again.
+        self.last, self.reason_is_anothers = LastApplied(), False
         self.clock_wanted_s = self.clock_out_s = 0
         self.clock_failed = False
         self.written: deque[tuple[int, bool]] = deque()

@@ -257,6 +257,7 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
         firmware_version=FIRMWARE_VERSION,
         calibration_id=pen.store.factory.calibration_id,
     )
+    effects.count_refusals(pen)
     _write(pen, effects.PAIRING, {"owners": new.number, "owned": 1}, (entry,), new)
     return None
 
@@ -276,6 +277,7 @@ def _release(pen: Inside, port: Port) -> Message | None:
     tell_bar(pen)
     if verdict is not Verdict.RELEASE:
         return _no(pen, verdict, owner.ReleaseOwner)
+    effects.count_refusals(pen)
     _write(pen, effects.PAIRING, {"owned": 0}, (OwnerReleasedEntry(owner_number=pen.owner.number),))
     return None
 

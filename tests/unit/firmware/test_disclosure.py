@@ -314,7 +314,7 @@ def test_a_symptom_of_the_new_owners_is_told_also_where_the_old_one_had_the_same
     pen.advance(1_000)
     mine = [record for record in flash_records(pen) if record.owner == 2]
     assert SymptomEntry.kind in [record.kind for record in mine]
-    assert inside(pen).hidden_reason == Reason.NONE
+    assert following.status()["reason"] == Reason.NONE, "of neither"
 
 
 # A session in a fault whose owner is gone
