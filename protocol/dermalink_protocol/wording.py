@@ -366,7 +366,9 @@ WORDING: Final[dict[Reason, Wording]] = {
     ),
     Reason.FLASH_FAILED: Wording("SR-RST-2", "The pen could not write down what it must", "Run the self-test."),
     Reason.MEMORY_FAULT: Wording("SR-BIST-1", "The pen's memory is at fault", SERVICE),
-    Reason.SENSOR_FAULT: Wording("SR-BIST-1", "A sensor of the pen is at fault", SERVICE),
+    Reason.SENSOR_FAULT: Wording(
+        "SR-BIST-1", "A sensor of the pen reads what can't be", "Run the self-test; have it serviced if it comes again."
+    ),
     Reason.BUTTON_STUCK: Wording("SR-STOP-5", "The pen's button is stuck", "Free the button, then run the self-test."),
     Reason.SELF_TEST_FAILED: Wording(
         "SR-POST-1", "The self-test failed", "Look at its report; fit the head again; test again."

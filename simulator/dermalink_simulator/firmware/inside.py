@@ -18,6 +18,7 @@ from dermalink_simulator.firmware.hold import NO_HOLD
 from dermalink_simulator.firmware.monitor import CLEAR
 from dermalink_simulator.firmware.owner_record import NO_OWNER, OwnerRecord
 from dermalink_simulator.firmware.pairing_state import PairingState
+from dermalink_simulator.firmware.plausibility import UNSEEN
 from dermalink_simulator.firmware.ports import Port
 from dermalink_simulator.firmware.safeguards import Profile
 from dermalink_simulator.firmware.selftest import Declared, SelfTest
@@ -142,9 +143,10 @@ class Inside:
         self.second = Second(self.state, self.limits, self.gate, self.monitor, self.button)
         self.pressed, self.press_left_ms = False, 0  # the second: how long the last press still speaks for a new clock
         self.press_waits = False
+        self.press_free = False  # the last press began where it may speak for a new clock
         self.guarded_ms = 0
         self.dwell = FRESH
-        self.force_over_ms, self.rate = 0, STEADY
+        self.force_over_ms, self.rate, self.pair = 0, STEADY, UNSEEN
         self.contact = self.raw_contact = 0
         self.shape = NO_SHAPE
         self.sampler = Sampler()

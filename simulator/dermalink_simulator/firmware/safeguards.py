@@ -24,7 +24,7 @@ SAFEGUARDS: Final = frozenset(
         "ledger-before-stroke",  # the write before the first stroke
         "duplicate-check",  # age, order and repetition of commands
         "button-stop",  # any press stops
-        "detectors",  # dwell, pressure, rate
+        "detectors",  # dwell, pressure, rate, contact against force
         "wait",  # the wait between sessions
         "owner-check",  # who is not the pen's owner is told no
         "twice-kept",  # what is kept twice is compared before it is used

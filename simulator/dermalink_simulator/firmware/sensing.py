@@ -13,6 +13,7 @@ from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
 from dermalink_simulator.firmware.hold import Meaning, hold_step
 from dermalink_simulator.firmware.inside import Inside, Trace
+from dermalink_simulator.firmware.plausibility import pair_step, rested, touches
 from dermalink_simulator.firmware.selftest import Seen
 from dermalink_simulator.firmware.tags import NO_TAG_ID, halves
 from dermalink_simulator.firmware.telemetry import rate_hz
@@ -80,8 +81,10 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
         tell_head(pen, trace)
     if pen.state[0] in MOVING:
         _moving(pen, dt_ms, sensors, trace)
-    elif sensors.strokes:
-        _strokes(pen, dt_ms, sensors, trace)
+    else:
+        pen.pair = rested(pen.pair)
+        if sensors.strokes:
+            _strokes(pen, dt_ms, sensors, trace)
     if pen.monitor.latched and not pen.monitor_told:
         pen.monitor_told = True
         feed(pen, Event(kind=EventKind.FAULT, reason=pen.monitor.latched), trace)
@@ -156,7 +159,7 @@ def _utc(pen: Inside) -> int:
 def _strokes(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:
     """Strokes are counted as long as there are any, whatever the state."""
     strokes = sensors.strokes
-    touching = sensors.contact or pen.raw_contact
+    touching = touches(sensors.contact or pen.raw_contact, sensors.force_mn)
     punctures = strokes * pen.state.head_needles if touching else 0
     pen.pass_punctures += punctures
     pen.head.strokes(strokes, dt_ms if sensors.motor_on else 0)
@@ -174,6 +177,9 @@ def _moving(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
         _cut(pen, cut, trace)
     if "detectors" not in pen.disabled:
         pen.force_over_ms, reason = force_step(pen.force_over_ms, dt_ms, sensors.force_mn)
+        if reason:
+            _stopped_by(pen, reason, trace)
+        pen.pair, reason = pair_step(pen.pair, dt_ms, sensors.contact, sensors.force_mn)
         if reason:
             _stopped_by(pen, reason, trace)
         if pen.state[0] in _TURNING:
