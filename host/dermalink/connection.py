@@ -89,6 +89,7 @@ class Connection:
         self._sinks: list[Sink] = []
         self._timer: asyncio.TimerHandle | None = None
         self._moved = False  # whether something that needs the gate has gone out by this connection
+        self._send_sealed_now: Callable[[Channel, bytes], None] | None = None
         self._over: LinkError | None = None
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -100,9 +101,13 @@ class Connection:
         self.heard_s = asyncio.get_running_loop().time()
         self.link.deliver_to(self._take, self._end)
 
-    def believe_from_now_on(self, tick_ms: int) -> None:
-        """The link is sealed: believe nothing of before but the tick in hello, which is proved by now (SR-SEC-1)."""
+    def believe_from_now_on(self, tick_ms: int, send_sealed_now: Callable[[Channel, bytes], None]) -> None:
+        """The link is sealed: believe nothing of before but the tick in hello, which is proved by now (SR-SEC-1).
+
+        `send_sealed_now` is its `send_now` for what goes under seal, whatever it is.
+        """
         self.sealed = True
+        self._send_sealed_now = send_sealed_now
         self.margin = LinkMargin()
         self.newest_tick = tick_ms
         self.says_moving = False
@@ -179,17 +184,21 @@ class Connection:
                 self._give_up(exchange)
         return await self.run(exchange, within_s=within_s)
 
-    def request_now(self, request: Request[R]) -> "asyncio.Future[R]":
+    def request_now(self, request: Request[R], *, under_seal: bool = False) -> "asyncio.Future[R]":
         """Send at once, past every queue and lock, and return where the reply will be (SR-STOP-4).
 
-        Only for what reduces exposure. Raises a `LinkError` when nothing can be sent any more.
+        Only for what reduces exposure. `under_seal` has Stop sealed as well, on a connection that is: then nobody can
+        answer it but the pen that heard it. Raises a `LinkError` when nothing can be sent any more.
         """
         if request.effect is not Effect.REDUCES:
             raise HostRefusal(f"{type(request).__name__} was not sent past the queue", Reason.BUSY, rule="SR-STOP-4")
+        send_now = self._send_sealed_now if under_seal else self.link.send_now
+        if send_now is None:
+            raise RuntimeError("nothing goes under seal before there is one")
         exchange = self.exchange(request)
         exchange.sent, exchange.sent_s = True, exchange.future.get_loop().time()
         try:
-            self.link.send_now(self._channel(request), exchange.body)
+            send_now(self._channel(request), exchange.body)
         except LinkError:
             self._give_up(exchange)
             exchange.future.cancel()

@@ -386,11 +386,14 @@ class Pen:
         return self._owns_motion or (self.connection.says_moving and ours)
 
     def _stop_if_owned(self) -> "asyncio.Future[Stopped] | None":
-        """Stop before anything is waited for."""
+        """Stop before anything is waited for; under seal as well, since nobody waits here for a proof of the first."""
+        stopped = None
         if self._may_own_motion():
             with contextlib.suppress(LinkError):
-                return self.stop_now()
-        return None
+                stopped = self.stop_now()
+                if self.sealed:
+                    stopped = self.connection.request_now(Stop(), under_seal=True)
+        return stopped
 
     async def _close(self, stopped: "asyncio.Future[Stopped] | None") -> None:
         if stopped is not None:

@@ -1,5 +1,8 @@
 """A Stop that was answered in the clear, proved afterwards by the pen's own word under seal (SR-STOP-2, SR-SEC-1).
 
+Who answered the first one in the clear may have kept it to himself, and led all that follows to the pen. So Stop goes
+once more under seal: the pen says that it has heard that one, and then that it is stopped.
+
 Only what costs nobody anything: keys that lie in a file, no question to a person, no time beyond what the Stop itself
 may take, and what loads or reads is in a thread, so that another pen's Stop is not kept waiting.
 """
@@ -14,7 +17,7 @@ from dermalink.connecting import refuse_another, say_hello, serial_text
 from dermalink.connection import Connection
 from dermalink.errors import LinkError, Timeout
 from dermalink.ownership.asking import asked
-from dermalink.stopping import POLL_S, not_confirmed, refuse_failed, settles
+from dermalink.stopping import POLL_S, not_confirmed, refuse_failed, settles, until_answered
 from dermalink_protocol.messages.identity import GetStatus, HelloReply, Status
 
 if TYPE_CHECKING:
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 
 
 async def prove_stopped(connection: Connection, link: SealableLink, until_s: float) -> str:
-    """The serial number of the owned pen that says under seal, asked after Stop, that it is stopped; "" for none.
+    """The serial number of the owned pen that says under seal that it heard Stop and is stopped; "" for none.
 
     `until_s` is of the loop's clock. Raises `StopFailed`, or `StopNotConfirmed` where the pen says under seal that it
-    moves; whatever else goes wrong proves nothing, and is no error.
+    moves, or stands where it would not if it had heard Stop; whatever else goes wrong proves nothing, and is no error.
     """
     try:
         async with asyncio.timeout_at(until_s):
@@ -54,21 +57,26 @@ async def _seal(connection: Connection, link: SealableLink) -> str:
 
 
 async def _says_stopped(connection: Connection, until_s: float) -> bool:
-    """Whether it says so before `until_s`; False where it says nothing."""
+    """Whether it says by `until_s` that it heard Stop under seal, and is stopped; False where it says too little."""
     status: Status | None = None
+    stopping = asyncio.ensure_future(until_answered(connection, under_seal=True))
     try:
         async with asyncio.timeout_at(until_s):
+            await asyncio.sleep(0)  # Stop is out
             while True:
                 status = await connection.request(GetStatus())
                 refuse_failed(status)
-                if settles(status):
+                if stopping.done() and settles(status, stopping.result().tick_ms):
                     return True
                 await asyncio.sleep(POLL_S)
     except (TimeoutError, Timeout, LinkError):
-        if status is None:
+        if status is None or settles(status, None):
             return False
         said = status.state.name.lower().replace("_", " ")
         raise not_confirmed(f"in the clear somebody said stopped, under seal the pen says {said}") from None
+    finally:
+        stopping.cancel()
+        await asyncio.wait((stopping,))
 
 
 def _any_at_hand() -> bool:

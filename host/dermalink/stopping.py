@@ -1,12 +1,13 @@
 """Stop, and the proof that it worked: no longer armed, needles in and motor off, both measured (SR-STOP-2).
 
-On a sealed link Stop and its answer go in the clear, so that the answer says nothing of the pen. What is newer than
-Stop is then known by a status that was asked for under seal once Stop was out: whoever holds records back can make
-neither that answer nor one that looks newer.
+On a sealed link Stop and its answer go in the clear, so that the answer says nothing of the pen, nor that Stop came to
+it. What is newer than Stop is then known by a status that was asked for under seal once Stop was out: whoever holds
+records back can make neither that answer nor one that looks newer. Where that shows a pen in which Stop has something
+to end, Stop goes once more, under seal; what settles is a state in which Stop, heard or not, has nothing to end.
 """
 
 import asyncio
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from dermalink.connection import Connection
 from dermalink.errors import LinkError, StopFailed, StopNotConfirmed, Timeout
@@ -24,6 +25,8 @@ CONFIRM_WITHIN_S: Final = 1.0  # by a cable; the pen has 50 ms, and a link adds 
 REFUSED_AGAIN_S: Final = 0.05  # a pen that refuses Stop is asked again soon, and not in a tight circle
 POLL_S: Final = 0.01
 NOT_STOPPED: Final = (*MOVING, State.STOPPING, State.STOP_FAILED)  # whatever was measured meanwhile
+TO_BE_STOPPED: Final = (*MOVING, State.BOOT, State.SELF_TEST, State.PREPARED, State.WAITING, State.PAUSED)
+"""Where Stop has something to end, or a self-test follows: who has heard it is in none of these but by a later word."""
 
 
 class StopReport(NamedTuple):
@@ -46,9 +49,17 @@ def is_stopped(news: Status | StateChanged) -> bool:
     return at_rest and news.state not in NOT_STOPPED
 
 
-def settles(news: Status | StateChanged) -> bool:
-    """Whether this ends the waiting, well or badly; a pen that waits for a press has not heard Stop."""
-    return news.state is State.STOP_FAILED or (is_stopped(news) and news.state is not State.WAITING)
+def settles(news: Status | StateChanged, heard_ms: int | None) -> bool:
+    """Whether this ends the waiting, well or badly; `heard_ms` is the tick of an answer to Stop that is believed.
+
+    A pen that records either writes down a start, and spins up by itself, or an end: that is known of one alone that
+    had heard Stop by then.
+    """
+    if news.state is State.STOP_FAILED:
+        return True
+    if not is_stopped(news) or news.state in TO_BE_STOPPED:
+        return False
+    return news.state is not State.RECORDING or (heard_ms is not None and elapsed_ms(heard_ms, news.tick_ms) > 0)
 
 
 def confirm_within_s(link: Link) -> float:
@@ -70,12 +81,12 @@ async def stop_and_confirm(connection: Connection, within_s: float | None = None
     try:
         async with asyncio.timeout(bound_s):
             if connection.sealed:
-                status, answered = await _until_told(connection)
-                after_ms = status.tick_ms
-                news = status if settles(status) else await _until_in(connection, heard, after_ms, bound_s)
+                after_ms, news = await _under_seal(connection, heard, bound_s)
             else:
-                after_ms, answered = (await _until_answered(connection)).tick_ms, loop.time()
-                news = await _until_in(connection, heard, after_ms, bound_s)
+                heard.stopped(await until_answered(connection), believed=True)
+                after_ms = cast(int, heard.stopped_ms)
+                news = await _until_in(connection, heard, after_ms, bound_s, None)
+            answered = heard.answered.result()
             refuse_failed(news)
     except (TimeoutError, Timeout, LinkError) as error:
         raise not_confirmed(str(error) or f"waited {bound_s * 1000:.0f} ms") from error
@@ -96,17 +107,39 @@ def not_confirmed(limit: str) -> StopNotConfirmed:
 
 
 class _Heard:
-    """What the pen said of its state since Stop went out, whoever asked; what is newer than Stop's answer settles it.
+    """What the pen said since Stop went out, whoever asked; what is newer than the first word after Stop settles it.
 
     One of the same millisecond may be from before, so it does not count here. A pen that says that it moves when it has
-    answered to Stop contradicts itself: then nothing that it was not asked settles anything any more.
+    answered to Stop contradicts itself: then nothing that it was not asked settles anything any more. `answered` is
+    when Stop was answered first, by whomever, and `stopped_ms` the pen's tick in an answer that is believed.
     """
 
     def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.answered: asyncio.Future[float] = loop.create_future()
+        self.stopped_ms: int | None = None
         self._news: list[Status | StateChanged] = []
         self._after: int | None = None
         self._doubtful = False
-        self._settled: asyncio.Future[Status | StateChanged] = asyncio.get_running_loop().create_future()
+        self._settled: asyncio.Future[Status | StateChanged] = loop.create_future()
+
+    def stopped(self, answer: Stopped, *, believed: bool) -> None:
+        """Stop was answered."""
+        if believed:
+            self.stopped_ms = answer.tick_ms
+        if not self.answered.done():
+            self.answered.set_result(asyncio.get_running_loop().time())
+
+    def take_answer(self, stopping: "asyncio.Task[Stopped]", *, believed: bool) -> None:
+        """A Stop that goes until it is answered is over; whoever cancelled it knows."""
+        if stopping.cancelled():
+            return
+        error = stopping.exception()
+        if error is None:
+            self.stopped(stopping.result(), believed=believed)
+        elif not self.answered.done():
+            self.answered.set_exception(error)
+            self.answered.exception()  # whoever waits is told; where nobody does any more, it is no news
 
     def take(self, news: Status | StateChanged) -> None:
         self._news.append(news)
@@ -125,11 +158,16 @@ class _Heard:
         for each in news:
             later_ms = elapsed_ms(self._after, each.tick_ms)
             self._doubtful = self._doubtful or (later_ms >= 0 and says_moving(each))
-            if later_ms > 0 and settles(each) and not self._doubtful and not self._settled.done():
+            settled = later_ms > 0 and settles(each, self.stopped_ms)
+            if settled and not self._doubtful and not self._settled.done():
                 self._settled.set_result(each)
 
 
-async def _until_answered(connection: Connection) -> Stopped:
+async def until_answered(connection: Connection, *, under_seal: bool = False) -> Stopped:
+    """Send Stop past all that waits, again and again, until it is answered; `under_seal` by the pen itself.
+
+    Raises a `LinkError`.
+    """
     answer: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
 
     def take(asked: "asyncio.Future[Stopped]") -> None:
@@ -137,7 +175,7 @@ async def _until_answered(connection: Connection) -> Stopped:
             answer.set_result(asked.result())
 
     while True:
-        asked = connection.request_now(Stop())
+        asked = connection.request_now(Stop(), under_seal=under_seal)
         asked.add_done_callback(take)
         either = (answer, asked)
         await asyncio.wait(either, timeout=connection.link.stop_again_s, return_when=asyncio.FIRST_COMPLETED)
@@ -147,33 +185,32 @@ async def _until_answered(connection: Connection) -> Stopped:
             return answer.result()
 
 
-async def _until_told(connection: Connection) -> tuple[Status, float]:
-    """Send Stop, and ask under seal until a status comes; that, and when Stop was answered.
+async def _under_seal(connection: Connection, heard: _Heard, within_s: float) -> tuple[int, Status | StateChanged]:
+    """Send Stop, and ask under seal until it is settled; the tick of the first status after Stop, and what settled it.
 
     Asking does not wait for Stop's answer, since each way takes its time on the air.
     """
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.ensure_future(_until_answered(connection))
-    answered_s = loop.time()
-
-    def note(_: object) -> None:
-        nonlocal answered_s
-        answered_s = loop.time()
-
-    stopping.add_done_callback(note)
+    stopping = asyncio.ensure_future(until_answered(connection))
+    stopping.add_done_callback(lambda stopped: heard.take_answer(stopped, believed=False))
     await asyncio.sleep(0)  # Stop is out
-    asking = asyncio.ensure_future(_until_status(connection))
-    both = (stopping, asking)
+    proving = asyncio.ensure_future(_until_proved(connection, heard, within_s))
     try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
-        for each in both:
+        await asyncio.wait((heard.answered, proving), return_when=asyncio.FIRST_EXCEPTION)
+        for each in (heard.answered, proving):
             if each.done():
                 each.result()
-        return asking.result(), answered_s
+        return proving.result()
     finally:
-        for each in both:
-            each.cancel()
-        await asyncio.wait(both)
+        stopping.cancel()
+        proving.cancel()
+        await asyncio.wait((stopping, proving))
+
+
+async def _until_proved(connection: Connection, heard: _Heard, within_s: float) -> tuple[int, Status | StateChanged]:
+    first = await _until_status(connection)
+    if settles(first, heard.stopped_ms):
+        return first.tick_ms, first
+    return first.tick_ms, await _until_in(connection, heard, first.tick_ms, within_s, first)
 
 
 async def _until_status(connection: Connection) -> Status:
@@ -192,10 +229,12 @@ async def _until_status(connection: Connection) -> Status:
         await asyncio.wait(asked)
 
 
-async def _until_in(connection: Connection, heard: _Heard, after_ms: int, within_s: float) -> Status | StateChanged:
+async def _until_in(
+    connection: Connection, heard: _Heard, after_ms: int, within_s: float, newest: Status | None
+) -> Status | StateChanged:
     """Ask, and take what says it first: the answer, or what was on its way already."""
     settled = heard.settled_after(after_ms)
-    asking = asyncio.ensure_future(_ask_until_settled(connection, after_ms, within_s))
+    asking = asyncio.ensure_future(_ask_until_settled(connection, heard, after_ms, within_s, newest))
     try:
         await asyncio.wait((settled, asking), return_when=asyncio.FIRST_COMPLETED)
         news = settled.result() if settled.done() else asking.result()
@@ -215,14 +254,34 @@ def refuse_failed(news: Status | StateChanged) -> None:
         )
 
 
-async def _ask_until_settled(connection: Connection, after_ms: int, within_s: float) -> Status:
-    while True:
-        status = await _read_status(connection)
-        if status is None or elapsed_ms(after_ms, status.tick_ms) <= 0:
-            status = await connection.request(GetStatus(), within_s=within_s)
-        if settles(status):
-            return status
-        await asyncio.sleep(POLL_S)
+async def _ask_until_settled(
+    connection: Connection, heard: _Heard, after_ms: int, within_s: float, newest: Status | None
+) -> Status:
+    """Ask on, and say Stop once more where it has something to end: under seal if there is one, one at a time."""
+    again: asyncio.Task[Stopped] | None = None
+    try:
+        while True:
+            if newest is None:
+                newest = await _newest(connection, after_ms, within_s)
+            if settles(newest, heard.stopped_ms):
+                return newest
+            unheard = newest.state is State.RECORDING and heard.stopped_ms is None
+            if (unheard or newest.state in TO_BE_STOPPED) and (again is None or again.done()):
+                again = asyncio.ensure_future(until_answered(connection, under_seal=connection.sealed))
+                again.add_done_callback(lambda stopped: heard.take_answer(stopped, believed=True))
+            newest = None
+            await asyncio.sleep(POLL_S)
+    finally:
+        if again is not None:
+            again.cancel()
+            await asyncio.wait((again,))
+
+
+async def _newest(connection: Connection, after_ms: int, within_s: float) -> Status:
+    status = await _read_status(connection)
+    if status is None or elapsed_ms(after_ms, status.tick_ms) <= 0:
+        status = await connection.request(GetStatus(), within_s=within_s)
+    return status
 
 
 async def _read_status(connection: Connection) -> Status | None:

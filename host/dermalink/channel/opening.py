@@ -55,7 +55,7 @@ async def open_channel(
             hello = await say_hello()
         else:
             link.seal(session)
-            connection.believe_from_now_on(hello.tick_ms)
+            connection.believe_from_now_on(hello.tick_ms, link.send_sealed_now)
             await _see_proved(connection, owned)
             return hello
     raise AssertionError("a handshake is tried at least once")

@@ -2,9 +2,9 @@
 
 Stop alone goes out in the clear, at once, since a pen obeys it from anybody (SR-STOP-4): nothing is computed before it,
 and a pen that has lost its keys obeys as well. Its answer in the clear is handed on, once: it says that Stop was heard,
-as anybody can say, and `stopping` takes no word of it for true. A second Stop under seal, for an answer that proves
-something, was measured and left out: at connection intervals of 100 ms its answer kept the air so long from what proves
-the first that 8 of 20 in a pass were not confirmed in time.
+as anybody can say, and `stopping` takes no word of it for true. Where the pen's own word does not show that Stop was
+heard, it goes once more, under seal (`send_sealed_now`). Not always: at connection intervals of 100 ms the answer to a
+second one kept the air so long from what proves the first that 8 of 20 in a pass were not confirmed in time.
 """
 
 from collections import deque
@@ -123,6 +123,10 @@ class SealableLink:
         else:
             body = self._outgoing(channel, body)
         self._link.send_now(channel, body)
+
+    def send_sealed_now(self, channel: Channel, body: bytes) -> None:
+        """The same with Stop sealed as well: what answers it is the pen's own word, or is not believed."""
+        self._link.send_now(channel, self._outgoing(channel, body))
 
     def _outgoing(self, channel: Channel, body: bytes) -> bytes:
         if self._sealer is None:

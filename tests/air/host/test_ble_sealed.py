@@ -12,6 +12,7 @@ from dermalink_protocol.zones import Direction, Symptom, Zone
 from tests.air.host.on_air import on_air
 from tests.air.host.test_ble_stop_slow_air import PHASE_S, Air, in_a_pass
 from tests.support.running import in_virtual_time
+from tests.system.test_stop_in_between import Between
 from tests.unit.host.simulated import MOVING, keep_on, ready
 
 STARTED_S = 1.5  # its self-test at power-up is over
@@ -68,6 +69,26 @@ async def test_in_a_pass_a_stop_is_proved_under_seal_each_time(air: Air, within_
                 await asyncio.sleep(0.05 + PHASE_S * number)
                 report = await pen.stop()
                 assert is_stopped(report.status)
+                assert report.confirmed_ms <= within_ms
+
+
+@pytest.mark.sr("SR-STOP-2", "SR-STOP-4", "SR-SEC-1", side="host")
+@pytest.mark.parametrize(("air", "within_ms"), [(Air(30), 800), (Air(60), 1_900)], ids=str)
+@in_virtual_time
+async def test_in_a_pass_a_stop_that_somebody_withholds_and_answers_goes_under_seal_and_is_proved(
+    air: Air, within_ms: int
+) -> None:
+    for number in range(MOMENTS):
+        async with on_air(options="mtu=185") as desk:
+            await asyncio.sleep(STARTED_S)
+            desk.give_owner()
+            async with in_a_pass(desk) as pen:
+                between = Between.get_in(pen, desk)
+                air.begin(desk)
+                await asyncio.sleep(0.05 + PHASE_S * number)
+                report = await pen.stop()
+                assert between.swallowed
+                assert report.status.state in (State.RECORDING, State.OPEN)
                 assert report.confirmed_ms <= within_ms
 
 

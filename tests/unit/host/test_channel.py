@@ -452,6 +452,29 @@ async def test_neither_a_forged_answer_nor_what_was_held_back_proves_a_stop(
         assert 0 < pen.connection.newest_tick - tick < 2_000
 
 
+@pytest.mark.sr("SR-STOP-2", "SR-SEC-1", side="host")
+@in_virtual_time
+async def test_what_records_has_stopped_only_if_it_says_under_seal_that_it_heard_stop() -> None:
+    """Before a start a pen writes as after an end, and spins up by itself then."""
+    async with an_owned_pen() as (pen, far):
+        before = len(far.heard)
+        far.status |= {"state": State.RECORDING}
+        far.on(Stop, lambda _: None)
+
+        def lie() -> None:
+            for request_id in range(1, 200):
+                far.say_clear(request_id, Stopped(tick_ms=far.tick, state=State.IDLE))
+
+        asyncio.get_running_loop().call_later(0.1, lie)
+        with pytest.raises(StopNotConfirmed):
+            await pen.stop()
+        stops = [peek_opcode(body) for channel, body in far.heard[before:] if channel is Channel.STOP]
+        assert {*stops} == {Opcode.STOP, Opcode.SEALED}
+        far.on(Stop, lambda _: Stopped(tick_ms=far.tick, state=State.RECORDING))
+        assert (await pen.stop()).status.state is State.RECORDING
+        assert Stop() in far.opened
+
+
 @pytest.mark.sr("SR-STOP-2", side="host")
 @in_virtual_time
 async def test_what_the_pen_says_unasked_proves_a_stop_once_it_has_answered_under_seal() -> None:

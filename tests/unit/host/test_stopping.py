@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from dermalink.errors import StopFailed, StopNotConfirmed
-from dermalink.stopping import REFUSED_AGAIN_S, is_stopped
+from dermalink.stopping import NOT_STOPPED, REFUSED_AGAIN_S, TO_BE_STOPPED, is_stopped, settles
 from dermalink_protocol.codewords import Opcode, Reason, State
 from dermalink_protocol.messages.identity import GetStatus, StateChanged, Status, StatusFlag
 from dermalink_protocol.messages.refusal import Refused
 from dermalink_protocol.messages.stop import Stop, Stopped
+from dermalink_simulator.therapy.events import EventKind
+from dermalink_simulator.therapy.table import TABLE
+from tests.support.memory_pipe import MemoryPipe
 from tests.support.running import in_virtual_time
 from tests.unit.host.scripted_pen import AT_REST, ScriptedPen, a_pen
 
@@ -135,3 +138,30 @@ async def test_a_stop_that_the_pen_refuses_is_sent_again_at_once_and_in_no_tight
         assert far.stops() == 6
         far.scripts.clear()
         await stopping
+
+
+@pytest.mark.sr("SR-STOP-2", side="host")
+def test_where_stop_changes_anything_in_the_pen_nothing_settles_that_may_be_from_before_it() -> None:
+    """By the pen's own table: what is at rest in any other state is so whether it heard Stop or not."""
+    rows = [row for row in TABLE if EventKind.STOP in row.events]
+    changed = {State(state) for row in rows if row.then is not None or row.blocks for state in row.states}
+    starts_by_itself = {State.BOOT}  # a self-test follows
+    assert {*TO_BE_STOPPED, State.STOPPING, State.RECORDING} == changed | starts_by_itself
+    for state in State:
+        status = Status(**ScriptedPen(MemoryPipe()).status | {"state": state}, tick_ms=1_000)
+        ends_it = state is State.STOP_FAILED or state not in (*NOT_STOPPED, *TO_BE_STOPPED)
+        assert settles(status, None) is (ends_it and state is not State.RECORDING), state
+        assert settles(status, 999) is ends_it, state
+        assert settles(status, 1_000) is settles(status, None), state  # of the same millisecond: it may be from before
+
+
+@pytest.mark.sr("SR-STOP-2", "SR-STOP-4", side="host")
+@pytest.mark.parametrize("state", [State.SELF_TEST, State.PREPARED, State.PAUSED, State.RUNNING])
+@in_virtual_time
+async def test_a_pen_that_says_stopped_and_stands_where_it_would_not_is_told_again(state: State) -> None:
+    async with a_pen() as (pen, far):
+        far.status |= {"state": state}
+        far.on(Stop, lambda _: Stopped(tick_ms=far.tick, state=State.IDLE))
+        asyncio.get_running_loop().call_later(0.2, far.scripts.clear)
+        assert (await pen.stop()).status.state is State.IDLE
+        assert 2 <= far.stops() <= 25
