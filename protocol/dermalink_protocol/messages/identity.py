@@ -25,7 +25,8 @@ class StatusFlag(IntFlag):
     """What the pen measures of itself right now; unknown bits are ignored.
 
     SYMPTOM is set while a symptom that was reported bars sessions, ADVICE_DUE while a clinician's advice is missing
-    (SR-SYM-1). A stranger is told neither, nor a symptom as the reason, nor its time to wait (SR-DATA-1).
+    (SR-SYM-1). A stranger is told neither, nor BUTTON, nor a symptom's time to wait; a symptom as the reason is
+    HOST_STOP to him (SR-DATA-1).
     """
 
     ARMED = 1

@@ -276,7 +276,8 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
     event = event_of(pen, asked, message)
     said = pen.symptoms.said
     answer = feed(pen, event, trace)
-    unwritten = isinstance(message, stop.ReportSymptom) and pen.symptoms.written < pen.symptoms.said
+    of_health = isinstance(message, stop.ReportSymptom) and event.authenticated == 1
+    unwritten = of_health and pen.symptoms.written < pen.symptoms.said  # a stranger finds out of no write
     if pen.symptoms.said != said or unwritten:
         pen.symptoms.replies.append((pen.symptoms.said, asked, replies.granted(pen, message)))
     elif answer.verdict == Verdict.REFUSED:

@@ -21,6 +21,7 @@ from dermalink_protocol.messages import identity, records, refusal, stop, therap
 from dermalink_protocol.messages.identity import CartridgeFlag
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Head
+from dermalink_simulator.firmware import stranger_view
 from dermalink_simulator.firmware.core import status_flags
 from dermalink_simulator.firmware.effects import passes_done
 from dermalink_simulator.firmware.inside import Inside
@@ -29,23 +30,17 @@ from dermalink_simulator.therapy.events import Event
 from dermalink_simulator.therapy.state import Clock
 
 COUNT_MAX: Final = 0xFFFF
-HEALTH: Final = identity.StatusFlag.SYMPTOM | identity.StatusFlag.ADVICE_DUE
-OF_HEALTH: Final = (Reason.SYMPTOM_PAIN, Reason.SYMPTOM_BLEEDING, Reason.SYMPTOM_RASH, Reason.SYMPTOM_UNSAID)
 
 
 def status(pen: Inside, *, to_stranger: bool = False) -> identity.Status:
-    """How the pen stands; to a stranger without what it tells of a person's health (SR-DATA-1)."""
+    """How the pen stands; to a stranger as `stranger_view` has it."""
     state, sensors = pen.state, pen.sensors
-    flags, reason, wait_s = status_flags(pen), pen.told_reason, max(state.wait_s, state.symptom_s)
-    if to_stranger:
-        flags, wait_s = flags & ~HEALTH, state.wait_s
-        reason = int(Reason.NONE) if reason in OF_HEALTH else reason
     has_pass = state.written == 1
-    return identity.Status(
+    whole = identity.Status(
         tick_ms=pen.tick_ms,
         state=State(state.state),
-        reason=Reason(state.fault if state.fault != Reason.NONE else reason),
-        flags=flags,
+        reason=Reason(state.fault if state.fault != Reason.NONE else pen.told_reason),
+        flags=status_flags(pen),
         session_id=state.session_id,
         zone=state.zone,
         direction=state.direction,
@@ -58,11 +53,12 @@ def status(pen: Inside, *, to_stranger: bool = False) -> identity.Status:
         resumes_left=int(RESUMES_PER_PASS) - state.resumes if has_pass else 0,
         lease_left_ms=state.lease_left_ms,
         session_left_s=-(-state.session_left_ms // 1_000),
-        wait_s=wait_s,
+        wait_s=max(state.wait_s, state.symptom_s),
         utc_s=sensors.utc_s if pen.clock.trouble == Clock.SOUND else 0,
         battery_percent=sensors.battery_percent,
         overruns=min(pen.lost + sum(port.lost for port in pen.ports.values()), COUNT_MAX),
     )
+    return stranger_view.told(whole, state.wait_s) if to_stranger else whole
 
 
 def last_command(pen: Inside) -> identity.LastCommand:
