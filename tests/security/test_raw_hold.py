@@ -13,13 +13,14 @@ from dermalink_simulator.firmware.core import feed
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.therapy.events import Event, EventKind
 from tests.support import raw_pen as raw
-from tests.support.pairing_host import PairingHost
+from tests.support.pairing_host import ON_PAIRING, PairedClient, PairingHost, press
 from tests.support.raw_pen import RawClient, raw_pen, states
 from tests.support.sealed_client import SealedClient, inside, owned_pen, owner_of
 
 DAY_S = 86_400
 LOCK_S = 28 * DAY_S
 ADVICE_DUE, SYMPTOM_BARS = 2048, 1024
+RELEASE_OWNER, OWNER_RELEASED = 0x391B, 0xE692
 LET_GO_REPORTS, TAKEN, OPEN_FOR_PAIRING, ALARM = 10, 11, 9, 7
 STATES = ["open", "prepared", "waiting", "armed", "running", "lifted", "paused"]
 
@@ -336,9 +337,70 @@ def test_holding_it_again_and_again_begins_the_lock_anew_and_fills_no_history() 
     assert kinds.count(RecordKind.SYMPTOM) == 1
 
 
-@pytest.mark.sr("SR-SYM-1", side="pen")
-def test_a_pen_built_to_be_sold_takes_it_before_anybody_owns_it() -> None:
-    pen = SimulatedPen("product")
+def sold_pen(profile: str) -> SimulatedPen:
+    pen = SimulatedPen(profile)
     pen.advance(1_000)
+    return pen
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-OWN-1", side="pen")
+@pytest.mark.parametrize("profile", ["product", "boxed"])
+@pytest.mark.parametrize("ms", [4_000, 9_900])
+def test_a_pen_that_was_never_anybodys_nobody_locks_by_its_button(profile: str, ms: int) -> None:
+    pen = sold_pen(profile)
+    pen.button.press(ms)
+    for _ in range(ms + 300):
+        assert pen.indicator.light not in (LET_GO_REPORTS, TAKEN)
+        pen.advance(1)
+    assert not taken(pen)
+    press(pen)
+    host = PairingHost(pen)
+    host.pair()
+    owner = PairedClient(pen, host.private, host.keys)
+    owner.connect()
+    assert owner.open().opcode == raw.OPENED
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-STOP-6", side="pen")
+def test_its_button_stops_it_all_the_same_and_opens_it_for_pairing() -> None:
+    pen = SimulatedPen("product")
+    while inside(pen).state.state != State.SELF_TEST:
+        pen.advance(1)
+    pen.advance(30)
+    pen.button.press(4_000)
+    pen.advance(30)
+    assert inside(pen).state.reason == Reason.BUTTON
+    pen.advance(4_500)
+    assert not taken(pen)
+    held(pen, 10_050)
+    assert PairingHost(pen).standing().window_s
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-OWN-1", side="pen")
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("without_power", [False, True])
+def test_once_it_had_an_owner_a_hold_counts(*, released: bool, without_power: bool) -> None:
+    pen = sold_pen("product")
+    press(pen)
+    host = PairingHost(pen)
+    host.pair()
+    if released:
+        owner = PairedClient(pen, host.private, host.keys)
+        owner.connect()
+        assert owner.ask(ON_PAIRING, RELEASE_OWNER).opcode == OWNER_RELEASED
+    if without_power:
+        pen.power.cut()
+        pen.power.restore()
+        pen.advance(1_000)
+    held(pen, 4_000)
+    assert taken(pen)
+
+
+@pytest.mark.sr("SR-SYM-1", side="pen")
+@pytest.mark.parametrize("field", ["owners", "session_id"])
+def test_a_pen_that_was_run_takes_it_whoever_its_ledger_names(field: str) -> None:
+    pen = sold_pen("product")
+    store, run = inside(pen).store, {field: 1}
+    store.record = store.record._replace(**run)  # type: ignore[arg-type]
     held(pen, 4_000)
     assert taken(pen)

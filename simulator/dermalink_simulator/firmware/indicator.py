@@ -49,7 +49,7 @@ def shown(pen: Inside) -> Indicator:
         return ALARM
     if pen.symptoms.shown_ms:
         return SYMPTOM_TAKEN
-    if may_be_let_go(pen.hold, pen.button.held_ms):
+    if may_be_let_go(pen.hold, pen.button.held_ms) and not pen.touched_nobody:
         return LET_GO_REPORTS
     if pattern is READY and (pen.pairing.desk.window_ms or pen.pairing.bonds.window_ms):
         return OPEN_FOR_PAIRING

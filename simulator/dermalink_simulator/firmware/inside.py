@@ -110,6 +110,12 @@ class Inside:
         return self.owner.owned or self.profile is not Profile.TEST
 
     @property
+    def touched_nobody(self) -> bool:
+        """Whether no session can have been on it: nobody runs it before it is paired, and it never was (SR-OWN-1)."""
+        record, readable = self.store.record, self.store.trouble is Reason.NONE
+        return self.profile is not Profile.TEST and readable and not (record.owners or record.session_id)
+
+    @property
     def told_reason(self) -> int:
         """Why it last refused, paused, stopped or latched; of an earlier owner's time only the fault that stands."""
         return self.state.fault if self.reason_is_anothers else self.state.reason

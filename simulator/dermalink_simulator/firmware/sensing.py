@@ -125,9 +125,15 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
     if pen.button is not pen.second.button_of:
         pen.second.keep_button(pen.button)
     if meaning is Meaning.SYMPTOM:
-        feed(pen, _BUTTON_SYMPTOM, trace)
+        _held_for_symptom(pen, trace)
     elif meaning is Meaning.HAND_OVER:
         pairing.held(pen)
+
+
+def _held_for_symptom(pen: Inside, trace: Trace | None) -> None:
+    """A hold that reports one, but on a pen that touched nobody: there whoever plays with it in a shop would lock it."""
+    if not pen.touched_nobody:
+        feed(pen, _BUTTON_SYMPTOM, trace)
 
 
 def press_counts(pen: Inside, trace: Trace | None) -> None:
