@@ -17,6 +17,8 @@ from dermalink_simulator.therapy.state import Clock
 
 DRIFT_S: Final = 2  # that time of day and count may be apart between two looks: each is rounded down
 DAY_S: Final = 86_400
+SPARE_MS: Final = 1_000  # the chip's first second may end at once
+SPARE_MAX_MS: Final = 3_000  # a sleep of a second between two looks, the second that it ends in, and one to be sure
 SETS_MAX: Final = 8  # settings of the clock in a day that it ran, with nobody at the button (SR-INT-2, assumption)
 SESSION_MAX_S: Final = SESSION_MAX_MS // 1_000
 
@@ -75,6 +77,20 @@ def look(watch: ClockWatch, utc_s: int, ran_s: int) -> tuple[ClockWatch, Ran]:
 def was_set(watch: ClockWatch, utc_s: int) -> ClockWatch:
     """The clock once the hardware's has been set: sound."""
     return ClockWatch(utc_s, watch.ran_s, int(Clock.SOUND))
+
+
+def ticked(spare_ms: int, dt_ms: int) -> int:
+    """How far the pen's own ticks are ahead of the seconds that were believed, `dt_ms` later; 1 s at power-up."""
+    return min(spare_ms + dt_ms, SPARE_MAX_MS)
+
+
+def believed(spare_ms: int, seconds: int) -> tuple[int, int]:
+    """What is left ahead, and how many of the chip's seconds are believed: no more than the pen's own ticks have run.
+
+    So a chip that runs fast shortens no wait while the pen is on (SR-BIST-1); one that runs slow lengthens it.
+    """
+    seconds = min(seconds, spare_ms // 1_000)
+    return spare_ms - seconds * 1_000, seconds
 
 
 class UnpressedSets:

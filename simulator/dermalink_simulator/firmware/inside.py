@@ -9,7 +9,7 @@ from dermalink_protocol.codewords import Reason
 from dermalink_protocol.schema import Message
 from dermalink_protocol.zones import Head
 from dermalink_simulator.firmware.button import AT_POWER_UP
-from dermalink_simulator.firmware.clock import ClockWatch, UnpressedSets
+from dermalink_simulator.firmware.clock import SPARE_MS, ClockWatch, UnpressedSets
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, HeadShape, shape_of
 from dermalink_simulator.firmware.entropy import Entropy
 from dermalink_simulator.firmware.flash_store import FlashStore
@@ -151,12 +151,11 @@ class Inside:
         self.press_waits = False
         self.press_free = False  # the last press began where it may speak for a new clock
         self.guarded_ms = 0
-        self.dwell = FRESH
-        self.force_over_ms, self.rate, self.pair = 0, STEADY, UNSEEN
+        self.dwell, self.force_over_ms, self.rate, self.pair = FRESH, 0, STEADY, UNSEEN
         self.contact = self.raw_contact = 0
         self.shape = NO_SHAPE
         self.sampler = Sampler()
-        self.clock, self.clock_sets = ClockWatch(), UnpressedSets()
+        self.clock, self.clock_sets, self.spare_ms = ClockWatch(), UnpressedSets(), SPARE_MS
         self.run_s = self.checkpoint_s = self.started_s = 0  # the last by the clock chip's own count
         # Head, pass, self-test
         self.head = SeatedHead()

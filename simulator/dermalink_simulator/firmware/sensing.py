@@ -8,7 +8,7 @@ from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.zones import Head, Symptom
 from dermalink_simulator.firmware import effects, pairing
 from dermalink_simulator.firmware.button import button_step
-from dermalink_simulator.firmware.clock import look, was_set
+from dermalink_simulator.firmware.clock import believed, look, ticked, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
 from dermalink_simulator.firmware.hold import Meaning, hold_step
@@ -73,6 +73,7 @@ def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) ->
     """One turn of the main loop."""
     pen.sensors = sensors
     pen.tick_ms = (pen.tick_ms + dt_ms) & 0xFFFF_FFFF
+    pen.spare_ms = ticked(pen.spare_ms, dt_ms)
     pen.symptoms.shown_ms = max(0, pen.symptoms.shown_ms - dt_ms)
     pairing.passed(pen, dt_ms)
     _button(pen, dt_ms, sensors, trace)
@@ -241,10 +242,11 @@ def _time(pen: Inside, sensors: Sensors, trace: Trace | None) -> None:
     if clock is pen.clock:
         return
     pen.clock = clock
-    if ran.seconds:
-        pen.run_s += ran.seconds
-        feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran.seconds), trace)
-        pairing.ran(pen, ran.seconds)
+    pen.spare_ms, seconds = believed(pen.spare_ms, ran.seconds)
+    if seconds:
+        pen.run_s += seconds
+        feed(pen, Event(kind=EventKind.TIME_RAN, seconds=seconds), trace)
+        pairing.ran(pen, seconds)
     if clock.trouble != before.trouble or ran.jumped:
         tell_clock(pen, trace)
         effects.clock_changed(pen, before.utc_s)

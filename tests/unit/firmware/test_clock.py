@@ -2,7 +2,17 @@
 
 import pytest
 
-from dermalink_simulator.firmware.clock import SESSION_MAX_S, ClockWatch, at_boot, look, was_set
+from dermalink_simulator.firmware.clock import (
+    SESSION_MAX_S,
+    SPARE_MAX_MS,
+    SPARE_MS,
+    ClockWatch,
+    at_boot,
+    believed,
+    look,
+    ticked,
+    was_set,
+)
 from dermalink_simulator.therapy.state import Clock
 
 DAY_S = 86_400
@@ -67,3 +77,20 @@ def test_a_recorded_trouble_outlives_power() -> None:
 def test_after_a_pass_that_power_cut_short_the_wait_runs_from_the_latest_possible_stroke() -> None:
     passed = [at_boot(NOW, NOW.utc_s + s, NOW.ran_s + s, pass_was_open=True)[1] for s in (10, SESSION_MAX_S + 7)]
     assert passed == [0, 7]
+
+
+@pytest.mark.sr("SR-BIST-1", "SR-INT-2", side="pen")
+@pytest.mark.parametrize("chip_ms", [100, 500, 833, 999, 1_000, 1_001, 1_500])
+@pytest.mark.parametrize("dt_ms", [10, 400, 1_000])
+def test_no_more_seconds_of_the_chip_are_believed_than_ticks_have_run(dt_ms: int, chip_ms: int) -> None:
+    """`chip_ms` is what a second of the chip really takes."""
+    spare_ms, told_s, counted_s = SPARE_MS, 0, 0
+    for now_ms in range(dt_ms, 600_001, dt_ms):
+        spare_ms = ticked(spare_ms, dt_ms)
+        spare_ms, seconds = believed(spare_ms, now_ms // chip_ms - told_s)
+        told_s = now_ms // chip_ms
+        counted_s += seconds
+        assert 0 <= spare_ms <= SPARE_MAX_MS
+        assert counted_s * 1_000 <= now_ms + SPARE_MS
+        if chip_ms >= 1_000:
+            assert counted_s == told_s, "a sound chip, and one that runs slow, is believed each second"
