@@ -93,6 +93,7 @@ IN_WITHIN_MS: Final = Limit(25, "SR-STOP-7", ASSUMPTION)
 HOST_STOP_WITHIN_MS: Final = Limit(50, "SR-STOP-7", ASSUMPTION)
 STOP_FAILED_MS: Final = Limit(50, "SR-STOP-8", ASSUMPTION)
 BATTERY_START_PERCENT: Final = Limit(20, "SR-PWR-1", ASSUMPTION)
+CALIBRATION_S: Final = Limit(365 * 86_400, "SR-CAL-1", f"{ASSUMPTION}: twelve months")
 PAUSE_DISARM_MS: Final = Limit(120_000, "SR-IND-1", ASSUMPTION)
 
 # Commands and records

@@ -26,6 +26,7 @@ class Wording(NamedTuple):
 
 AT_MOST: Final = "{} at most"
 AT_LEAST: Final = "{} at least"
+CALIBRATE: Final = "Have the maker's service calibrate the pen; until then it gives no therapy."
 SERVICE: Final = "Lift the pen straight off the skin and have it serviced; it stays locked until then."
 UPDATE: Final = "Host and pen speak different versions: update the older one."
 REPEAT: Final = "Nothing has changed; ask again."
@@ -395,6 +396,12 @@ WORDING: Final[dict[Reason, Wording]] = {
     ),
     Reason.CALIBRATION_INVALID: Wording(
         "SR-CAL-1", "The calibration is missing, damaged, expired or another pen's", "Have the pen calibrated."
+    ),
+    Reason.CALIBRATION_MISSING: Wording("SR-CAL-1", "The pen has no calibration", CALIBRATE),
+    Reason.CALIBRATION_DAMAGED: Wording("SR-CAL-1", "The pen's calibration is damaged", CALIBRATE),
+    Reason.CALIBRATION_OTHER_PEN: Wording("SR-CAL-1", "The calibration in the pen is another pen's", CALIBRATE),
+    Reason.CALIBRATION_EXPIRED: Wording(
+        "SR-CAL-1", "The pen's calibration has expired", CALIBRATE, "it holds for {}", Unit.S
     ),
     Reason.FAULT_LATCHED: Wording(
         "SR-RST-3", "A fault is latched", "Acknowledge the fault by name, then run the self-test."

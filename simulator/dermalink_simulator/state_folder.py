@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from dermalink_protocol.errors import DermalinkError
 from dermalink_simulator.seam import FLASH_BYTES
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO

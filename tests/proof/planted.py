@@ -141,6 +141,9 @@ BUGS: Final = (
     Bug("a press clears a fault without a test", ("SR-RST-3", "SR-RST-1"),
         changed("BUTTON@FAULT:cleared", guard=guards.always)),
     Bug("a full store opens a session", ("SR-RST-2",), without("OPEN_SESSION@IDLE:conditioned")),
+    Bug("an expired calibration opens a session", ("SR-CAL-1",), without("OPEN_SESSION@IDLE:conditioned")),
+    Bug("a calibration that has expired begins a pass", ("SR-CAL-1",), without(f"{STARTING}conditioned")),
+    Bug("a press starts on an expired calibration", ("SR-CAL-1",), without("BUTTON@WAITING:conditioned")),
     Bug("an empty battery starts a pass", ("SR-PWR-1",), without("BUTTON@WAITING:battery_low")),
     Bug("a stranger commands", ("SR-SEC-1",), without(f"{COMMANDS}stranger")),
 )  # fmt: skip

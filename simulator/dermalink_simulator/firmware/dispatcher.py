@@ -199,7 +199,7 @@ def _hello(pen: Inside, port: Port, message: Any, trace: Trace | None) -> Messag
         port.greeted = False
         return replies.refused(Opcode.HELLO, Reason.VERSION_MISMATCH, int(PROTOCOL_VERSION))
     port.greeted = True
-    return hello_reply(pen.store.factory, pen.profile, pen.boot_id, pen.tick_ms)
+    return hello_reply(pen.store.factory, pen.store.calibration_id, pen.profile, pen.boot_id, pen.tick_ms)
 
 
 Question = Callable[[Inside, Port, Any, Trace | None], Message]
@@ -245,8 +245,7 @@ def event_of(pen: Inside, asked: Asked, message: Any) -> Event:
     elif isinstance(message, therapy.OpenSession):
         fields["session_id"] = pen.store.record.session_id + 1
     elif isinstance(message, therapy.SetClock):
-        factory, record = pen.store.factory, pen.store.record
-        floor = max(factory.made_s, factory.calibration_made_s, record.clock_s)
+        floor = pen.store.earliest_s
         now_s = pen.sensors.utc_s
         if not pen.clock_sets.allow(pen.run_s, abs(message.utc_s - now_s)):
             now_s = 0  # the core is told of a clock that no step without a press leads away from

@@ -320,7 +320,7 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
                 cause=cause,
                 boot_id=pen.boot_id,
                 firmware_version=FIRMWARE_VERSION,
-                calibration_id=pen.store.factory.calibration_id,
+                calibration_id=pen.store.calibration_id,
                 serial_number=pen.store.factory.serial_number,
             )
         )

@@ -8,6 +8,8 @@ region    address     slot       slots  holds
 ========  ==========  =========  =====  ======================================================================
 factory   0x000000    256        2      `FactoryRecord`, twice (one sector each), written once at manufacture
 setup     0x000100    256        2      `SetupRecord`, behind each `FactoryRecord` in its sector, written with it
+calib. A  0x000200    128        28     `CalibrationRecord`, behind it: the last slot written is what holds
+calib. B  0x001200    128        28     the same records again, written after those of A
 state A   0x002000    512        128    `StateRecord`, a ring: the newest is what holds now
 state B   0x012000    512        128    the same records again, written after those of A
 ledger    0x022000    32         12032  `HeadRecord`, append-only: the newest of a tag is what holds
@@ -15,6 +17,9 @@ history   0x080000    192        5461   a u16 length and a record of `dermalink_
 owner A   0x180000    128        2      `OwnerRecord`, one sector each: even owners at 0x180000, odd at 0x181000
 owner B   0x182000    128        2      the same again: even owners at 0x182000, odd at 0x183000
 ========  ==========  =========  =====  ======================================================================
+
+The first calibration is written at manufacture; a workshop writes the next one into the next slot of A, then of B. An
+older one never comes back into force: where the newest can't be read in either, the pen has a damaged calibration.
 
 Whose pen it is stands in the newest `StateRecord`: while `owned` is 1 it is the owner whose number is `owners`, in
 whichever of his two copies is sound. A new owner is written beside the old one first, then the state that names him;
@@ -29,17 +34,17 @@ from zlib import crc32
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import RECORD_BYTES_MAX
 from dermalink_protocol.wire import U8, U16, U32, Raw, Wire
+from dermalink_simulator.firmware.calibration import CalibrationRecord, calibrated
 from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 HISTORY_KEY_BYTES: Final = 32
 MAGIC_FACTORY: Final = 0x434C4D44  # "DMLC"
 MAGIC_STATE: Final = 0x534C4D44  # "DMLS"
 BLANK: Final = b"\xff"
 CRC_BYTES: Final = 4
 RETRACTION_MS: Final = 15  # the spring's time of design.md, as calibrated at manufacture
-YEAR_S: Final = 365 * 86_400
 FACTORY_S: Final = 1_767_225_600  # 2026-01-01, when the example pen was made
 
 
@@ -68,6 +73,8 @@ FACTORY_A: Final = Region(0x000000, 256, 1)
 FACTORY_B: Final = Region(0x001000, 256, 1)
 SETUP_A: Final = Region(0x000100, 256, 1)
 SETUP_B: Final = Region(0x001100, 256, 1)
+CALIBRATION_A: Final = Region(0x000200, 128, 28)
+CALIBRATION_B: Final = Region(0x001200, 128, 28)
 STATE_A: Final = Region(0x002000, 512, 128)
 STATE_B: Final = Region(0x012000, 512, 128)
 LEDGER: Final = Region(0x022000, 32, 12_032)
@@ -82,7 +89,7 @@ HISTORY_ENTRIES_MAX: Final = 2  # history records that one write of the state ca
 
 
 class FactoryRecord(NamedTuple):
-    """What the maker wrote, once: identity, what drive and sensor are declared to keep, and the calibration.
+    """What the maker wrote, once: identity, and what drive and sensor are declared to keep.
 
     `drive_tolerance_um` is that of drive and seated head together. 0 means undeclared, for tolerance and accuracy.
     `history_key` is drawn by chance for each pen, and never told: it makes the blinds of the history's records.
@@ -97,9 +104,6 @@ class FactoryRecord(NamedTuple):
     rate_max_hz: U8
     retraction_ms: U16
     made_s: U32
-    calibration_id: U32
-    calibration_made_s: U32
-    calibration_expires_s: U32
     history_key: Annotated[bytes, Raw(HISTORY_KEY_BYTES)]
 
     def __repr__(self) -> str:
@@ -225,12 +229,12 @@ FACTORY_NEW: Final = StateRecord(
     session_owner=0,
 )
 
-AnyRecord = FactoryRecord | SetupRecord | HeadRecord | StateRecord | OwnerRecord
-R = TypeVar("R", FactoryRecord, SetupRecord, HeadRecord, StateRecord, OwnerRecord)
+AnyRecord = FactoryRecord | SetupRecord | CalibrationRecord | HeadRecord | StateRecord | OwnerRecord
+R = TypeVar("R", FactoryRecord, SetupRecord, CalibrationRecord, HeadRecord, StateRecord, OwnerRecord)
 
 
-Kind = type[FactoryRecord] | type[SetupRecord] | type[HeadRecord] | type[StateRecord] | type[OwnerRecord]
-KINDS: Final[tuple[Kind, ...]] = (FactoryRecord, SetupRecord, HeadRecord, StateRecord, OwnerRecord)
+Kind = type[AnyRecord]
+KINDS: Final[tuple[Kind, ...]] = (FactoryRecord, SetupRecord, CalibrationRecord, HeadRecord, StateRecord, OwnerRecord)
 
 
 def layout(kind: Kind) -> struct.Struct:
@@ -301,14 +305,14 @@ def factory_flash(
         rate_max_hz,
         retraction_ms,
         FACTORY_S,
-        calibration_id=1,
-        calibration_made_s=FACTORY_S,
-        calibration_expires_s=FACTORY_S + YEAR_S,
         history_key=history_key,
     )
     flash = bytearray(BLANK * FLASH_BYTES)
     for region in (FACTORY_A, FACTORY_B):
         _put(flash, region.start, pack(record, region.slot_bytes))
+    first = calibrated(serial.ljust(16, b"\0"), calibration_id=1, made_s=FACTORY_S)
+    for region in (CALIBRATION_A, CALIBRATION_B):
+        _put(flash, region.start, pack(first, region.slot_bytes))
     if setup is not None:
         for region in (SETUP_A, SETUP_B):
             _put(flash, region.start, pack(setup, region.slot_bytes))

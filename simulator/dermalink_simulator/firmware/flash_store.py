@@ -13,7 +13,10 @@ from typing import Any, Final, NamedTuple
 
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.history_entries import Entry, SymptomEntry
+from dermalink_simulator.firmware.calibration import NO_CALIBRATION, CalibrationRecord
 from dermalink_simulator.firmware.flash_layout import (
+    CALIBRATION_A,
+    CALIBRATION_B,
     FACTORY_A,
     FACTORY_B,
     FACTORY_NEW,
@@ -47,7 +50,7 @@ from dermalink_simulator.seam import FlashOp
 TRIES: Final = 3  # a write that failed is tried again in the next slot (assumption)
 LEDGER_RECORDS_MAX: Final = 2  # of one transaction: the head before, and the one that it is about
 HISTORY_BYTES: Final = len(FACTORY_NEW.history)
-UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, 0, 0, 0, b"")
+UNKNOWN_PEN: Final = FactoryRecord(0, 0, bytes(16), 0, 0, 0, 0, 0, 0, b"")
 
 
 class Transaction(NamedTuple):
@@ -100,12 +103,14 @@ class FlashStore:
     """What the flash holds, and the transactions on their way to it.
 
     `trouble` is NONE, or why the store can't be believed: then nothing is written, and there is no therapy. `counted`
-    is whether the number of this start (`boot_count`) is on the flash.
+    is whether the number of this start (`boot_count`) is on the flash. `calibration` is None
+    where the newest is not sound.
     """
 
     def __init__(self) -> None:
         self.factory = UNKNOWN_PEN
         self.setup: SetupRecord | None = None
+        self.calibration: CalibrationRecord | None = NO_CALIBRATION
         self.record = FACTORY_NEW
         self.owner = NO_OWNER
         self.history = HistoryStore()
@@ -138,6 +143,7 @@ class FlashStore:
             return Reason.STORE_UNREADABLE
         self.factory = factory
         self.setup = next(filter(None, (unpack(SetupRecord, r.slot(flash, 0)) for r in (SETUP_A, SETUP_B))), None)
+        self.calibration = _newest_calibration(flash)
         newest = [self._load_ring(ring, flash) for ring in self._rings]
         found = max(filter(None, newest), key=lambda record: record.sequence, default=None)
         if found is None or found.magic != MAGIC_STATE or found.format != FORMAT:
@@ -214,6 +220,17 @@ class FlashStore:
         before = [each for each in waiting if each.urgent]
         after = [each for each in waiting if not each.urgent]
         self._queue = deque([*before, urgent, *after])
+
+    @property
+    def calibration_id(self) -> int:
+        """That of the calibration; 0 where none can be read."""
+        return self.calibration.calibration_id if self.calibration is not None else 0
+
+    @property
+    def earliest_s(self) -> int:
+        """The latest of manufacture, calibration and the last sound time: no clock of this pen is before it."""
+        calibration_s = self.calibration.made_s if self.calibration is not None else 0
+        return max(self.factory.made_s, calibration_s, self.record.clock_s)
 
     @property
     def newest(self) -> StateRecord:
@@ -401,6 +418,15 @@ class FlashStore:
             return self._mend(behind, wanted)
         self._quiet = True
         return None
+
+
+def _newest_calibration(flash: bytes) -> CalibrationRecord | None:
+    """What is in the last slot written of the two copies; None where neither is sound, whatever lies before it."""
+    copies = (CALIBRATION_A, CALIBRATION_B)
+    written = [slot for region in copies for slot in range(region.slots) if not region.is_blank(flash, slot)]
+    if not written:
+        return NO_CALIBRATION
+    return next(filter(None, (unpack(CalibrationRecord, r.slot(flash, max(written))) for r in copies)), None)
 
 
 def _caught_up(waiting: Transaction, newer: dict[str, Any]) -> dict[str, Any]:

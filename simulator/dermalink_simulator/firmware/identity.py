@@ -31,7 +31,9 @@ def capabilities(profile: Profile) -> Capability:
     return offered if profile is Profile.PRODUCT else offered | Capability.CONTROL_CHANNEL
 
 
-def hello_reply(factory: FactoryRecord, profile: Profile, boot_id: int, tick_ms: int) -> HelloReply:
+def hello_reply(
+    factory: FactoryRecord, calibration_id: int, profile: Profile, boot_id: int, tick_ms: int
+) -> HelloReply:
     """The pen's identity and the limits that it keeps itself."""
     return HelloReply(
         protocol_version=int(PROTOCOL_VERSION),
@@ -40,7 +42,7 @@ def hello_reply(factory: FactoryRecord, profile: Profile, boot_id: int, tick_ms:
         boot_id=boot_id,
         capabilities=capabilities(profile),
         suite=SUITE,
-        calibration_id=factory.calibration_id,
+        calibration_id=calibration_id,
         depth_cap_um=int(DEPTH_CAP_UM),
         depth_min_um=int(DEPTH_MIN_UM),
         depth_step_um=int(DEPTH_STEP_UM),

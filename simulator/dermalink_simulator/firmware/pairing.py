@@ -255,7 +255,7 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
         before=int(pen.owner.owned),
         wrong_codes=desk.wrong - 1,
         firmware_version=FIRMWARE_VERSION,
-        calibration_id=pen.store.factory.calibration_id,
+        calibration_id=pen.store.calibration_id,
     )
     effects.count_refusals(pen)
     _write(pen, effects.PAIRING, {"owners": new.number, "owned": 1}, (entry,), new)

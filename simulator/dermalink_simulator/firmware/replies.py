@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import (
+    CALIBRATION_S,
     DENSITY_MAX_PER_CM2,
     DEPTH_CAP_UM,
     DEPTH_MIN_UM,
@@ -209,6 +210,7 @@ NUMBERS: Final[dict[int, int]] = {
     Reason.COMMAND_LATE: int(TTL_MAX_MS),
     Reason.LEASE_OUT_OF_RANGE: int(LEASE_MAX_MS),
     Reason.VERSION_MISMATCH: int(PROTOCOL_VERSION),
+    Reason.CALIBRATION_EXPIRED: int(CALIBRATION_S),
 }
 
 

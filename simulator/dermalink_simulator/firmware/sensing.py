@@ -8,6 +8,7 @@ from dermalink_protocol.messages.telemetry import Telemetry
 from dermalink_protocol.zones import Head, Symptom
 from dermalink_simulator.firmware import effects, pairing
 from dermalink_simulator.firmware.button import button_step
+from dermalink_simulator.firmware.calibration import refusal as calibration_refusal
 from dermalink_simulator.firmware.clock import believed, look, ticked, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
@@ -53,10 +54,10 @@ def _temperate(celsius: int) -> bool:
 def conditions(pen: Inside) -> dict[str, int]:
     """What the core is told beside a command, or a press, that leads to motion."""
     sensors = pen.sensors
-    reason = Reason.NONE
-    if not (_temperate(sensors.temperature_c) and _temperate(sensors.motor_c)):
+    reason = _uncalibrated(pen)
+    if reason is Reason.NONE and not (_temperate(sensors.temperature_c) and _temperate(sensors.motor_c)):
         reason = Reason.TEMPERATURE
-    elif not pen.store.history.has_room:
+    elif reason is Reason.NONE and not pen.store.history.has_room:
         reason = Reason.HISTORY_FULL
     elif not pen.store.ledger.has_room(pen.head.record.tag_id):
         reason = Reason.LEDGER_FULL
@@ -67,6 +68,14 @@ def conditions(pen: Inside) -> dict[str, int]:
         "accuracy_um": pen.declared.accuracy_um,
         "condition": int(reason),
     }
+
+
+def _uncalibrated(pen: Inside) -> Reason:
+    """Why the calibration bars all therapy now, or NONE."""
+    store = pen.store
+    return calibration_refusal(
+        store.calibration, store.factory.serial_number, _utc(pen), store.record.clock_s, pen.run_s
+    )
 
 
 def main_tick(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> None:

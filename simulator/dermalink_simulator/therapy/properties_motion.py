@@ -98,7 +98,7 @@ def waiting_begins_by_owner(k: CoreLimits, b: TherapyState, e: Event, a: Therapy
     )
 
 
-@proves("SR-STOP-5", "SR-PWR-1", "SR-STOP-1", "SR-SES-1")
+@proves("SR-STOP-5", "SR-PWR-1", "SR-CAL-1", "SR-STOP-1", "SR-SES-1")
 def press_needs_conditions(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A press starts nothing without battery, with a supply, without lease or session, or past the sterile date."""
     return (

@@ -131,7 +131,7 @@ def prepared_pass_is_free(k: CoreLimits, b: TherapyState, e: Event, a: TherapySt
     return not prepares(e, r) or pass_allowed(k, b, e)
 
 
-@proves("SR-CART-2", "SR-DEPTH-5", "SR-PWR-1", "SR-SYM-1", "SR-SES-1")
+@proves("SR-CART-2", "SR-DEPTH-5", "SR-PWR-1", "SR-CAL-1", "SR-SYM-1", "SR-SES-1")
 def starting_needs_conditions(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """Prepare, begin and resume are the owner's, and need a fit head in date, an accurate sensor, and energy."""
     return (

@@ -22,7 +22,7 @@ def opens(e: Event, r: Answer) -> bool:
     return e.kind == EventKind.OPEN_SESSION and r.verdict == Verdict.APPLIED
 
 
-@proves("SR-INT-1", "SR-INT-2", "SR-SYM-1", "SR-POST-1", "SR-SES-1", "SR-RST-2", "SR-RST-1")
+@proves("SR-INT-1", "SR-INT-2", "SR-SYM-1", "SR-POST-1", "SR-SES-1", "SR-RST-2", "SR-RST-1", "SR-CAL-1")
 def opening_needs_conditions(k: CoreLimits, b: TherapyState, e: Event, a: TherapyState, r: Answer) -> bool:
     """A session opens idle, tested, with no wait, no lock, a sound clock, for this power-up, and is written."""
     return not opens(e, r) or (
