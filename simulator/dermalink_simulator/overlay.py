@@ -210,6 +210,8 @@ class Faults:
         if memory is None:
             return "this firmware shows nobody its memory (seam.Remembering)"
         if variable == 0:
+            if not any(memory.kept_bits(one) for one in Kept):
+                return "this firmware keeps nothing now"
             return "" if bit < 0 else "a bit is one of a variable: name that as well"
         bits = memory.kept_bits(variable)
         if not bits:

@@ -10,10 +10,10 @@ import pytest
 
 from dermalink_protocol.limits import ZONE_RULES, pass_budget
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.campaign.drawing import values_of
+from dermalink_simulator.campaign.truth import STUCK_OUT
 from dermalink_simulator.faults.words import VOCABULARY, FaultKind
-from tests.fault.drawing import values_of
 from tests.fault.running_pen import CAP_UM, IN_US, LEASE_US, Running
-from tests.fault.test_campaign import STUCK_OUT
 
 SEEDS: Final = range(4)
 WORDS: Final = tuple(

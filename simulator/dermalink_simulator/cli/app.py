@@ -21,6 +21,9 @@ COMMANDS: Final = {
         "dermalink_simulator.cli.commands.control:control", "Work a running pen: button, cartridge, hand, faults."
     ),
     "faults": Lazy("dermalink_simulator.cli.commands.faults:faults", "List the faults that can be injected."),
+    "campaign": Lazy(
+        "dermalink_simulator.cli.commands.campaign:campaign", "Play many sessions with faults, to find what breaks."
+    ),
     "profiles": Lazy("dermalink_simulator.cli.commands.profiles:profiles", "List the kinds of pen there are."),
     "completion": Lazy("dermalink_simulator.cli.commands.completion:completion", "Print a shell's completion script."),
 }
@@ -42,7 +45,9 @@ CODES: Final = {
     "PenOptionError": ExitCode.USAGE,
     "RadioGone": ExitCode.DOOR,
     "RefusedByControlError": ExitCode.REFUSED,
+    "ScriptError": ExitCode.REFUSED,
     "StateError": ExitCode.STATE,
+    "TallyError": ExitCode.STATE,
 }
 
 

@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     STATE = 4, "The state folder could not be used: held, damaged, or of another pen or version."
     REFUSED = 5, "The simulator refused; nothing was done."
     NOBODY = 6, "No simulator answered on the control channel."
+    BROKEN = 7, "A campaign, or a script of one, broke a rule."
     INTERRUPTED = 130, "Ctrl-C."
 
 
