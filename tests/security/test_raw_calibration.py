@@ -78,6 +78,7 @@ def test_a_clock_that_was_lost_and_set_back_makes_it_no_younger(lasts_s: int, re
     client.pen.clock.lose()
     client.pen.clock.advance(1_200)
     client.pen.button.press()
+    client.pen.advance(500)
     set_back = struct.pack("<I", START_UTC_S + 60)
     assert client.ask(raw.ON_COMMAND, raw.SET_CLOCK, client.header() + set_back).opcode == raw.CLOCK_SET
     client.pen.advance(2_000)
