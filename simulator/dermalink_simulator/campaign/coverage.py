@@ -91,7 +91,7 @@ def page(reached: Reached, seeds: str, command: str) -> str:
         "# What campaigns reach",
         "",
         f"Written by `{command}`, from {seeds}. A number is how many events the therapy's table",
-        "was told of in that state with that fault on; what happens once and is over counts where it came. – is never.",
+        "was told of in that state with that fault on; what happens once counts where it came. A dash is never.",
         "A main loop that hangs tells the table nothing, so that its row shows what came before it was noticed.",
         "",
         "## Faults by states",
@@ -102,7 +102,7 @@ def page(reached: Reached, seeds: str, command: str) -> str:
     never = []
     for word in (SOUND, *(f"{word.unit} {word.kind}" for word in VOCABULARY if (word.unit, "") not in NOT_DRAWN)):
         counts = [reached.faults[f"{word}/{state.name}"] for state in states]
-        lines.append(f"| `{word}` | " + " | ".join(str(count or "–") for count in counts) + " |")
+        lines.append(f"| `{word}` | " + " | ".join(str(count or "-") for count in counts) + " |")
         never += [] if any(counts) else [f"`{word}`"]
     lines += ["", f"Never on while the table was told of anything: {', '.join(never) or 'none'}."]
     lines += ["", f"States never met: {', '.join(unseen) or 'none'}."]

@@ -73,3 +73,10 @@ def test_a_firmware_that_bears_the_bit_goes_on() -> None:
 def test_a_bit_that_is_not_kept_cannot_flip(variable: int, bit: int, why: str) -> None:
     with pytest.raises(ImpossibleFaultError, match=why):
         Rig().pen.faults.inject("memory", "flip", variable=variable, bit=bit)
+
+
+def test_nothing_flips_where_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    monkeypatch.setattr(type(rig.firmware), "kept_bits", lambda firmware, variable: 0)
+    with pytest.raises(ImpossibleFaultError, match="keeps nothing now"):
+        rig.pen.faults.inject("memory", "flip")
