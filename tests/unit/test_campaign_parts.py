@@ -8,14 +8,18 @@ import pytest
 
 from dermalink_protocol.limits import INTERVAL_S
 from dermalink_protocol.zones import Direction, Zone
+from dermalink_simulator.campaign import playing
+from dermalink_simulator.campaign.actions import ACTIONS
 from dermalink_simulator.campaign.invariants import INVARIANTS, Broken, first_broken
 from dermalink_simulator.campaign.playing import play
 from dermalink_simulator.campaign.script import Script, ScriptError, from_json, load, to_json
 from dermalink_simulator.campaign.shrinking import shrunk
 from dermalink_simulator.campaign.tally import Failure, Tally, TallyError
 from dermalink_simulator.campaign.truth import Hung, Struck, Truth
+from dermalink_simulator.campaign.world import World
 from dermalink_simulator.campaign.worlds import drawn
 from dermalink_simulator.faults.spelling import spell
+from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.trace import head_line, replay
 
 SOUND = Struck(1_000_000, Zone.CHIN, Direction.VERTICAL, 400, 12, 1, 1, 1, 900_000, 500_000)
@@ -166,3 +170,29 @@ def test_a_tally_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "tally.json").write_text(text)
     with pytest.raises(TallyError):
         Tally.load(tmp_path / "tally.json")
+
+
+def broken_in(script: Script) -> str:
+    broken = play(script).broken
+    return "" if broken is None else broken.invariant
+
+
+def trips(world: World) -> None:
+    raise ZeroDivisionError
+
+
+def test_what_happens_after_the_steps_is_judged_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = from_json({"campaign": 1, "steps": [{"do": "start"}, {"do": "look"}]}, "it")
+    assert not broken_in(script)
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedPen, "motor_turns", property(lambda pen: True))
+        assert broken_in(script) == "settles"
+    with monkeypatch.context() as patch:
+        patch.setattr(playing, "check_chain", lambda records, after: [f"{len(records)} altered"])
+        assert broken_in(script) == "history"
+    with monkeypatch.context() as patch:
+        patch.setattr(World, "note_history", lambda world: setattr(world.truth, "last_number", 1_000))
+        assert broken_in(script) == "history"
+    with monkeypatch.context() as patch:
+        patch.setitem(ACTIONS, "look", ACTIONS["look"]._replace(do=trips))
+        assert broken_in(script) == "breaks"
