@@ -75,10 +75,17 @@ class PenInfo:
         return [
             ("firmware", f"{firmware(self.hello)}, protocol {self.hello.protocol_version}"),
             ("capabilities", capabilities),
-            ("calibration", f"{self.hello.calibration_id:08x}"),
+            ("calibration", self._calibration()),
             ("owner", self._owner()),
             ("for this host", "; ".join(self.findings()) or "fits: its limits are as strict as the host's"),
         ]
+
+    def _calibration(self) -> str:
+        """Its id; a pen that can read none of its own says 0, and gives no therapy (SR-CAL-1)."""
+        if self.hello.calibration_id:
+            return f"{self.hello.calibration_id:08x}"
+        missing = WORDING[Reason.CALIBRATION_MISSING]
+        return f"none that it can read. {missing.advice}"
 
     def _owner(self) -> str:
         if self.sealed:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dermalink.cli.pen_info import PenInfo
 from dermalink.errors import PenRefusal
 from dermalink_protocol.codewords import Reason
 from dermalink_simulator.firmware.flash_layout import CALIBRATION_A, CALIBRATION_B
@@ -27,3 +28,15 @@ async def test_a_session_is_refused_in_words(slot: bytes, reason: Reason, said: 
     assert refused.value.reason is reason
     for part in (said, "calibrate the pen", "SR-CAL-1"):
         assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(("slot", "shown"), [(b"\xff" * 128, "none that it can read"), (b"", "00000001")])
+@in_virtual_time
+async def test_info_shows_its_id_or_what_to_do(slot: bytes, shown: str) -> None:
+    flash = bytearray(factory_image(seed=1))
+    for region in (CALIBRATION_A, CALIBRATION_B):
+        flash[region.start : region.start + len(slot)] = slot
+    async with a_desk(seed=1, flash=flash) as desk, await desk.connect() as pen:
+        identity = dict((await PenInfo.read(pen)).sections()[0][1])
+    assert identity["calibration"].startswith(shown)
+    assert ("calibrate the pen" in identity["calibration"]) is bool(slot)
