@@ -264,22 +264,10 @@ def set_clock(client: RawClient, days: int) -> int:
     return client.ask(raw.ON_COMMAND, raw.SET_CLOCK, client.header() + wanted).reason
 
 
-@pytest.mark.sr("SR-SYM-1", "SR-INT-2", side="pen")
-@pytest.mark.parametrize(("days", "reports"), [(2, False), (0, True)], ids=["needs the button", "needs none"])
-def test_what_is_held_for_the_clock_is_no_symptom_once_the_clock_is_set(days: int, reports: bool) -> None:
-    client = raw_pen()
-    client.pen.button.hold()
-    client.pen.advance(4_000)
-    assert set_clock(client, days) == 0
-    client.pen.button.release()
-    client.pen.advance(200)
-    assert taken(client.pen) is reports
-
-
 @pytest.mark.sr("SR-INT-2", side="pen")
 def test_a_short_press_speaks_for_one_new_clock_and_for_ten_seconds() -> None:
     client = raw_pen()
-    for after_ms, reason in ((9_000, 0), (10_100, Reason.CLOCK_JUMP_NEEDS_PRESS)):
+    for after_ms, reason in ((9_000, 0), (10_300, Reason.CLOCK_JUMP_NEEDS_PRESS)):
         client.pen.button.press()
         client.pen.advance(after_ms)
         assert set_clock(client, 2) == reason

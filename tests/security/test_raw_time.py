@@ -134,10 +134,9 @@ def test_many_steps_without_a_press_lead_no_further_than_a_day(off: bool) -> Non
     if off:
         client = rebooted(client)
     assert set_clock(client, utc_s + DAY_S + 3_600).reason == Reason.CLOCK_JUMP_NEEDS_PRESS
-    client.pen.button.hold()
+    client.pen.button.press()
     client.pen.advance(200)
     assert set_clock(client, utc_s + DAY_S + 3_600).opcode == raw.CLOCK_SET
-    client.pen.button.release()
     client = rebooted(client) if off else client
     client.pen.clock.advance(DAY_S + 60)
     client.pen.advance(3_000)
@@ -204,7 +203,7 @@ def test_a_jump_of_more_than_a_day_needs_the_button() -> None:
     client = raw_pen()
     utc_s = client.pen.clock.utc_s
     assert set_clock(client, utc_s + DAY_S + 60).reason == Reason.CLOCK_JUMP_NEEDS_PRESS
-    client.pen.button.hold()
+    client.pen.button.press()
     client.pen.advance(200)
     assert set_clock(client, utc_s + DAY_S + 60).opcode == raw.CLOCK_SET
 
@@ -213,7 +212,7 @@ def test_a_jump_of_more_than_a_day_needs_the_button() -> None:
 @pytest.mark.parametrize("utc_s", [0, 1, 1_700_000_000])
 def test_a_date_before_the_last_sound_record_is_refused(utc_s: int) -> None:
     client = raw_pen()
-    client.pen.button.hold()
+    client.pen.button.press()
     client.pen.advance(200)
     assert set_clock(client, utc_s).reason == Reason.CLOCK_BEFORE_RECORD
 
@@ -236,10 +235,9 @@ def test_a_lost_clock_starts_the_wait_again_and_opens_nothing_until_it_is_set(of
     client.pen.advance(3_000)
     assert client.status()["wait"] > 14 * DAY_S - 60
     assert freshly_tested(client).open().reason == Reason.CLOCK_LOST
-    client.pen.button.hold()
+    client.pen.button.press()
     client.pen.advance(200)
     assert set_clock(client, utc_s + 60).opcode == raw.CLOCK_SET
-    client.pen.button.release()
     assert client.open().reason == Reason.INTERVAL_NOT_OVER
 
 

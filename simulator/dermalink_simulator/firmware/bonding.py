@@ -59,6 +59,7 @@ def begin(pen: Inside, idle: int) -> int:
     if not (is_open(pen, idle) and pen.pairing.bonds.left):
         return 0
     pen.pairing.bonds = pen.pairing.bonds._replace(left=pen.pairing.bonds.left - 1)
+    pen.press_left_ms, pen.press_free = 0, False  # what the press was for, so for no new clock
     return 1
 
 

@@ -24,7 +24,7 @@ from dermalink_protocol.envelope import (
     peek_request_id,
 )
 from dermalink_protocol.errors import ProtocolError
-from dermalink_protocol.limits import COMMANDS_REMEMBERED, PROTOCOL_VERSION
+from dermalink_protocol.limits import CALIBRATION_S, COMMANDS_REMEMBERED, PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, later, owner, records, refusal, stop, therapy
 from dermalink_protocol.schema import Effect, Message, Request
 from dermalink_simulator.firmware import disclosure, effects, pairing, replies
@@ -36,6 +36,7 @@ from dermalink_simulator.firmware.access import (
     refusal_of,
     unsealed,
 )
+from dermalink_simulator.firmware.clock_bounds import latest_s
 from dermalink_simulator.firmware.core import feed, wind
 from dermalink_simulator.firmware.gatt import GattPort
 from dermalink_simulator.firmware.gatt_rules import unanswered
@@ -67,6 +68,8 @@ def _requests() -> list[type[Message]]:
     return [kind for kind in Message.by_opcode.values() if issubclass(kind, Request)]
 
 
+ENDS_REST: Final = (therapy.OpenSession, therapy.RunSelfTest, therapy.AcknowledgeFault)
+"""What a pen that rests does not take while it is handed over (`pairing.hands_over`)."""
 COMMANDS: Final[dict[type[Message], EventKind]] = {
     kind: _kind(kind)
     for kind in _requests()
@@ -245,15 +248,31 @@ def event_of(pen: Inside, asked: Asked, message: Any) -> Event:
     elif isinstance(message, therapy.OpenSession):
         fields["session_id"] = pen.store.record.session_id + 1
     elif isinstance(message, therapy.SetClock):
-        floor = pen.store.earliest_s
-        now_s = pen.sensors.utc_s
-        if not pen.clock_sets.allow(pen.run_s, abs(message.utc_s - now_s)):
-            now_s = 0  # the core is told of a clock that no step without a press leads away from
-        pressed = int(pen.press_left_ms > 0 or pen.button.holds)
-        fields |= {"clock_now_s": now_s, "clock_floor_s": floor, "pressed": pressed}
+        fields |= _clock_fields(pen, message.utc_s)
     if "duplicate-check" in pen.disabled and isinstance(message, therapy.TherapyCommand):
         fields |= {"command_id": pen.state.last_id + 1, "age_ms": 0, "future": 0}
     return Event(**fields)
+
+
+def _clock_fields(pen: Inside, utc_s: int) -> dict[str, int]:
+    """What the core is told beside a new clock; from 0 no step without a press leads away."""
+    now_s = pen.sensors.utc_s
+    # A hold says nothing of a clock, and is no time for one (`hold`).
+    if pen.button.holds or not pen.clock_sets.allow(pen.run_s, abs(utc_s - now_s)):
+        now_s = 0
+    pressed = int(pen.press_left_ms > 0 and not pen.button.holds)
+    return {"clock_now_s": now_s, "clock_floor_s": pen.store.earliest_s, "pressed": pressed}
+
+
+def _why_not_now(pen: Inside, message: Any) -> Reason:
+    """Why the pen does not take an order now, whatever it is worth; NONE if the core is to judge it."""
+    if isinstance(message, ENDS_REST) and pairing.hands_over(pen):
+        return Reason.BUSY
+    if isinstance(message, therapy.AdoptSession) and disclosure.session_is_anothers(pen):
+        return Reason.NOT_OWNER  # its reply would tell what that session made
+    if isinstance(message, therapy.SetClock) and message.utc_s > latest_s(pen.store):
+        return Reason.CALIBRATION_EXPIRED
+    return Reason.NONE
 
 
 def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> None:
@@ -266,8 +285,10 @@ def _command(pen: Inside, asked: Asked, message: Any, trace: Trace | None) -> No
         else:
             _refuse(pen, asked, opcode, Reason.BUSY)
         return
-    if isinstance(message, therapy.AdoptSession) and disclosure.session_is_anothers(pen):
-        _refuse(pen, asked, opcode, Reason.NOT_OWNER)  # its reply would tell what that session made
+    why_not = _why_not_now(pen, message)
+    if why_not is not Reason.NONE:
+        limit = int(CALIBRATION_S) if why_not is Reason.CALIBRATION_EXPIRED else 0
+        _refuse(pen, asked, opcode, why_not, limit)
         return
     kept = pen.host_record
     if isinstance(message, therapy.OpenSession | therapy.CloseSession):

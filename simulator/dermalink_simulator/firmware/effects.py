@@ -242,7 +242,7 @@ def _set_clock(pen: Inside, event: Event, _before: TherapyState) -> None:
     if event.utc_s != before_s or pen.clock.trouble != Clock.SOUND:
         entries = (ClockSetEntry(before_utc_s=before_s, after_utc_s=event.utc_s, wait_left_s=pen.state.wait_s),)
         if event.pressed and apart_s > pen.limits.clock_jump_max_s:
-            pen.hold, pen.press_left_ms = pen.hold._replace(counted=1), 0  # that is what it was pressed for
+            pen.press_left_ms = 0  # a press speaks for one new clock
         elif not event.pressed:
             pen.clock_sets.note(pen.run_s, abs(event.utc_s - before_s))
     pen.clock_wanted_s, pen.clock_failed = event.utc_s, False

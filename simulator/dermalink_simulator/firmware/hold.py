@@ -1,13 +1,17 @@
 """What a hold of the button means: a symptom, or the hand-over (SR-SYM-1, SR-OWN-1). The press that begins it stops.
 
     where                                     from 3 s (`SYMPTOM_HOLD_MS`)       10 s (`HAND_OVER_HOLD_MS`)
-    a pen that rests all the while, with no   a symptom when it is let go        the hand-over opens; no symptom
-    session (as pairing has it)
+    a pen that rests all the while, or tests  a symptom when it is let go        the hand-over opens; no symptom
+    itself, with no session (`pairing.rests`)
     anywhere else, for any part of it         a symptom at once                  nothing more
 
 A hold counts once. One clock decides, so what a person does is one of the two, or nothing, and never both. Where it
-can't be a hand-over there is nothing to wait for: a session, a self-test, a pen that is locked or could not stop.
+can't be a hand-over there is nothing to wait for: a session, a pen that is locked or could not stop.
 Which symptom it is the button can't say: `Symptom.UNSAID`.
+
+No order of a host takes a hold away. While one goes that may become the hand-over, and as long as that is open, none
+ends the pen's rest, else whoever still has an owner's keys could keep the pen from the next one. For a new clock
+(SR-INT-2) only a short press speaks, once it has ended.
 """
 
 from enum import IntEnum
@@ -62,6 +66,17 @@ def _meaning(ms: int, *, rests: bool, ended: bool) -> Meaning:
     if ms >= HAND_OVER_HOLD_MS:
         return Meaning.HAND_OVER
     return Meaning.SYMPTOM if ended else Meaning.NOTHING
+
+
+def may_hand_over(hold: Hold, button: Button) -> bool:
+    """Whether a fresh hold is going that is to be the hand-over if the pen rests on; one that no look has seen too."""
+    fits = not hold.going or (hold.rests and not hold.counted)
+    return bool(button.holds and fits)
+
+
+def is_short_press(button: Button) -> bool:
+    """Whether a press has just ended that was too short to be a hold; asked before `hold_step` takes it."""
+    return 0 < button.ended_ms < SYMPTOM_HOLD_MS
 
 
 def may_be_let_go(hold: Hold, held_ms: int) -> bool:

@@ -24,6 +24,7 @@ from dermalink_protocol.sealing.keys import KEY_BYTES
 from dermalink_simulator.firmware import bonding, disclosure, effects
 from dermalink_simulator.firmware.access import end_channels
 from dermalink_simulator.firmware.flash_store import Transaction
+from dermalink_simulator.firmware.hold import may_hand_over
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.firmware.inside import Inside
 from dermalink_simulator.firmware.owner_desk import Desk, DeskEvent, EventKind, Stage, Verdict, bar_s, desk_step, quiet
@@ -57,6 +58,7 @@ REASONS: Final[dict[Verdict, Reason]] = {
     Verdict.WRONG_STATE: Reason.WRONG_STATE,
 }
 AT_REST: Final = (State.IDLE, State.FAULT)
+TESTING: Final = (State.SELF_TEST, State.STOPPING)  # with no session, the second is the end of the first
 BAR_MAY_BE_TAKEN_BACK: Final = (Stage.COUNTING, Stage.ANSWERED)
 
 
@@ -94,6 +96,22 @@ def held(pen: Inside) -> None:
     _step(pen, DeskEvent(EventKind.HELD, idle(pen)))
     if idle(pen):
         bonding.opened(pen)
+
+
+def hands_over(pen: Inside) -> bool:
+    """Whether a hold goes that may become the hand-over, or has become it: no order ends its rest then (SR-OWN-1)."""
+    desk = pen.pairing.desk
+    return bool(idle(pen)) and (may_hand_over(pen.hold, pen.button) or bool(desk.hand_over and desk.window_ms))
+
+
+def rests(pen: Inside) -> int:
+    """1 while a hold may become the hand-over: the pen is idle, or tests itself, which takes it nowhere else.
+
+    Else an old owner could keep the pen from the next one by tests without end; and a hold that begins while a pen that
+    was just switched on tests itself is sure to come before any session.
+    """
+    testing = pen.state.state in TESTING and not pen.state.session_id
+    return idle(pen) or int(testing)
 
 
 def passed(pen: Inside, dt_ms: int) -> None:
@@ -214,6 +232,7 @@ def _share(pen: Inside, port: Port, share: bytes) -> Message | None:
     verdict = _step(pen, DeskEvent(EventKind.TRY, idle(pen), port=port.number + 1))
     if verdict is not Verdict.COUNT:
         return _no(pen, verdict, owner.PairStep)
+    pen.press_left_ms, pen.press_free = 0, False  # what the press was for, so for no new clock
     serial = pen.store.factory.serial_number.rstrip(b"\0").decode("ascii")
     pairing.run, pairing.answered = Run(setup, serial, said, share, pen.entropy.draw(DRAWN_BYTES)), None
     _write(pen, effects.PAIRING)

@@ -12,7 +12,7 @@ from dermalink_simulator.firmware.calibration import refusal as calibration_refu
 from dermalink_simulator.firmware.clock import believed, look, ticked, was_set
 from dermalink_simulator.firmware.core import SEQUENCE_MASK, feed, settle_writes, wind
 from dermalink_simulator.firmware.detectors import FRESH, STEADY, Touch, dwell_step, force_step, rate_step, shape_of
-from dermalink_simulator.firmware.hold import Meaning, hold_step
+from dermalink_simulator.firmware.hold import Meaning, hold_step, is_short_press
 from dermalink_simulator.firmware.inside import Inside, Trace
 from dermalink_simulator.firmware.plausibility import pair_step, rested, touches
 from dermalink_simulator.firmware.selftest import Seen
@@ -30,6 +30,7 @@ CHECKPOINT_S = 3_600  # how often the clock is written down while nothing else i
 
 _SPIN_UP, _ARMED, _RUNNING, _LIFTED = (int(s) for s in (State.SPIN_UP, State.ARMED, State.RUNNING, State.LIFTED))
 _STOPPING, _WAITING = int(State.STOPPING), int(State.WAITING)
+_CLOCK_STATES = (int(State.IDLE), int(State.OPEN))  # where a press has nothing else to start or to clear
 _TURNING = (_ARMED, _RUNNING, _LIFTED)
 _TICK = int(EventKind.TICK)
 _STROKES = int(EventKind.STROKES)
@@ -123,7 +124,8 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
     pen.guarded_ms = 0
     pen.press_left_ms = max(0, pen.press_left_ms - dt_ms)
     if pressed or pen.pressed:
-        pen.pressed, pen.press_left_ms = False, int(PRESS_WITHIN_MS)
+        pen.pressed, pen.press_left_ms = False, 0
+        pen.press_free = pen.state[0] in _CLOCK_STATES
         pairing.pressed(pen)
         if pen.state[0] == _WAITING:
             # What a press starts waits for the head's tag, read after it; a second press meanwhile takes it back.
@@ -131,10 +133,12 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
             pen.head.look_again()
         elif "button-stop" not in pen.disabled or pen.state[0] not in MOVING:
             feed(pen, Event(kind=EventKind.BUTTON, **conditions(pen)), trace)
-    pen.hold, pen.button, meaning = hold_step(pen.hold, pen.button, pairing.idle(pen))
+    if pen.press_free and is_short_press(pen.button):
+        pen.press_left_ms = int(PRESS_WITHIN_MS)
+    pen.hold, pen.button, meaning = hold_step(pen.hold, pen.button, pairing.rests(pen))
     if pen.button is not pen.second.button_of:
         pen.second.keep_button(pen.button)
-    if meaning is Meaning.SYMPTOM:
+    if meaning is Meaning.SYMPTOM or (meaning is Meaning.HAND_OVER and not pairing.idle(pen)):
         _held_for_symptom(pen, trace)
     elif meaning is Meaning.HAND_OVER:
         pairing.held(pen)

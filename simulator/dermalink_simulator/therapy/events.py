@@ -59,7 +59,7 @@ class EventKind(IntEnum):
       ACKNOWLEDGE_FAULT      header, reason (the fault's name), contact.
       RUN_SELF_TEST   header, contact.
       SET_CLOCK       header, utc_s (wanted), clock_now_s (0: lost), clock_floor_s (the latest of build, calibration and
-                      last sound record), pressed (1: the button was pressed within PRESS_WITHIN_MS, or is still held).
+                      last sound record), pressed (1: a short press for it has ended within PRESS_WITHIN_MS).
     Conditions: utc_s (0: lost), battery_percent, supply, accuracy_um (of the depth monitor's sensor; 0: undeclared),
     condition (NONE, or why the pen starts nothing: TEMPERATURE, CALIBRATION_INVALID, HISTORY_FULL, LEDGER_FULL, ...).
     """
