@@ -5,7 +5,7 @@ import pytest
 from dermalink_simulator.hardware.flash import Tear
 from tests.persistence.owners import Life, check, life_with_cut, power_back
 
-OPERATIONS = 36  # from the wrong code to the last erasure
+OPERATIONS = 39  # from the wrong code to the last erasure
 RECOVERY = 8  # of a boot after a cut, at most
 
 

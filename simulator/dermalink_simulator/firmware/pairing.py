@@ -262,6 +262,8 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
     pairing, desk = pen.pairing, pen.pairing.desk
     mine = desk.stage == Stage.ANSWERED and desk.run == port.number + 1
     found = _finished(pen, pairing.run, share) if mine and pairing.run is not None else None
+    if found is not None:  # before the try is taken back, which nothing but the owner's own write may say
+        effects.count_refusals(pen)
     verdict = _step(pen, DeskEvent(EventKind.CONFIRM, idle(pen), port=port.number + 1, ok=int(found is not None)))
     if verdict is not Verdict.TAKE or found is None:
         tell_bar(pen)
@@ -276,7 +278,6 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
         firmware_version=FIRMWARE_VERSION,
         calibration_id=pen.store.calibration_id,
     )
-    effects.count_refusals(pen)
     _write(pen, effects.PAIRING, {"owners": new.number, "owned": 1}, (entry,), new)
     return None
 
