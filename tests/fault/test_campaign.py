@@ -24,7 +24,8 @@ TEETH: Final = {
     "wait": ("interval", "SR-INT-1", 40),
     "owner-check": ("owner", "SR-OWN-1", 30),
 }
-# One bit of some thousand is what would act: the 57 seeds below 1 000 that flip one find none. test_memory_faults.py goes through all of them.
+# One bit of some thousand is what would act: the 57 seeds below 1 000 that flip one find none. test_memory_faults.py
+# goes through all of them.
 ELSEWHERE: Final = {"twice-kept"}
 # The world in which a switch shows, so that a search for it plays no other.
 WHERE: Final = {

@@ -125,7 +125,8 @@ def test_a_session_that_a_killed_host_left_open_is_closed_and_one_that_is_run_el
 def test_a_lost_clock_is_shown_and_set_after_a_press(desk: Desk) -> None:
     shown = desk.said("clock")
     assert shown["valid"] is True
-    moment = datetime.fromtimestamp(shown["utc_s"] + 3_600, UTC).isoformat()  # the computer's may be past its calibration
+    # Not the computer's, which one day is past the calibration of every pen that this program makes.
+    moment = datetime.fromtimestamp(shown["utc_s"] + 3_600, UTC).isoformat()
     desk.control.do("clock.lose")
     asked = (desk.said("clock")["valid"] for _ in range(LOOKS_MAX))
     assert not all(asked)  # the pen's main loop looks at its clock up to 10 ms later

@@ -145,7 +145,7 @@ def _button(pen: Inside, dt_ms: int, sensors: Sensors, trace: Trace | None) -> N
 
 
 def _held_for_symptom(pen: Inside, trace: Trace | None) -> None:
-    """A hold that reports one, but on a pen that touched nobody: there whoever plays with it in a shop would lock it."""
+    """A hold that reports one, but on a pen that touched nobody, which whoever plays with it in a shop would lock."""
     if not pen.touched_nobody:
         feed(pen, _BUTTON_SYMPTOM, trace)
 

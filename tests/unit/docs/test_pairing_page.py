@@ -2,6 +2,7 @@
 
 import ast
 import re
+from typing import get_args
 
 import pytest
 
@@ -30,6 +31,5 @@ def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
 
 def test_each_result_is_in_the_hosts_states() -> None:
     states = PAGE.partition("## The host's states")[2].partition("##")[0]
-    for kind in (results.Paired, results.AlreadyPaired, results.WrongCode, results.WindowShut, results.Barred, results.Owned, results.Failed,
-                 results.CutOff):  # fmt: skip
+    for kind in (*get_args(results.PairingResult), results.AlreadyPaired):
         assert f"`{kind.__name__}`" in states
