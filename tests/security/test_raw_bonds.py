@@ -9,7 +9,7 @@ import pytest
 from dermalink_protocol.channels import Channel
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.envelope import Envelope, encode_envelope
-from dermalink_protocol.limits import IN_WITHIN_MS, LEASE_DEFAULT_MS, PROTOCOL_VERSION
+from dermalink_protocol.limits import BOND_WINDOW_MS, IN_WITHIN_MS, LEASE_DEFAULT_MS, PROTOCOL_VERSION
 from dermalink_protocol.messages import identity, owner, refusal, stop, therapy
 from dermalink_protocol.messages.sealed import Sealed
 from dermalink_protocol.schema import Message
@@ -153,6 +153,23 @@ async def test_the_owners_bond_outlives_a_loss_of_power_and_goes_with_the_hand_o
         await asyncio.sleep(RESET_S)
         assert kept(pen) == bytes(16)
         assert key not in pen.pen.flash_image()
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1", side="pen")
+@in_virtual_time
+async def test_a_strangers_bond_ends_with_its_window_and_his_link_with_it() -> None:
+    async with bonding_bench() as pen, central(pen) as one, central(pen, 2) as stranger:
+        await press(pen)
+        await one.encrypt(await one.pair())
+        await one.host.subscribe(*Channel)
+        await stranger.encrypt(await stranger.pair())
+        async with sealed(one.host) as session:
+            await under_seal(one.host, session)
+        await asyncio.sleep(BOND_WINDOW_MS / 1_000 + 2)
+        assert stranger.host.ended is not None
+        assert one.host.ended is None
+        assert kept(pen) == one.key
+        assert keys_of_links(pen) == [one.key]
 
 
 # Floods

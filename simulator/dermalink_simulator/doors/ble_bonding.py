@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bumble import hci, smp
 from bumble.smp import ErrorCode
 
+from dermalink_protocol.limits import BOND_WINDOW_MS
 from dermalink_simulator.radio.just_works import FAILED, REQUEST, Ends, NotPaired
 from dermalink_simulator.radio.just_works_peripheral import Responder, why_not
 
@@ -125,8 +126,21 @@ class Bonding:
             run.link.tell(smp.SMP_CID, answer)
         self._heard(run)
         if run.responder.key is not None:
-            self._links[run.link].made = run.responder.key
+            self._made(run.link, run.responder.key)
             self._end()
+
+    def _made(self, link: "BleLink", key: bytes) -> None:
+        self._links[link].made = key
+        asyncio.get_running_loop().call_later(BOND_WINDOW_MS / 1_000, self._judge, link, key)
+
+    def _judge(self, link: "BleLink", key: bytes) -> None:
+        """The window in which a key was made is over: one that nobody has proven goes, and its link with it."""
+        known = self._links.get(link)
+        if known is None or link.gone or known.made != key:
+            return
+        known.made = b""
+        if link.bond_key() != key and not link.is_owner:
+            link.end(REFUSED)
 
     def _heard(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
@@ -166,7 +180,7 @@ class Bonding:
         known = None if link is None else self._links.get(link)
         if link is None or known is None or link.gone or random != NO_RANDOM or diversifier:
             return None
-        key = known.made or link.bond_key()
+        key = (link.bonding(begins=False) and known.made) or link.bond_key()
         known.given = key if any(key) else b""
         return known.given or None
 

@@ -5,7 +5,9 @@ The pen has no display, so its Bluetooth pairing is Just Works, which proves nob
     a press        on a pen at rest without a fault, owned or not, and the hold that hands it over, open a window of
                    `BOND_WINDOW_MS` in which `BONDS_PER_WINDOW` may be begun; a session that begins shuts it
     a bond         counts for the link that it was made on. It is kept, in its owner's record, once the owner's sealed
-                   channel stands on that same link; so nobody else's lies in the flash, or drives the owner's out
+                   channel stands on that same link in the same window; so nobody else's lies in the flash, or drives
+                   the owner's out. When the window shuts, or another opens, an unproven one is forgotten: who keeps its
+                   link could else hand the owner's words on over it, whenever he comes, and have his own bond kept
     a link         that asks for the key is given the kept one, whoever asks: who has it not, can't go on
 
 A link that is encrypted has no right by it (SR-SEC-1): whoever may do what, may do it under our own seal alone. What a
@@ -39,14 +41,28 @@ def pressed(pen: Inside, idle: int) -> None:
 
 def opened(pen: Inside) -> None:
     """Somebody who has the pen in hand wants it to be paired."""
-    pen.pairing.bonds = BondWindow(int(BOND_WINDOW_MS), int(BONDS_PER_WINDOW))
+    _shut(pen)
+    number = pen.pairing.bonds.number + 1
+    pen.pairing.bonds = BondWindow(int(BOND_WINDOW_MS), int(BONDS_PER_WINDOW), number)
 
 
 def passed(pen: Inside, dt_ms: int, idle: int) -> None:
     """So much time passed."""
     if pen.pairing.bonds.window_ms:
         left_ms = max(0, pen.pairing.bonds.window_ms - dt_ms)
-        pen.pairing.bonds = pen.pairing.bonds._replace(window_ms=left_ms) if idle and left_ms else BondWindow()
+        if idle and left_ms:
+            pen.pairing.bonds = pen.pairing.bonds._replace(window_ms=left_ms)
+        else:
+            _shut(pen)
+
+
+def _shut(pen: Inside) -> None:
+    """The window is over: a key that was made in it and is not proven gives its link nothing any more."""
+    pen.pairing.bonds = pen.pairing.bonds._replace(window_ms=0, left=0)
+    for port in pen.ports.values():
+        if isinstance(port, GattPort) and port.unproven_in:
+            port.key, port.unproven_in = b"", 0
+    settle(pen)
 
 
 def is_open(pen: Inside, idle: int) -> int:
@@ -75,6 +91,9 @@ def kept(pen: Inside) -> bytes:
 def encrypted(pen: Inside, port: Port, key: bytes) -> None:
     """A link was encrypted, or encrypted anew, with that key; it is the owner's if his channel stands there."""
     if isinstance(port, GattPort) and len(key) == BOND_BYTES and key not in (NO_KEY, NO_BOND):
+        if key != port.key:
+            bonds = pen.pairing.bonds
+            port.unproven_in = bonds.number if bonds.window_ms and key != kept(pen) else 0
         port.key = key
         settle(pen)
         prove(pen, port)
@@ -82,8 +101,14 @@ def encrypted(pen: Inside, port: Port, key: bytes) -> None:
 
 def prove(pen: Inside, port: Port) -> None:
     """Whether the owner is on that link may have come to be known."""
-    if isinstance(port, GattPort) and port.key and port.seal.proven and pen.owner.number == pen.store.owner.number:
+    if isinstance(port, GattPort) and port.unproven_in and port.seal.proven and _is_his(pen):
+        port.unproven_in = 0
         pen.store.keep_bond(port.key)
+
+
+def _is_his(pen: Inside) -> bool:
+    """Whether the owner whom the channels are of is the one that the flash names."""
+    return pen.owner.number == pen.store.owner.number
 
 
 # What has to be encrypted

@@ -60,15 +60,17 @@ class GattPort(Port):
     """A connection over BLE: values in, and out those of the channels that are subscribed, one by one.
 
     What Stop answers overtakes a message that is under way: it is another characteristic, so nothing is torn by it.
-    `key` is what Bluetooth has encrypted the link with, empty while it has not.
+    `key` is what Bluetooth has encrypted the link with, empty while it has not; `unproven_in` is the number of the
+    window in which that key was made, while the owner has not been heard under it, 0 for none.
     """
 
-    __slots__ = ("_gatt", "_muted", "_sending", "_stop_values", "_subscribed", "_values", "key")
+    __slots__ = ("_gatt", "_muted", "_sending", "_stop_values", "_subscribed", "_values", "key", "unproven_in")
 
     def __init__(self, number: int) -> None:
         self._gatt = GattCodec()
         super().__init__(number, PortKind.GATT, self._gatt)
         self.key = b""
+        self.unproven_in = 0
         self._subscribed: set[Channel] = set()
         self._muted = False
         self._sending: Outgoing | None = None

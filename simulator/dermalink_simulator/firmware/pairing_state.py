@@ -18,10 +18,11 @@ class LastWord(NamedTuple):
 
 
 class BondWindow(NamedTuple):
-    """How long a bond of Bluetooth's own may still be made (`bonding`), and how many may still be begun."""
+    """How long a bond of Bluetooth's own may still be made (`bonding`), how many may still be begun; its number."""
 
     window_ms: U32 = 0
     left: U8 = 0
+    number: U32 = 0
 
 
 class PairingState:

@@ -18,6 +18,7 @@ from dermalink_simulator.radio.corrections import static_address
 from dermalink_simulator.radio.just_works import B, P
 from dermalink_simulator.radio.transports import open_controller
 from dermalink_simulator.runner import PenRunner
+from tests.security.test_raw_bonds import sealed, under_seal
 from tests.support.running import in_real_time, in_virtual_time
 from tests.support.sealed_client import inside, owned_pen
 from tests.unit.doors.ble_central import RawCentral, Refused, central_device
@@ -109,6 +110,9 @@ async def test_a_bond_gives_no_right_to_make_another_one_later() -> None:
     async with bonding_bench() as pen, central(pen) as one:
         await press(pen)
         await one.encrypt(await one.pair())
+        await one.host.subscribe(*Channel)
+        async with sealed(one.host) as session:
+            await under_seal(one.host, session)
         await asyncio.sleep(int(BOND_WINDOW_MS) / 1_000)
         assert await one.ask(REQUEST) == NOT_SUPPORTED
         await one.encrypt(one.key)  # the first goes on

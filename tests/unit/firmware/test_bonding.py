@@ -45,6 +45,7 @@ def new_pen(profile: Profile = Profile.TEST) -> SimulatedPen:
 
 def bonded_pen() -> SimulatedPen:
     pen = owned_pen()
+    press(pen)
     client = SealedClient(pen, PortKind.GATT, link_key=KEY).connect()
     pen.advance(1_000)
     client.port.close()
@@ -243,6 +244,7 @@ def in_flash(pen: SimulatedPen, key: bytes) -> bool:
 @pytest.mark.parametrize("first", ["encrypted", "sealed"])
 def test_the_bond_of_the_owners_link_is_kept_in_either_order_and_after_a_restart(first: str) -> None:
     pen = owned_pen()
+    press(pen)
     client = SealedClient(pen, PortKind.GATT, link_key=KEY if first == "encrypted" else b"")
     client.hello()
     client.open_channel()
@@ -296,6 +298,7 @@ def test_another_bond_of_the_owner_takes_the_place_of_the_first_and_the_same_one
     client = SealedClient(pen, PortKind.GATT, link_key=KEY).connect()
     client.live(1_000)
     quiet = pen.flash_operations - before
+    press(pen)
     client.port.encrypted(OTHER_KEY)
     assert in_flash(pen, OTHER_KEY)
     assert not in_flash(pen, KEY)
@@ -320,6 +323,29 @@ def test_whoever_hands_the_pen_over_takes_his_bond_with_him(way: str) -> None:
     pen.advance(2_000)
     assert firmware(pen).bond_key() == bytes(16)
     assert not in_flash(pen, KEY)
+
+
+@pytest.mark.sr("SR-SEC-1", "SR-OWN-1", side="pen")
+@pytest.mark.parametrize("ends", ["by time", "by a session", "by another press"])
+@pytest.mark.parametrize("second", [False, True], ids=["the only bond", "beside the owner's"])
+def test_what_the_owner_says_over_a_strangers_link_after_the_window_makes_no_bond(ends: str, second: bool) -> None:
+    pen = owned_pen()
+    press(pen)
+    if second:
+        SealedClient(pen, PortKind.GATT, link_key=KEY).connect()
+    stranger = SealedClient(pen, PortKind.GATT, link_key=OTHER_KEY)
+    assert stranger.port.subscribe(Channel.COMMAND, on=True) == 0
+    if ends == "by a session":
+        assert owner_of(pen, PortKind.STREAM).open().opcode == raw.OPENED
+        pen.advance(1_000)
+    else:
+        pen.advance(int(BOND_WINDOW_MS) if ends == "by time" else 1_000)
+    if ends == "by another press":
+        press(pen)
+    assert stranger.port.subscribe(Channel.COMMAND, on=True) == (BONDED if second else NEITHER)
+    stranger.connect()  # what he hands on is the owner's, seal and all
+    assert not in_flash(pen, OTHER_KEY)
+    assert firmware(pen).bond_key() == (KEY if second else bytes(16))
 
 
 def test_no_link_key_is_shown() -> None:
