@@ -52,6 +52,7 @@ class Greeted:
     owned: bool
     sealed: bool
     stranger: bool
+    foreign: bool
 
 
 async def greet_at(
@@ -108,8 +109,9 @@ async def greet(
         if not stranger and not (sealed and inspect_only):
             await sealable.secure(pairs=sealed)
         fault = "" if inspect_only else await _history_fault(connection, keeper, serial_text(hello))
+        foreign = not sealed and await may_own_another(known)
         return Greeted(
-            connection, registry, hello, keeper, last or 0, fault, inspect_only, utc, owned, sealed, stranger
+            connection, registry, hello, keeper, last or 0, fault, inspect_only, utc, owned, sealed, stranger, foreign
         )
     except BaseException:
         await connection.close()
@@ -236,14 +238,14 @@ async def _tell_symptoms(
     """What was reported while the pen was away is given to it before all else (SR-SYM-1), and to no other pen."""
     sealed = connection.sealed
     waiting = keeper.belief.symptoms.waiting(serial_number, sealed=sealed, utc_s=utc_s)
-    if not sealed and not all(said.pen for said in waiting) and await _may_own_another(known):
+    if not sealed and not all(said.pen for said in waiting) and await may_own_another(known):
         waiting = tuple(said for said in waiting if said.pen)
     for symptom in sorted({Symptom(said.symptom) for said in waiting}):
         await connection.request(ReportSymptom(symptom=symptom))
         await keeper.keep(symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=utc_s))
 
 
-async def _may_own_another(known: Known | None) -> bool:
+async def may_own_another(known: Known | None) -> bool:
     """Whether this computer has keys of any pen, or can't tell; `known` in place of them tells of one pen at a time."""
     from dermalink.ownership.store import own_store
 

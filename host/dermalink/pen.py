@@ -65,7 +65,8 @@ class Pen:
     `samples` holds the newest telemetry as numpy, `alarm` why the host's own watch stopped the pen. `owned` says
     whether it has an owner, `sealed` whether that is this computer: then all that it says is under seal (SR-SEC-1).
     `stranger` says that this pen is its owner's only, and this computer is not that: it is told identity and state, and
-    obeyed when it says Stop.
+    obeyed when it says Stop. `foreign`: it speaks in the clear, and this computer has keys, all of other pens; what it
+    says of symptoms bars no other.
     """
 
     def __init__(self, greeted: Greeted) -> None:
@@ -78,6 +79,7 @@ class Pen:
         self.owned: Final = greeted.owned
         self.sealed: Final = greeted.sealed
         self.stranger: Final = greeted.stranger
+        self.foreign: Final = greeted.foreign
         self.samples: Final = TelemetryRing()
         self.alarm: DermalinkError | None = None
         self._registry = greeted.registry
@@ -181,7 +183,7 @@ class Pen:
         believed = self._keeper.belief.pen(self.serial_number)
         for record in endings(believed, status, self.serial_number, utc_s, sealed=self.sealed):
             await self._keeper.keep(record)
-        if not self._reporting:
+        if not self._reporting and not self.foreign:
             for said in kept_by_pen(self._keeper.belief, status, self.serial_number, utc_s, sealed=self.sealed):
                 await self._keeper.keep(said)
         believed = self._keeper.belief.pen(self.serial_number)

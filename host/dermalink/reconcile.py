@@ -3,7 +3,7 @@
 from typing import Final
 
 from dermalink.belief import Belief, PenBelief
-from dermalink.records import PassOver, Record, SessionOver, SymptomSaid, symptom_said
+from dermalink.records import PassOver, Record, SessionOver, SymptomSaid, symptom_seen
 from dermalink_protocol.codewords import Reason, State
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
 from dermalink_protocol.messages.identity import Status, StatusFlag
@@ -25,7 +25,7 @@ def endings(believed: PenBelief, status: Status, serial_number: str, utc_s: int,
     found: list[Record] = []
     symptom = SYMPTOMS.get(status.reason)
     if symptom is not None and believed.session_id and not believed.symptom_said:
-        found.append(symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=utc_s))
+        found.append(symptom_seen(symptom, pen=serial_number, sealed=sealed, utc_s=utc_s))
     gone = bool(believed.session_id) and status.session_id != believed.session_id and status.state is not State.OPENING
     if believed.running is not None and (gone or status.state in NO_PASS_OPEN):
         found.append(_pass_over(believed, status, serial_number, utc_s))
@@ -45,7 +45,7 @@ def kept_by_pen(belief: Belief, status: Status, serial_number: str, utc_s: int, 
     left_s = min(status.wait_s, int(SYMPTOM_LOCK_S)) if bars else 0
     symptom = symptom_of(status.flags, status.reason)
     said_s = utc_s - (SYMPTOM_LOCK_S - left_s)
-    return [symptom_said(symptom, pen=serial_number, sealed=sealed, told=True, utc_s=said_s)]
+    return [symptom_seen(symptom, pen=serial_number, sealed=sealed, utc_s=said_s)]
 
 
 def symptom_of(flags: StatusFlag, reason: Reason) -> Symptom:

@@ -106,8 +106,18 @@ class SymptomSaidOpenly(SymptomSaid):
     kind: ClassVar[str] = "symptom_openly"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymptomSeen(SymptomSaid):
+    """What `pen` said of itself in the clear: nobody here reported it, so it is told to no pen and answers nothing."""
+
+    kind: ClassVar[str] = "symptom_seen"
+
+
 KINDS: Final = MappingProxyType(
-    {kind.kind: kind for kind in (Intended, Settled, PassOver, SessionOver, SymptomSaid, SymptomSaidOpenly)}
+    {
+        kind.kind: kind
+        for kind in (Intended, Settled, PassOver, SessionOver, SymptomSaid, SymptomSaidOpenly, SymptomSeen)
+    }
 )
 
 
@@ -115,6 +125,12 @@ def symptom_said(symptom: int, *, pen: str, sealed: bool, told: bool, utc_s: int
     """The record of a symptom; `pen` is "" where none was at hand, `sealed` whether the pen was under seal."""
     kind = SymptomSaid if sealed or not pen else SymptomSaidOpenly
     return kind(pen=pen, utc_s=utc_s, symptom=int(symptom), told=told)
+
+
+def symptom_seen(symptom: int, *, pen: str, sealed: bool, utc_s: int) -> SymptomSaid:
+    """The record of a symptom that a status speaks of, in the clear or under seal."""
+    kind = SymptomSaid if sealed else SymptomSeen
+    return kind(pen=pen, utc_s=utc_s, symptom=int(symptom), told=True)
 
 
 def record_from(found: dict[str, Any]) -> Record:

@@ -2,11 +2,12 @@
 
 Who answers in the clear may be anybody, so what was said so is told once more under seal, to a pen that this computer
 owns; and in the clear a symptom goes to no other pen than the one it was reported to (SR-DATA-1).
+What a pen only says of itself in the clear is told to none, and answers nothing that waits.
 """
 
 from collections.abc import Iterator
 
-from dermalink.records import SymptomSaid, SymptomSaidOpenly
+from dermalink.records import SymptomSaid, SymptomSaidOpenly, SymptomSeen
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
 
 
@@ -27,7 +28,7 @@ class SymptomsSaid:
 
     def take(self, said: SymptomSaid) -> None:
         """One that a pen was told of replaces its like that waited to be told to that pen."""
-        if said.told:
+        if said.told and not isinstance(said, SymptomSeen):
             self._said = [each for each in self._said if not self._answers(said, each)]
         self._said.append(said)
 

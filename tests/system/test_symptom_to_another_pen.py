@@ -12,6 +12,7 @@ from dermalink.ownership.store import own_store
 from dermalink.pen import Pen
 from dermalink.records import SessionOver, symptom_said
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
+from dermalink_protocol.messages.identity import StatusFlag
 from dermalink_protocol.zones import Symptom
 from dermalink_simulator.pen import SimulatedPen
 from dermalink_simulator.pytest_plugin import Bench, SimulatedPenDesk, desk
@@ -93,5 +94,33 @@ def test_what_was_reported_with_the_pen_away_goes_to_no_other_pen(
         assert two.bars_for_s(two.other) == 0
         assert await two.met(two.own, at_home=at_home)
         assert two.bars_for_s(two.own) > SYMPTOM_LOCK_S - 60
+
+    with_two(story)
+
+
+@pytest.mark.sr("SR-SYM-1", "SR-SEC-1", side="host")
+@pytest.mark.parametrize("at_home", [False, True])
+def test_a_symptom_that_another_pen_says_it_keeps_locks_not_the_own_one(
+    at_home: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERMALINK_KEYS", str(tmp_path / "keys"))
+
+    async def story(two: Two) -> None:
+        own_store().keep(keys_of(two.own.model.card.serial_number))
+        async with await Pen.connect(two.other.url, journal=MemoryJournal(), inspect_only=True) as somebodys:
+            await somebodys.report_symptom(Symptom.PAIN)
+        pen = await Pen.connect(
+            two.other.url,
+            journal=two.journal,
+            utc=lambda: two.other.model.clock.utc_s,
+            known=None if at_home else keys_only_of(two.own.model),
+        )
+        async with pen:
+            facts = await pen.look()
+        assert StatusFlag.SYMPTOM in facts.status.flags
+        assert pen.foreign is at_home
+        assert bool(two.journal.entries()) is not at_home
+        assert await two.met(two.own, at_home=at_home)
+        assert two.bars_for_s(two.own) == 0
 
     with_two(story)

@@ -23,6 +23,7 @@ from dermalink.records import (
     Settled,
     SymptomSaid,
     SymptomSaidOpenly,
+    SymptomSeen,
     record_from,
 )
 from tests.support.running import in_real_time
@@ -33,6 +34,7 @@ RECORDS: list[Record] = [
     PassOver(
         pen="P", utc_s=3, session_id=9, zone=1, direction=2, touched=True, punctures=4, peak_depth_um=5, reason="BUTTON"
     ),
+    SymptomSeen(pen="P", utc_s=4, symptom=1, told=True),
     SymptomSaid(pen="Pé\u2028\n", utc_s=4, symptom=1, told=False),
     SymptomSaidOpenly(pen="P", utc_s=4, symptom=1, told=True),
     SessionOver(pen="P", utc_s=5, session_id=9),
@@ -274,5 +276,5 @@ def test_what_a_simulated_pen_did_is_kept_apart() -> None:
 
 def test_a_line_is_json_that_anybody_can_read(tmp_path: Path) -> None:
     lines = written(tmp_path / "j", RECORDS).splitlines()
-    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3, 4, 5, 6, 7]
     assert len(lines) == len(RECORDS)

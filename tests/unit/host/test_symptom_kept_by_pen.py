@@ -8,7 +8,7 @@ from dermalink.belief import Belief
 from dermalink.errors import HostRefusal
 from dermalink.journal import MemoryJournal
 from dermalink.reconcile import kept_by_pen
-from dermalink.records import SymptomSaid, SymptomSaidOpenly, symptom_said
+from dermalink.records import SymptomSaid, SymptomSeen, symptom_said
 from dermalink_protocol.codewords import Reason
 from dermalink_protocol.limits import INTERVAL_S, SYMPTOM_LOCK_S
 from dermalink_protocol.messages.identity import StatusFlag
@@ -88,7 +88,7 @@ async def test_one_of_the_button_is_kept_once_and_bars_sessions_with_every_pen()
         assert caught.value.reason is Reason.SYMPTOM_LOCK
         assert caught.value.value == SYMPTOM_LOCK_S
     (record,) = kept(journal)
-    assert (type(record), record.symptom) == (SymptomSaidOpenly, Symptom.UNSAID)
+    assert (type(record), record.symptom) == (SymptomSeen, Symptom.UNSAID)
     async with a_pen(journal=journal) as (pen, _):
         await pen.look()
         with pytest.raises(HostRefusal) as again:

@@ -4,7 +4,7 @@ import pytest
 
 from dermalink.belief import Belief
 from dermalink.journal import Entry
-from dermalink.records import Record, SessionOver, SymptomSaid, symptom_said
+from dermalink.records import Record, SessionOver, SymptomSaid, symptom_said, symptom_seen
 from dermalink_protocol.limits import SYMPTOM_LOCK_S
 from dermalink_protocol.zones import Symptom
 
@@ -15,6 +15,11 @@ SEALED, CLEAR = True, False
 
 def said(pen: str, *, sealed: bool, told: bool, ago_s: int = 0) -> SymptomSaid:
     return symptom_said(Symptom.RASH, pen=pen, sealed=sealed, told=told, utc_s=NOW - ago_s)
+
+
+def seen(pen: str) -> SymptomSaid:
+    """The pen says in the clear that it keeps one."""
+    return symptom_seen(Symptom.RASH, pen=pen, sealed=False, utc_s=NOW)
 
 
 def met(pen: str) -> Record:
@@ -37,6 +42,12 @@ def waits(records: list[Record], pen: str, *, sealed: bool) -> bool:
         ([said(OURS, sealed=False, told=True)], OURS, SEALED, True),
         ([said(OTHER, sealed=False, told=True, ago_s=SYMPTOM_LOCK_S)], OURS, SEALED, False),
         ([said(OTHER, sealed=False, told=True), said(OURS, sealed=True, told=True)], OURS, SEALED, False),
+        # what a pen says of itself in the clear is told to none, and answers nothing that waits
+        ([seen(OTHER)], OURS, SEALED, False),
+        ([seen(OURS)], OURS, SEALED, False),
+        ([seen(OTHER)], OTHER, CLEAR, False),
+        ([said(OTHER, sealed=False, told=False), seen(OTHER)], OURS, SEALED, True),
+        ([said(OTHER, sealed=False, told=False), seen(OTHER)], OTHER, CLEAR, True),
         # a stranger's word to somebody else's pen
         ([said(OTHER, sealed=False, told=False)], OURS, SEALED, True),
         # one that waits for a pen under seal waits for that one, and is sent to none in the clear
