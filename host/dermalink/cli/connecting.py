@@ -24,6 +24,10 @@ class SeveralPens(NoSuchPort):
     """None was named, and more than one answers."""
 
 
+class AnothersPen(NoSuchPort):
+    """None was named, and the one that answers is none of those that this computer has keys of."""
+
+
 @contextlib.asynccontextmanager
 async def connected(url: str | None, *, inspect_only: bool = False, journal: Path | None = None) -> AsyncIterator[Pen]:
     """A pen, stopped and closed on every way out; what is done until it is there is shown.

@@ -16,9 +16,11 @@ from dermalink.cli.exit_codes import ExitCode
 from dermalink.cli.failures import code_for
 from dermalink.cli.stopping import StopResult, Tell
 from dermalink.errors import CannotOpen, HandshakeFailed, HostError, Timeout
+from dermalink.journal_file import default_path
 from dermalink.ownership.errors import KeyringLocked
 from dermalink.pen import Pen
 from dermalink_protocol.codewords import State
+from dermalink_protocol.messages.identity import Capability
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +161,7 @@ def test_where_several_pens_answer_and_none_was_named_all_are_stopped(
 class OnACable:
     """A pen that takes the report."""
 
-    serial_number, sealed, owned = "DL-7", True, True
+    serial_number, sealed, owned, foreign = "DL-7", True, True, False
 
     def __init__(self, url: str) -> None:
         self.connection = self.link = self
@@ -209,3 +211,53 @@ def test_where_one_on_a_cable_was_told_and_none_named_whatever_else_answers_is_s
     assert ("ble:b: stopped" in result.stderr) is others
     assert "DL-7" in result.stdout
     assert len([*tmp_path.rglob("*.jsonl")]) == 1
+
+
+class Foreign(OnACable):
+    """A pen in the clear that this computer has no keys of, and that says it is simulated."""
+
+    sealed, owned, foreign = False, False, True
+
+    def __init__(self, url: str, heard: list[str]) -> None:
+        super().__init__(url)
+        self.heard = heard
+        self.hello = SimpleNamespace(capabilities=Capability.CONTROL_CHANNEL)
+
+    def stop_now(self) -> None:
+        self.heard.append("stop")
+
+    async def report_symptom(self, said: Any) -> Any:
+        self.heard.append("symptom")
+        return await super().report_symptom(said)
+
+
+@pytest.mark.sr("SR-STOP-4", "SR-SYM-1", "SR-DATA-1", side="host")
+@pytest.mark.parametrize("named", [False, True])
+def test_a_pen_that_is_none_of_ones_own_hears_no_symptom_unless_named_and_leads_none_away(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    async def the_one(_say: Any) -> str:
+        return "ble:a"
+
+    async def connect(wanted: str, **_: Any) -> Foreign:
+        return Foreign(wanted, heard)
+
+    async def stop_pens(pen: str | None, _tell: Tell) -> list[StopResult]:
+        heard.append(f"stop {pen}")
+        return []
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("DERMALINK_PEN", raising=False)
+    monkeypatch.setattr("dermalink.cli.connecting.the_one_pen", the_one)
+    monkeypatch.setattr(Pen, "connect", connect)
+    monkeypatch.setattr("dermalink.cli.stopping.stop_pens", stop_pens)
+    result = CliRunner().invoke(app, ["symptom", "bleeding", *(["--pen", "ble:a"] if named else [])])
+    assert heard == (["symptom"] if named else ["stop", "stop None"])
+    assert (result.exit_code == ExitCode.DONE) is named
+    assert named or "none of yours" in result.stderr
+    (journal,) = tmp_path.rglob("*.jsonl")
+    assert journal.name == default_path(simulated=False).name
+    assert named or '"told":false' in journal.read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -11,6 +11,7 @@ from dermalink.cli.options import json_option, pen_option, verbose_option
 from dermalink.cli.running import asynchronous
 
 if TYPE_CHECKING:
+    from dermalink.pen import Pen
     from dermalink_protocol.zones import Symptom
 
 SYMPTOMS = ("pain", "bleeding", "rash")
@@ -36,12 +37,13 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
     Where none is named all pens that answer are stopped; if one alone is on a cable, it is told to that one, and of
-    several to none, and is written down to be told to the right one.
+    several to none, and is written down to be told to the right one. So it is where this computer has keys of pens, and
+    the one that answers is none of them.
 
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
-    from dermalink.cli.connecting import NotAPen, SeveralPens, connected
+    from dermalink.cli.connecting import AnothersPen, NotAPen, SeveralPens, connected
     from dermalink.discovery import BLE
     from dermalink.errors import BadUrl, CannotOpen
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
@@ -51,17 +53,23 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     said = Symptom[what.upper()]
     try:
         async with connected(pen, inspect_only=True) as found:
+            if pen is None and found.foreign:
+                _stop_alone(found)
             reply = await found.report_symptom(said)
-            serial, simulated = found.serial_number, Capability.CONTROL_CHANNEL in found.hello.capabilities
+            serial, url = found.serial_number, found.connection.link.url
+            # A bit that anybody sets in the clear leads no symptom away from the pens that this computer has keys of.
+            proved = not found.foreign or url.startswith(("tcp:", "sim:"))
+            simulated = proved and Capability.CONTROL_CHANNEL in found.hello.capabilities
             sealed, told = found.sealed, found.sealed or not found.owned
-            by_cable = not found.connection.link.url.startswith(BLE)
+            by_cable = not url.startswith(BLE)
     except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
         click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
         raise
     except BadUrl:  # nobody was asked: the command was wrong
         raise
     except Exception as error:  # whatever it is, a mistake of ours among it
-        if isinstance(error, NotAPen | SeveralPens) or not isinstance(error, CannotOpen):  # any obeys anybody's Stop
+        there = isinstance(error, AnothersPen | NotAPen | SeveralPens)
+        if there or not isinstance(error, CannotOpen):  # any obeys anybody's Stop
             await _stop(pen)
         await _write_down(said, told=False)
         click.echo("Written down here; the pen is told when it is back. Lift it off the skin.", err=True)
@@ -78,6 +86,15 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     if pen is None and by_cable:  # a cable goes first, so nobody has listened yet whether it is the one that hurts
         click.echo(OTHERS, err=True)
         await _stop(None)
+
+
+def _stop_alone(found: "Pen") -> NoReturn:
+    """What is no pen of this person's gets Stop, and hears nothing of the person (SR-DATA-1)."""
+    from dermalink.cli.connecting import AnothersPen
+
+    found.stop_now()
+    advice = f"If it is the one that hurts, name it: --pen {found.connection.link.url}"
+    raise AnothersPen("The pen that answers is none of yours, and was told Stop alone", advice=advice)
 
 
 async def _stop(pen: str | None) -> None:
