@@ -274,6 +274,7 @@ class RecordKind(IntEnum):
     SYMPTOM = 0xDA38
     # Counted, not listed
     REFUSED_COUNT = 0x203D
+    STARTS_COUNTED = 0x77CA
     # Owner
     OWNER_PAIRED = 0x8E28
     OWNER_RELEASED = 0x1D41

@@ -236,3 +236,18 @@ class PairingBarredEntry(Entry, kind=RecordKind.PAIRING_BARRED):
 
     wrong_codes: U16
     barred_s: U32
+
+
+class StartsCounted(Entry, kind=RecordKind.STARTS_COUNTED):
+    """Starts and self-tests since the last such record that have none of their own: their room is used up (SR-RST-2).
+
+    `power_losses` and `watchdogs` are the starts with that cause; `failed` are the self-tests that failed, and
+    `failed_steps` all steps that any of them failed in.
+    """
+
+    starts: U32
+    power_losses: U32
+    watchdogs: U32
+    self_tests: U32
+    failed: U32
+    failed_steps: Annotated[SelfTestStep, u16]

@@ -378,7 +378,7 @@ WORDING: Final[dict[Reason, Wording]] = {
     Reason.RETRACTION_SLOW: Wording("SR-STOP-8", "The needles go in too slowly", SERVICE, "within {}", Unit.MS),
     Reason.HISTORY_BROKEN: Wording("SR-LOG-1", "The pen's history has a gap or was altered", "Have the pen serviced."),
     Reason.HISTORY_FULL: Wording(
-        "SR-RST-2", "The pen's history is full", "Read it out and acknowledge its oldest part."
+        "SR-RST-2", "The pen's history is full", "Read it out and keep it; have the pen serviced."
     ),
     Reason.STORE_UNREADABLE: Wording("SR-RST-2", "The pen can't read its own records", "Have the pen serviced."),
     Reason.POWER_LOST: Wording("SR-SES-1", "The pen lost power, so its session is over", "Charge the pen."),

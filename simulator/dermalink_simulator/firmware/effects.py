@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from dermalink_protocol.codewords import Reason, State
+from dermalink_protocol.codewords import Reason, RecordKind, State
 from dermalink_protocol.history_entries import (
     ClockSetEntry,
     Entry,
@@ -30,6 +30,7 @@ from dermalink_simulator.firmware.flash_layout import StateRecord
 from dermalink_simulator.firmware.flash_store import Transaction, head_of
 from dermalink_simulator.firmware.identity import FIRMWARE_VERSION
 from dermalink_simulator.firmware.inside import SYMPTOM_SHOWN_MS, Inside
+from dermalink_simulator.firmware.untold import NONE_UNTOLD, one_more, told_as_one
 from dermalink_simulator.seam import PowerCause
 from dermalink_simulator.therapy.answer import Effect
 from dermalink_simulator.therapy.events import Event
@@ -143,6 +144,7 @@ def _begin(pen: Inside, _event: Event, _before: TherapyState) -> None:
     tag_id = pen.head.record.tag_id
     pen.pass_peak_um = pen.pass_punctures = 0
     pen.dwell = new_spot(pen.dwell)
+    _tell_head(pen)  # so that maker, lot and sterile date stand there before its first stroke (SR-TRACE-1)
     entries: list[Entry] = []
     if fresh:
         sessions = pen.head.record.sessions
@@ -200,6 +202,8 @@ def _close(pen: Inside, _event: Event, before: TherapyState) -> None:
     head_worked = pen.head.record.session_id == entry.session_id
     write(pen, entry, token=Write.CLOSE, to_ledger=head_worked, session_open=0)
     count_refusals(pen)
+    if touched:
+        tell_untold(pen)  # with a session that touched skin, so never more often than those are
 
 
 def _fault(pen: Inside, _event: Event, _before: TherapyState) -> None:
@@ -313,17 +317,15 @@ def _folded(record: StateRecord) -> dict[str, Any]:
 def powered_up(pen: Inside, cause: PowerCause) -> None:
     """The boot's own record, and the end of a session that power cut short: one write."""
     record = pen.store.record
-    entries: list[Entry] = []
-    if pen.store.history.has_room:
-        entries.append(
-            PoweredUp(
-                cause=cause,
-                boot_id=pen.boot_id,
-                firmware_version=FIRMWARE_VERSION,
-                calibration_id=pen.store.calibration_id,
-                serial_number=pen.store.factory.serial_number,
-            )
-        )
+    start_entry = PoweredUp(
+        cause=cause,
+        boot_id=pen.boot_id,
+        firmware_version=FIRMWARE_VERSION,
+        calibration_id=pen.store.calibration_id,
+        serial_number=pen.store.factory.serial_number,
+    )
+    singly = pen.store.history.has_start_room(news=cause == PowerCause.WATCHDOG)
+    entries: list[Entry] = [start_entry] if singly else []
     if record.session_open:
         entries.insert(
             0,
@@ -344,6 +346,7 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
         **_folded(record),
         "reserved_strokes": 0,
         "reserved_motor_s": 0,
+        **({} if singly else one_more(record, start_entry)),
     }
     changes = durable(pen) | own
     if record.head_sessions:
@@ -356,15 +359,23 @@ def powered_up(pen: Inside, cause: PowerCause) -> None:
 def self_tested(pen: Inside) -> None:
     """How a self-test ended."""
     report = pen.self_test.report
-    note(
-        pen,
-        SelfTested(
-            done=SelfTestStep(report.done),
-            failed=SelfTestStep(report.failed),
-            retraction_ms=report.retraction_ms,
-            disagreement_um=report.disagreement_um,
-        ),
+    entry = SelfTested(
+        done=SelfTestStep(report.done),
+        failed=SelfTestStep(report.failed),
+        retraction_ms=report.retraction_ms,
+        disagreement_um=report.disagreement_um,
     )
+    if pen.store.history.has_start_room(news=_is_news(pen, entry)):
+        write(pen, entry)
+    else:
+        write(pen, **one_more(pen.store.newest, entry))
+
+
+def _is_news(pen: Inside, entry: SelfTested) -> bool:
+    """Whether a self-test failed in other steps than the last one told of."""
+    last = pen.store.history.newest(RecordKind.SELF_TESTED)
+    told = last.entry() if last is not None else None
+    return not isinstance(told, SelfTested) or told.failed != entry.failed
 
 
 def clock_changed(pen: Inside, before_s: int) -> None:
@@ -374,12 +385,27 @@ def clock_changed(pen: Inside, before_s: int) -> None:
 
 
 def head_seated(pen: Inside) -> None:
-    """Another head than the one before was fitted, and its tag was read."""
+    """Another head than the last one told of was fitted, and its tag was read."""
+    if pen.store.history.has_start_room():
+        _tell_head(pen)
+
+
+def heads_told(pen: Inside) -> None:
+    """At a start: the head that the history told this owner of last needs no second record."""
+    if pen.store.trouble is not Reason.NONE:
+        return
+    last = pen.store.history.newest(RecordKind.HEAD_SEATED)
+    told = last.entry() if last is not None and last.owner == pen.store.record.owners else None
+    if isinstance(told, HeadSeated):
+        pen.noted_tag_id = told.tag_id
+
+
+def _tell_head(pen: Inside) -> None:
     tag = pen.head.tag
     if tag is None or tag.tag_id == pen.noted_tag_id:
         return
     pen.noted_tag_id = tag.tag_id
-    note(
+    write(
         pen,
         HeadSeated(
             tag_id=tag.tag_id,
@@ -406,3 +432,10 @@ def count_refusals(pen: Inside) -> None:
         opcode, reason = pen.last_refusal
         note(pen, RefusedCount(refusals=pen.refusals, opcode=opcode, reason=Reason(reason)))
         pen.refusals = 0
+
+
+def tell_untold(pen: Inside) -> None:
+    """All starts and self-tests that have no record of their own, as one; they stay counted while there is no room."""
+    entry = told_as_one(pen.store.newest)
+    if entry is not None and pen.store.history.has_room:
+        write(pen, entry, **NONE_UNTOLD)

@@ -99,6 +99,7 @@ class PenFirmware:
         if ran_s:
             core.feed(pen, Event(kind=EventKind.TIME_RAN, seconds=ran_s), self._trace)
             pairing.ran(pen, ran_s)
+        effects.heads_told(pen)
         effects.powered_up(pen, pen.cause)
         pairing.tell_bar(pen)
         pen.booted = True

@@ -38,7 +38,7 @@ from dermalink_simulator.firmware.calibration import CalibrationRecord, calibrat
 from dermalink_simulator.firmware.owner_record import OwnerRecord
 from dermalink_simulator.seam import FLASH_BYTES, SECTOR_BYTES
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 HISTORY_KEY_BYTES: Final = 32
 MAGIC_FACTORY: Final = 0x434C4D44  # "DMLC"
 MAGIC_STATE: Final = 0x534C4D44  # "DMLS"
@@ -153,7 +153,8 @@ class StateRecord(NamedTuple):
     its u16 length, so that a boot can write what a loss of power kept from being written. `owners` is how many owners
     there have been, `owned` 1 while the last of them is it. `wrong_codes` were tried since the last pairing, `barred_s`
     is what is left until the next may be, and `bar_due` 1 while the history does not tell of that bar yet.
-    `session_owner` is the owner's number in whose time the newest session was opened.
+    `session_owner` is the owner's number in whose time the newest session was opened. `untold_*` are the starts and
+    self-tests that no record of the history tells of yet (`untold`).
     """
 
     magic: U32
@@ -190,6 +191,12 @@ class StateRecord(NamedTuple):
     barred_s: U32
     bar_due: U8
     session_owner: U32
+    untold_starts: U32
+    untold_power_losses: U32
+    untold_watchdogs: U32
+    untold_self_tests: U32
+    untold_failed: U32
+    untold_failed_steps: U16
 
 
 FACTORY_NEW: Final = StateRecord(
@@ -227,6 +234,12 @@ FACTORY_NEW: Final = StateRecord(
     barred_s=0,
     bar_due=0,
     session_owner=0,
+    untold_starts=0,
+    untold_power_losses=0,
+    untold_watchdogs=0,
+    untold_self_tests=0,
+    untold_failed=0,
+    untold_failed_steps=0,
 )
 
 AnyRecord = FactoryRecord | SetupRecord | CalibrationRecord | HeadRecord | StateRecord | OwnerRecord

@@ -7,7 +7,7 @@ from typing import Final
 
 from dermalink_protocol.codewords import RecordKind
 from dermalink_protocol.errors import BrokenRecord
-from dermalink_protocol.history import Anchor, check_chain, decode_record, encode_record, origin
+from dermalink_protocol.history import Anchor, Record, check_chain, decode_record, encode_record, origin
 from dermalink_protocol.history_entries import BLIND_BYTES, Entry
 from dermalink_simulator.firmware.flash_layout import HISTORY, HISTORY_LENGTH, is_sound, seal
 
@@ -19,6 +19,12 @@ OWNER_KINDS: Final = (RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, Record
 # Counts of refusals, which anybody can cause, one an hour at most: never more of them, so that a stranger who asks for
 # months takes no session's room (SR-SEC-3). What is refused after that is counted, and told no more.
 REFUSED_SLOTS: Final = 512
+# Starts, self-tests and heads seen, which anybody with a finger on the switch can cause, take so many slots and never
+# more; of those the last 256 are kept for what is news (a watchdog's start, a self-test that ended as the last one told
+# of did not). After that they are counted (`untold`), and a session that touches skin tells of them in one record.
+START_SLOTS: Final = 1_024
+NEWS_SLOTS: Final = 256
+START_KINDS: Final = (RecordKind.POWERED_UP, RecordKind.SELF_TESTED, RecordKind.HEAD_SEATED)
 
 _BLINDED: Final = struct.Struct("<IHIII")
 _KIND_AT: Final = 4  # behind the record's number, see `dermalink_protocol.history`
@@ -108,6 +114,20 @@ class HistoryStore:
     def has_refusal_room(self) -> bool:
         """Whether refusals may have one more record."""
         return self.has_room and self.kinds[RecordKind.REFUSED_COUNT] < REFUSED_SLOTS
+
+    def has_start_room(self, *, news: bool = False) -> bool:
+        """Whether one more start, self-test or head seen may have a record of its own."""
+        most = START_SLOTS if news else START_SLOTS - NEWS_SLOTS
+        return self.has_room and sum(self.kinds[kind] for kind in START_KINDS) < most
+
+    def newest(self, kind: RecordKind) -> Record | None:
+        """The newest record of a kind that can be read, or None."""
+        if not self.kinds[kind]:
+            return None
+        try:
+            return next((decode_record(each) for each in reversed(self.records) if _kind(each) == kind), None)
+        except BrokenRecord:
+            return None
 
     @property
     def has_owner_room(self) -> bool:

@@ -264,6 +264,7 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
     found = _finished(pen, pairing.run, share) if mine and pairing.run is not None else None
     if found is not None:  # before the try is taken back, which nothing but the owner's own write may say
         effects.count_refusals(pen)
+    effects.tell_untold(pen)
     verdict = _step(pen, DeskEvent(EventKind.CONFIRM, idle(pen), port=port.number + 1, ok=int(found is not None)))
     if verdict is not Verdict.TAKE or found is None:
         tell_bar(pen)
@@ -298,6 +299,7 @@ def _release(pen: Inside, port: Port) -> Message | None:
     if verdict is not Verdict.RELEASE:
         return _no(pen, verdict, owner.ReleaseOwner)
     effects.count_refusals(pen)
+    effects.tell_untold(pen)
     _write(pen, effects.PAIRING, {"owned": 0}, (OwnerReleasedEntry(owner_number=pen.owner.number),))
     return None
 
