@@ -64,17 +64,19 @@ async def connect(url: str, *, inspect_only: bool = False, journal: Path | None 
         ) from error
 
 
-async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str:
+async def the_one_pen(say: Callable[[str], object] = lambda _doing: None, *, own_first: bool = True) -> str:
     """The URL of the only pen that answers on a cable, or else of the only one that is heard on the air.
 
-    A cable is plugged in on purpose, so it goes first, and nobody listens for long who has one. Raises `NoSuchPort`
-    when there is none, and `SeveralPens`. `say` is told what is being done.
+    A cable is plugged in on purpose, so it goes first, and nobody listens for long who has one. Of several the only one
+    that this computer has keys of is taken (whoever takes its name has to prove it), unless not `own_first`. Raises
+    `NoSuchPort` when there is none, and `SeveralPens`. `say` is told what is being done.
     """
     from dermalink.discovery import LISTEN_S, discover
 
     name_it = f"Name it: --pen URL, or set {PEN_VARIABLE}"
     say("Asking every serial port for a pen")
     pens = [(pen.url, serial_text(pen.hello)) for pen in (await discover(ble=False)).pens]
+    pens = _own_of(pens) if own_first else pens
     if len(pens) > 1:
         raise SeveralPens(f"{len(pens)} pens answer: {_named(pens)}", advice=name_it)
     if pens:
@@ -82,6 +84,7 @@ async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str
     say(f"No pen on a cable; listening for one on the air, {LISTEN_S:.0f} s")
     heard = await discover(serial=False)
     near = [(each.url, each.serial_number or each.name) for each in heard.nearby if not each.held]
+    near = _own_of(near) if own_first else near
     if len(near) > 1:
         raise SeveralPens(f"{len(near)} pens are heard: {_named(near)}", advice=name_it)
     if near:
@@ -89,6 +92,22 @@ async def the_one_pen(say: Callable[[str], object] = lambda _doing: None) -> str
     if wrong := badly_named(heard):
         raise wrong[0].why
     raise none_found(heard, f"Plug it in, or bring it near, and switch it on. {name_it}")
+
+
+def _own_of(pens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of several the one that this computer has keys of; all, where that is none or not the only one."""
+    if len(pens) < 2:
+        return pens
+    from dermalink.ownership.store import own_store
+    from dermalink_protocol.errors import DermalinkError
+
+    try:
+        listed = own_store().list()  # small files, read before anything is connected; no keyring is asked
+    except DermalinkError:
+        return pens
+    known = {each.name.casefold() for each in listed if each.entry is not None and each.entry.finished}
+    own = [pen for pen in pens if pen[1].casefold() in known]
+    return own if len(own) == 1 else pens
 
 
 def badly_named(found: "Discovery") -> list["Silent"]:

@@ -66,7 +66,7 @@ class Led:
     async def attempt(self, said: Said) -> None:
         """One attempt, whose `result` is there then; raises as connecting does, and a `KeyStoreError`."""
         with progress() as doing:
-            self._url = self._url or await the_one_pen(doing.say)
+            self._url = self._url or await the_one_pen(doing.say, own_first=False)
             doing.say(f"Connecting to {self._url}")
             try:
                 async with greeted(await open_link(self._url), lambda made: trace(made, verbosity())) as link:

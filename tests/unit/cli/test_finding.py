@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from dermalink.cli.app import app
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.discovery import Discovery, Found, FoundPen, Nearby, Silent
 from dermalink.errors import BluetoothOff, NoSuchPort, PortBusy
+from dermalink.ownership.store import own_store
 from dermalink_protocol.messages.identity import HelloReply
 from tests.support.memory_pipe import MemoryPipe
+from tests.support.owned import keys_of
 from tests.support.running import in_virtual_time
 from tests.unit.host.scripted_pen import ScriptedPen
 
@@ -187,6 +190,22 @@ async def test_two_of_a_kind_are_named_and_none_is_taken(room: Room) -> None:
         await connecting.the_one_pen()
     room.pens, room.nearby = (), (OTHER, SAME)
     with pytest.raises(connecting.SeveralPens, match=rf"2 pens are heard: ble:DP-2 \(DP-2\), ble:{OWN} .*--pen URL"):
+        await connecting.the_one_pen()
+
+
+@pytest.mark.sr("SR-SEC-1", side="host")
+@in_virtual_time
+async def test_of_several_the_only_one_that_this_computer_has_keys_of_is_taken(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERMALINK_KEYS", str(tmp_path / "keys"))
+    own_store().keep(keys_of(SAME.serial_number))
+    room.nearby = (OTHER, SAME)
+    assert await connecting.the_one_pen() == SAME.url
+    with pytest.raises(connecting.SeveralPens):
+        await connecting.the_one_pen(own_first=False)
+    room.nearby = (OTHER, SAME, SAME._replace(url="ble:false"))
+    with pytest.raises(connecting.SeveralPens):
         await connecting.the_one_pen()
 
 

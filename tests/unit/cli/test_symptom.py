@@ -181,7 +181,7 @@ class OnACable:
 @pytest.mark.sr("SR-STOP-4", "SR-SYM-1", side="host")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 @pytest.mark.parametrize(
-    ("url", "named", "others"), [("serial:a", False, True), ("serial:a", True, False), ("ble:a", False, False)]
+    ("url", "named", "others"), [("serial:a", False, True), ("serial:a", True, False), ("ble:a", False, True)]
 )
 def test_where_one_on_a_cable_was_told_and_none_named_whatever_else_answers_is_stopped(
     url: str, named: bool, others: bool, as_json: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -44,7 +44,6 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
     """
     from dermalink.cli.connecting import AnothersPen, NotAPen, SeveralPens, connected
-    from dermalink.discovery import BLE
     from dermalink.errors import BadUrl, CannotOpen
     from dermalink_protocol.limits import SYMPTOM_LOCK_S
     from dermalink_protocol.messages.identity import Capability
@@ -61,7 +60,6 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
             proved = not found.foreign or url.startswith(("tcp:", "sim:"))
             simulated = proved and Capability.CONTROL_CHANNEL in found.hello.capabilities
             sealed, told = found.sealed, found.sealed or not found.owned
-            by_cable = not url.startswith(BLE)
     except asyncio.CancelledError:  # nobody knows how far it had come, and who called it off may have mistyped it
         click.echo(f"Interrupted: {what} may be with the pen or not, and is {NOT_WRITTEN}", err=True)
         raise
@@ -83,7 +81,7 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
         if not told:
             click.echo("The pen has another owner, so it has stopped and keeps no note of it.")
         click.echo("If it does not pass, or is bad, ask a dermatologist.")
-    if pen is None and by_cable:  # a cable goes first, so nobody has listened yet whether it is the one that hurts
+    if pen is None:  # a cable goes first, and the own one: nobody knows yet whether it is the one that hurts
         click.echo(OTHERS, err=True)
         await _stop(None)
 
