@@ -36,9 +36,8 @@ HELD: Final = "The session that is running keeps it in the journal."
 async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
-    Where none is named all pens that answer are stopped; if one alone is on a cable, it is told to that one, and of
-    several to none, and is written down to be told to the right one. So it is where this computer has keys of pens, and
-    the one that answers is none of them.
+    Where none is named all pens that answer are stopped, and one is told: the one that this computer has keys of, or
+    where it has none, the only one. Where that is not clear it is written down to be told to the right one.
 
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
