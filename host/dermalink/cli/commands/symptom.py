@@ -37,7 +37,8 @@ async def symptom(*, what: str, pen: str | None, as_json: bool) -> None:
     """Report pain, bleeding or a rash: the pen stops, and a session that is open gets no more passes.
 
     Where none is named all pens that answer are stopped, and one is told: the one that this computer has keys of, or
-    where it has none, the only one. Where that is not clear it is written down to be told to the right one.
+    where it has none, the only one. Where that is not clear it is written down to be told to the right one. A cable is
+    asked before the air: name your own pen where another is on the cable.
 
     It can be reported at any time, also days later, and with the pen away: it is written into the journal of this
     computer as well, which keeps the next session from being opened too soon, and is told to the pen when it is back.
