@@ -279,6 +279,7 @@ class RecordKind(IntEnum):
     OWNER_PAIRED = 0x8E28
     OWNER_RELEASED = 0x1D41
     PAIRING_BARRED = 0xCCB4
+    WRONG_CODES = 0xFDC7
 
 
 WORD_SETS: Final = (Opcode, State, Reason, RecordKind)

@@ -251,3 +251,10 @@ class StartsCounted(Entry, kind=RecordKind.STARTS_COUNTED):
     self_tests: U32
     failed: U32
     failed_steps: Annotated[SelfTestStep, u16]
+
+
+class WrongCodesEntry(Entry, kind=RecordKind.WRONG_CODES):
+    """A window for pairing shut after wrong codes, with no bar (SR-SEC-3): its own, and all since the last pairing."""
+
+    tried: U16
+    wrong_codes: U16

@@ -19,6 +19,8 @@ OWNER_KINDS: Final = (RecordKind.OWNER_PAIRED, RecordKind.OWNER_RELEASED, Record
 # Counts of refusals, which anybody can cause, one an hour at most: never more of them, so that a stranger who asks for
 # months takes no session's room (SR-SEC-3). What is refused after that is counted, and told no more.
 REFUSED_SLOTS: Final = 512
+# Windows with wrong codes and no bar, which each need a press; the next bar tells of what finds no room (SR-SEC-3).
+TRIES_SLOTS: Final = 128
 # Starts, self-tests and heads seen, which anybody with a finger on the switch can cause, take so many slots and never
 # more; of those the last 256 are kept for what is news (a watchdog's start, a self-test that ended as the last one told
 # of did not). After that they are counted (`untold`), and a session that touches skin tells of them in one record.
@@ -114,6 +116,11 @@ class HistoryStore:
     def has_refusal_room(self) -> bool:
         """Whether refusals may have one more record."""
         return self.has_room and self.kinds[RecordKind.REFUSED_COUNT] < REFUSED_SLOTS
+
+    @property
+    def has_tries_room(self) -> bool:
+        """Whether one more window with wrong codes may have a record."""
+        return self.has_room and self.kinds[RecordKind.WRONG_CODES] < TRIES_SLOTS
 
     def has_start_room(self, *, news: bool = False) -> bool:
         """Whether one more start, self-test or head seen may have a record of its own."""

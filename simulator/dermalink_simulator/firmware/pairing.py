@@ -14,8 +14,14 @@ history, in room of their own (`history_store`); without room left there, nobody
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from dermalink_protocol.codewords import Reason, State
-from dermalink_protocol.history_entries import Entry, OwnerPairedEntry, OwnerReleasedEntry, PairingBarredEntry
+from dermalink_protocol.codewords import Reason, RecordKind, State
+from dermalink_protocol.history_entries import (
+    Entry,
+    OwnerPairedEntry,
+    OwnerReleasedEntry,
+    PairingBarredEntry,
+    WrongCodesEntry,
+)
 from dermalink_protocol.limits import TTL_MAX_MS
 from dermalink_protocol.messages import owner
 from dermalink_protocol.pairing.errors import PairingError
@@ -72,6 +78,8 @@ def loaded(pen: Inside) -> None:
     pen.pairing.desk = Desk(
         owned=int(pen.owner.owned), wrong=record.wrong_codes, barred_s=record.barred_s, bar_due=record.bar_due
     )
+    if pen.store.trouble is Reason.NONE:
+        pen.pairing.told_wrong = _told_wrong(pen)
 
 
 def idle(pen: Inside) -> int:
@@ -120,6 +128,8 @@ def passed(pen: Inside, dt_ms: int) -> None:
     if not quiet(pen.pairing.desk):
         _step(pen, DeskEvent(EventKind.TICK, idle(pen), dt_ms=dt_ms))
         tell_bar(pen)
+    if pen.pairing.desk.wrong != pen.pairing.told_wrong:
+        _tell_tries(pen)
 
 
 def ran(pen: Inside, seconds: int) -> None:
@@ -152,9 +162,28 @@ def tell_bar(pen: Inside) -> None:
     desk = pen.pairing.desk
     if desk.bar_due and desk.stage not in BAR_MAY_BE_TAKEN_BACK:
         _step(pen, DeskEvent(EventKind.TOLD))
+        pen.pairing.told_wrong = desk.wrong
         entry = PairingBarredEntry(wrong_codes=desk.wrong, barred_s=bar_s(desk.wrong))
         told = (entry,) if pen.store.history.has_owner_room else ()
         _write(pen, effects.UNTRACKED, {"bar_due": 0}, told)
+
+
+def _tell_tries(pen: Inside) -> None:
+    """The history tells of wrong codes that brought no bar, once for each window, when it is shut."""
+    pairing, desk = pen.pairing, pen.pairing.desk
+    if desk.window_ms or desk.bar_due or desk.stage != Stage.NONE:
+        return
+    tried, pairing.told_wrong = desk.wrong - pairing.told_wrong, desk.wrong
+    if tried > 0 and pen.store.history.has_tries_room:
+        _write(pen, effects.UNTRACKED, None, (WrongCodesEntry(tried=tried, wrong_codes=desk.wrong),))
+
+
+def _told_wrong(pen: Inside) -> int:
+    """How many wrong codes since the last pairing the history tells of."""
+    kinds = RecordKind.WRONG_CODES, RecordKind.PAIRING_BARRED, RecordKind.OWNER_PAIRED
+    found = [each for each in map(pen.store.history.newest, kinds) if each is not None]
+    told = max(found, key=lambda each: each.number).entry() if found else None
+    return told.wrong_codes if isinstance(told, WrongCodesEntry | PairingBarredEntry) else 0
 
 
 # Requests
@@ -270,6 +299,7 @@ def _confirm(pen: Inside, port: Port, share: bytes) -> Message | None:
         tell_bar(pen)
         return _no(pen, verdict, owner.PairStep)
     new, sealed = found
+    pairing.told_wrong = 0
     pairing.last_word = LastWord(new.number, share, sealed)
     entry = OwnerPairedEntry(
         owner_number=new.number,

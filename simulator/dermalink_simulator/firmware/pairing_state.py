@@ -29,13 +29,15 @@ class PairingState:
     """The desk; the window for bonds; the run whose answer waits or was given; that answer; how the write ended that
     something waits for.
 
+    `told_wrong` is how many wrong codes since the last pairing the history tells of.
     None is not yet, for each of the last three. `no_point_ms` is when a port last sent a share that is no point.
     """
 
-    __slots__ = ("answered", "bonds", "desk", "last_word", "no_point_ms", "run", "written")
+    __slots__ = ("answered", "bonds", "desk", "last_word", "no_point_ms", "run", "told_wrong", "written")
 
     def __init__(self) -> None:
         self.desk = Desk()
+        self.told_wrong = 0
         self.bonds = BondWindow()
         self.run: Run | None = None
         self.answered: bytes | None = None

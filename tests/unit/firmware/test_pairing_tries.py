@@ -11,6 +11,7 @@ from dermalink_protocol.history_entries import (
     OwnerPairedEntry,
     PairingBarredEntry,
     RefusedCount,
+    WrongCodesEntry,
 )
 from dermalink_protocol.limits import PAIR_TRIES, PAIR_WINDOW_MS
 from dermalink_protocol.pairing import steps
@@ -19,7 +20,7 @@ from dermalink_protocol.pairing.p256 import G, M, encoded
 from dermalink_protocol.pairing.spake2plus import Answer
 from dermalink_simulator.firmware import pairing
 from dermalink_simulator.firmware.flash_layout import HISTORY
-from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS
+from dermalink_simulator.firmware.history_store import OWNER_SLOTS, REFUSED_SLOTS, RESERVE_SLOTS, TRIES_SLOTS
 from dermalink_simulator.hardware.board import PORTS_MAX
 from dermalink_simulator.pen import SimulatedPen
 from tests.support.pairing_host import PAIR_REPLY, WRONG_CODE, PairingHost, press
@@ -323,3 +324,38 @@ def test_wrong_codes_at_every_chance_fill_their_room_in_no_less_than_sixteen_yea
 
     barred_s = sum(bar_s(3 * bar) for bar in range(1, OWNER_SLOTS + 1))
     assert barred_s > 16 * 365 * 86_400
+
+
+@pytest.mark.sr("SR-SEC-3", side="pen")
+@pytest.mark.parametrize("wrong", [1, 2])
+@pytest.mark.parametrize("cut", [False, True], ids=["window shuts", "power goes"])
+def test_one_or_two_wrong_codes_leave_a_record_of_their_window_once(wrong: int, *, cut: bool) -> None:
+    pen = new_pen()
+    host = PairingHost(pen)
+    press(pen)
+    for _ in range(wrong):
+        host.try_wrong()
+    assert entries(pen, WrongCodesEntry) == []
+    for _ in range(2):
+        if cut:
+            pen.power.cut()
+            pen.power.restore()
+        pen.advance(int(PAIR_WINDOW_MS) + 1_000)
+        assert entries(pen, WrongCodesEntry) == [WrongCodesEntry(tried=wrong, wrong_codes=wrong)]
+
+
+@pytest.mark.sr("SR-SEC-3", side="pen")
+def test_windows_with_wrong_codes_have_a_room_that_ends_and_take_none_of_the_owners() -> None:
+    pen = new_pen()
+    history = inside(pen).store.history
+    history.kinds[RecordKind.WRONG_CODES] = TRIES_SLOTS - 1
+    for _ in range(2):
+        press(pen)
+        PairingHost(pen).try_wrong()
+        pen.advance(int(PAIR_WINDOW_MS) + 1_000)
+    assert len(entries(pen, WrongCodesEntry)) == 1
+    assert (history.owner_records, history.has_owner_room) == (0, True)
+    press(pen)
+    PairingHost(pen).try_wrong()
+    pen.advance(1_000)
+    assert entries(pen, PairingBarredEntry) == [PairingBarredEntry(wrong_codes=3, barred_s=600)]
