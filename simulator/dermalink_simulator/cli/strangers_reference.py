@@ -65,6 +65,12 @@ BOUNDS: Final[dict[str, tuple[Bound, ...]]] = {
     "The history": (
         (f"{FIRMWARE}.history_store", "RESERVE_SLOTS", "slots that are kept free for a session's records"),
         (f"{FIRMWARE}.history_store", "OWNER_SLOTS", "slots for owners and bars, and never more"),
+        (
+            f"{FIRMWARE}.history_store",
+            "TRIES_SLOTS",
+            "slots for windows in which wrong codes were tried, and never more",
+        ),
+        (f"{FIRMWARE}.history_store", "START_SLOTS", "slots for starts, self-tests and heads seen, and never more"),
         (f"{FIRMWARE}.history_store", "REFUSED_SLOTS", "slots for counts of what was refused, and never more"),
     ),
 }
