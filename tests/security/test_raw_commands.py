@@ -247,9 +247,9 @@ def test_an_interrupt_that_no_longer_comes_leaves_an_order_that_expires_by_itsel
 @pytest.mark.sr("SR-STOP-5", side="pen")
 def test_a_button_held_down_starts_nothing() -> None:
     client = raw_pen()
+    client.open()
     client.pen.button.hold()
     client.pen.advance(100)
-    client.open()
     frame_id = struct.unpack_from("<H", client.prepare().payload, 10)[0]
     client.begin(frame_id)
     client.live(2_000)

@@ -100,6 +100,8 @@ def test_whoever_has_the_pen_in_hand_and_its_code_takes_it_over(tell: Tell) -> N
         assert await other.pair() == Owned(ours=False)
         await hold(made)
         assert isinstance(await other.pair(a_wrong_code(made)), WrongCode)
+        assert not await mine.is_obeyed()  # while the hand-over is open no order may shut it
+        await seconds(int(PAIR_WINDOW_MS) / 1_000)
         assert await mine.is_obeyed()  # until somebody has paired, it is still the first one's
         await hold(made)
         assert isinstance(await other.pair(), Paired)
