@@ -46,6 +46,7 @@ NO_SECRETS: Final = {
         "what stood on the wire when the owner was made, and whoever has it gets what stood there after it"
     ),
     "run.share == share": "a share, as it stands on the wire",
+    "pen.pairing.desk.wrong != pen.pairing.told_wrong": "how many wrong codes there were",
 }
 
 
