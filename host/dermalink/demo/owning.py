@@ -15,6 +15,8 @@ from dermalink_protocol.pairing.setup_code import SetupCode
 
 OPEN_WITHIN_S: Final = 5.0  # a press is a tenth of a second; a busy machine may be slow to tell of it
 ASK_AGAIN_S: Final = 0.05
+# While a press goes on, which may become the hand-over, a pen takes no order; a simulated one lasts 80 ms.
+LETS_GO_S: Final = 0.2
 
 
 async def in_words(act: Act) -> None:
@@ -51,6 +53,7 @@ async def _claimed(act: Act) -> PairingResult:
         result = await pairing.attempt(SetupCode.parse(act.simulator.setup_code))
         if isinstance(result, Paired):
             await link.bond(result.pen)
+        await asyncio.sleep(LETS_GO_S)
         return result
 
 
