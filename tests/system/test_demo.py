@@ -1,5 +1,6 @@
 """The demo, whole, as `make demo` runs it: in its time, without colour in a pipe, and leaving nothing behind."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 
 from dermalink.cli.exit_codes import ExitCode
 from dermalink.ownership.store import KEYS_VARIABLE
+from dermalink_simulator.radio.bond_file import ENVIRONMENT, FILE
+from dermalink_simulator.radio.corrections import static_address
 
 WITHIN_S = 90
 DEMO = (sys.executable, "-m", "dermalink.cli.start", "demo")
@@ -37,7 +40,11 @@ def test_the_demo_shows_what_it_promises_in_time(tmp_path: Path, tmp_path_factor
         "HOME": str(tmp_path),
         "TMPDIR": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path / "data"),
+        ENVIRONMENT: str(keys.parent),
     }
+    bonds = keys.parent / FILE  # with a pen of the same address, of another day
+    bonds.write_text(json.dumps({str(static_address(f"pen/{SIMULATED}")): "0f" * 16}), encoding="utf-8")
+    kept = bonds.read_bytes()
     began = time.monotonic()
     done = subprocess.run(
         DEMO, capture_output=True, text=True, encoding="utf-8", env=environment, check=False, timeout=2 * WITHIN_S
@@ -46,6 +53,7 @@ def test_the_demo_shows_what_it_promises_in_time(tmp_path: Path, tmp_path_factor
     assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
     assert took_s <= WITHIN_S
     assert done.stderr == ""
+    assert bonds.read_bytes() == kept
     assert "\x1b" not in done.stdout
     assert "!!" not in done.stdout
     short = done.stdout.partition("In short")[2]

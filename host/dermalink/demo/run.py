@@ -1,10 +1,12 @@
 """The demo from beginning to end; `dermalink demo` and `make demo` run it."""
 
 import asyncio
+import contextlib
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,6 +42,8 @@ SCENES: Final = (
     Scene("A host is killed in the middle of a pass", act_losses.kill_the_host),
     Scene("By Bluetooth, and the air is cut in the middle of a pass", act_air.play, ON_THE_AIR, act_air.check),
 )
+# Where a radio in software keeps its bonds; the demo's pen is a new one each time, with the same address.
+BONDS_VARIABLE: Final = "DERMALINK_BONDS"
 WAY: Final = "over TCP, for Windows has no pseudo-terminals" if sys.platform == "win32" else "over a serial port"
 
 
@@ -55,10 +59,25 @@ async def run_demo(console: Console | None = None) -> bool:
     )
     for scene in SCENES:
         stage.act(scene.name)
-        with tempfile.TemporaryDirectory(prefix="dermalink-demo-", ignore_cleanup_errors=True) as place:
-            await _played(scene, stage, Path(place))
+        place = tempfile.TemporaryDirectory(prefix="dermalink-demo-", ignore_cleanup_errors=True)
+        with place as folder, _bonds_in(folder):
+            await _played(scene, stage, Path(folder))
     stage.summary(time.monotonic() - began)
     return stage.good
+
+
+@contextlib.contextmanager
+def _bonds_in(folder: str) -> Iterator[None]:
+    """The person's own bonds are left alone, and none of the demo's stays."""
+    before = os.environ.get(BONDS_VARIABLE)
+    os.environ[BONDS_VARIABLE] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[BONDS_VARIABLE]
+        else:
+            os.environ[BONDS_VARIABLE] = before
 
 
 async def _played(scene: Scene, stage: Stage, folder: Path) -> None:
